@@ -1,0 +1,76 @@
+"""The lines of events.jsonl: what a program tells the world.
+
+Every line is one JSON object with `event`, `time` (seconds since 1970) and `attempt`, and:
+
+    phase     text                                what it is doing now ("loading the model")
+    progress  step, total, seconds_left           moves the bar
+    metrics   step, values {name: number}         loss, learning_rate, grad_norm, tokens_per_second ...
+    levels    step, loss [8 numbers or null], count [8]   loss by noise level, bin i = t in (i/8, (i+1)/8]
+    sample    step, prompt, request               a trajectory was written to samples/<request>.jsonl
+    checkpoint step, path                         a checkpoint is whole on disk
+    note      text, level "info" | "warning"      something a person should see
+    error     text, failure, remedy               why the program gives up; failure is a name of FAILURES
+"""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+LEVELS = 8  # bins of the noise level t in every loss-by-noise-level statistic
+
+FAILURES = {  # name -> what a person reads
+    "memory": "out of memory",
+    "data": "a problem with the data",
+    "model": "a problem with the model",
+    "configuration": "a problem with the settings",
+    "resource": "the machine has not got what is needed",
+    "killed": "the process was killed",
+    "lost": "no sign of life",
+    "program": "an error in the program",
+}
+
+
+class EventWriter:
+    """Appends events. Each goes out as one O_APPEND write, so lines of several writers never mix."""
+
+    def __init__(self, path: Path, attempt: int, enabled: bool = True):
+        self.attempt = attempt
+        self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) if enabled else None
+
+    def write(self, event: str, **fields: Any) -> None:
+        """Append one event; does nothing on ranks that must stay silent."""
+        if self._fd is None:
+            return
+        line = {"event": event, "time": round(time.time(), 3), "attempt": self.attempt, **fields}
+        os.write(self._fd, (json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n").encode())
+
+    def close(self) -> None:
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+
+def read_events(path: Path, offset: int = 0, limit: int = 4_000_000) -> Iterator[tuple[int, dict]]:
+    """(offset after the line, event) for every whole line from `offset`, at most `limit` bytes.
+
+    A line still being written (no newline yet) is left for the next call; a broken one is passed over,
+    as after a power loss.
+    """
+    try:
+        with open(path, "rb") as file:
+            file.seek(offset)
+            chunk = file.read(limit)
+    except FileNotFoundError:
+        return
+    end = chunk.rfind(b"\n")
+    for line in chunk[: end + 1].splitlines(keepends=True):
+        offset += len(line)
+        try:
+            event = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(event, dict):
+            yield offset, event

@@ -1,0 +1,199 @@
+"""The run folder: the only place that knows file names.
+
+    <run>/spec.json            all that a program reads
+    <run>/events.jsonl         progress, metrics, samples; appended, each line with its attempt
+    <run>/checkpoints/         checkpoint-<step>/ ...
+    <run>/model/               the finished model of a train or convert job
+    <run>/samples/             one trajectory file a request: <request>.jsonl
+    <run>/predictions.jsonl    what a sample job wrote
+    <run>/result.json          written by rank 0 when the program has finished its work
+    <run>/attempts/<n>/        what belongs to one try:
+        run.json lock log.txt stop exit.json serve.sock
+
+Everything but the appended files is written aside and renamed, the marker last.
+"""
+
+import json
+import os
+import re
+import uuid
+from pathlib import Path
+from typing import Any
+
+from jobs.protocol.errors import JobError
+
+CHECKPOINT = re.compile(r"^checkpoint-(\d+)$")
+RUN_ID = re.compile(r"^[a-z]+-\d{4,}$")
+REQUEST_ID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the whole new one."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        with open(aside, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_json(path: Path, data: Any) -> None:
+    write_atomic(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> Any | None:
+    """The content, or None if the file is missing. A broken file is an error: we never write half a one."""
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+class AttemptFolder:
+    """What belongs to one try at a run."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.number = int(path.name)
+
+    @property
+    def run_json(self) -> Path:
+        """Supervisor and child identity, command, cookie, devices. Its mtime is the heartbeat."""
+        return self.path / "run.json"
+
+    @property
+    def lock(self) -> Path:
+        """Held by the supervisor (flock) for as long as it lives."""
+        return self.path / "lock"
+
+    @property
+    def log(self) -> Path:
+        return self.path / "log.txt"
+
+    @property
+    def stop(self) -> Path:
+        """Its existence asks the program to save and leave; the program polls it each step."""
+        return self.path / "stop"
+
+    @property
+    def exit_json(self) -> Path:
+        """How the attempt ended; written last."""
+        return self.path / "exit.json"
+
+    @property
+    def socket(self) -> Path:
+        return self.path / "serve.sock"
+
+    def request_stop(self) -> None:
+        self.stop.touch()
+
+    def stop_requested(self) -> bool:
+        return self.stop.exists()
+
+
+class RunFolder:
+    """One run. Create with `RunFolder.create`, open with `RunFolder(path)`."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path).resolve()
+        self.id = self.path.name
+
+    @classmethod
+    def create(cls, root: Path, kind: str, spec: dict) -> "RunFolder":
+        """Make the next free `<kind>-<number>` folder under `root` and write its spec."""
+        root.mkdir(parents=True, exist_ok=True)
+        number = 1 + max(
+            (int(p.name.rsplit("-", 1)[1]) for p in root.iterdir() if RUN_ID.match(p.name)), default=0
+        )
+        while True:
+            path = root / f"{kind}-{number:04d}"
+            try:
+                path.mkdir(mode=0o700)  # fails if another process was faster: then the next number
+                break
+            except FileExistsError:
+                number += 1
+        folder = cls(path)
+        folder.attempts.mkdir()
+        write_json(folder.spec_json, spec)
+        return folder
+
+    @property
+    def spec_json(self) -> Path:
+        return self.path / "spec.json"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def model(self) -> Path:
+        return self.path / "model"
+
+    @property
+    def samples(self) -> Path:
+        return self.path / "samples"
+
+    @property
+    def data(self) -> Path:
+        """Rows that the run's own builder made."""
+        return self.path / "data"
+
+    @property
+    def predictions(self) -> Path:
+        return self.path / "predictions.jsonl"
+
+    @property
+    def result_json(self) -> Path:
+        return self.path / "result.json"
+
+    @property
+    def attempts(self) -> Path:
+        return self.path / "attempts"
+
+    def sample(self, request: str) -> Path:
+        """The trajectory file of one request."""
+        if not REQUEST_ID.match(request):
+            raise JobError(f"{request!r} is not a sample id.")
+        return self.samples / f"{request}.jsonl"
+
+    def spec(self) -> dict:
+        spec = read_json(self.spec_json)
+        if spec is None:
+            raise JobError(f"{self.path} is not a run folder: it has no spec.json.")
+        return spec
+
+    def attempt(self, number: int) -> AttemptFolder:
+        return AttemptFolder(self.attempts / str(number))
+
+    def attempt_numbers(self) -> list[int]:
+        if not self.attempts.is_dir():
+            return []
+        return sorted(int(p.name) for p in self.attempts.iterdir() if p.name.isdigit())
+
+    def latest_attempt(self) -> AttemptFolder | None:
+        numbers = self.attempt_numbers()
+        return self.attempt(numbers[-1]) if numbers else None
+
+    def new_attempt(self) -> AttemptFolder:
+        number = 1 + max(self.attempt_numbers(), default=0)
+        attempt = self.attempt(number)
+        attempt.path.mkdir(mode=0o700, parents=True)
+        return attempt
+
+    def last_checkpoint(self) -> Path | None:
+        """The newest checkpoint that is whole (has trainer_state.json, written last by Trainer)."""
+        if not self.checkpoints.is_dir():
+            return None
+        whole = [
+            p
+            for p in self.checkpoints.iterdir()
+            if CHECKPOINT.match(p.name) and (p / "trainer_state.json").exists()
+        ]
+        return max(whole, key=lambda p: int(p.name.rsplit("-", 1)[1]), default=None)

@@ -1,0 +1,187 @@
+"""The job types and their specs. KINDS is the list of names."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from jobs.specs.base import Spec
+from jobs.specs.data import DataSpec
+from jobs.specs.diffusion_config import GridShape
+from jobs.specs.launcher import LauncherSpec
+from jobs.specs.objective import MDLMObjective, ObjectiveSpec
+from jobs.specs.sampler import LLaDASampler, SamplerSpec
+
+
+class JobSpec(Spec):
+    """What every job has."""
+
+    version: Literal[1] = 1
+    kind: str
+    name: str = Field("", max_length=120)
+    """A name for people; may repeat."""
+    launcher: LauncherSpec = LauncherSpec()
+    priority: int = Field(0, ge=-100, le=100)
+    """Higher starts first."""
+
+
+class NewModelSpec(Spec):
+    """A model that starts from random weights, on a stock transformers class."""
+
+    architecture: str
+    """A transformers model type: gpt2, llama, qwen2, qwen3 ..."""
+    config: dict[str, Any] = Field(default_factory=dict)
+    """Keys of that type's config: hidden_size, num_hidden_layers ..."""
+    tokenizer: str
+    """Tokenizer folder, bundled name, or `characters:0123456789` for one token a character."""
+    grid: GridShape | None = None
+    """Start the position table as row + column + box vectors (GPT-2 only)."""
+    sampler: dict[str, Any] = Field(default_factory=dict)
+    """Recommended sampler settings to store in the checkpoint."""
+    note: str = ""
+    """One line for the model list."""
+
+
+class ModelSpec(Spec):
+    """The model that a training starts from: a checkpoint or a new one."""
+
+    path: str | None = None
+    """A dLLM checkpoint: a folder, a listed model's name, or `run:train-0001` for a run's result."""
+    new: NewModelSpec | None = None
+    """Random weights instead."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "ModelSpec":
+        if (self.path is None) == (self.new is None):
+            raise ValueError("give either path (a checkpoint) or new (random weights), not both")
+        return self
+
+
+class TuningSpec(Spec):
+    """Which weights are trained."""
+
+    method: Literal["full", "lora"] = "full"
+    """full: all weights. lora: small added matrices, merged at the end."""
+    rank: int = Field(16, ge=1, le=1024)
+    """LoRA: rank of the added matrices."""
+    alpha: float = Field(32.0, gt=0)
+    """LoRA: their scale is alpha / rank."""
+    dropout: float = Field(0.0, ge=0, lt=1)
+    """LoRA: dropout on their input."""
+    targets: str = "all-linear"
+    """LoRA: all-linear, or module names separated by commas."""
+
+
+class OptimisationSpec(Spec):
+    """Steps, batches and the optimizer."""
+
+    steps: int = Field(1000, ge=1)
+    """Optimizer steps."""
+    batch_size: int = Field(8, ge=1)
+    """Sequences a process takes at once."""
+    gradient_accumulation: int = Field(1, ge=1)
+    """Batches added up before a step."""
+    learning_rate: float = Field(1e-4, gt=0, le=1)
+    """Peak learning rate."""
+    lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    """How the learning rate falls."""
+    warmup_steps: int = Field(0, ge=0)
+    """Steps in which it rises from zero."""
+    weight_decay: float = Field(0.0, ge=0, le=1)
+    """AdamW's weight decay."""
+    beta2: float = Field(0.999, gt=0, lt=1)
+    """AdamW's second beta."""
+    max_grad_norm: float = Field(1.0, ge=0)
+    """Gradients longer than this are shortened; 0 is off."""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """bf16 is faster where the hardware has it."""
+    gradient_checkpointing: bool = False
+    """Less memory for about a third more time."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Same seed, same run."""
+
+
+class ReportSpec(Spec):
+    """What is logged, saved and shown, and how often (in steps)."""
+
+    log_every: int = Field(5, ge=1)
+    """Steps between two points of the curves."""
+    evaluate_every: int = Field(0, ge=0)
+    """Steps between two validations with fixed masks; 0: at the end only."""
+    save_every: int = Field(0, ge=0)
+    """Steps between two checkpoints; 0: on stop and at the end only."""
+    keep_checkpoints: int = Field(2, ge=1)
+    """Older ones are deleted."""
+    sample_every: int = Field(0, ge=0)
+    """Steps between two unmaskings of the prompts; 0: at the end only."""
+    prompts: list[str] = Field(default_factory=list)
+    """Fixed prompts to unmask; in a grid `.` or `0` is a blank cell, in text `____` is."""
+    sampler: SamplerSpec | None = None
+    """Sampler for these prompts; none: the model's own preset."""
+
+
+class TrainSpec(JobSpec):
+    """Train a dLLM."""
+
+    kind: Literal["train"] = "train"
+    model: ModelSpec
+    data: DataSpec
+    objective: ObjectiveSpec = Field(default_factory=MDLMObjective)
+    tuning: TuningSpec = TuningSpec()
+    optimisation: OptimisationSpec = OptimisationSpec()
+    report: ReportSpec = ReportSpec()
+
+
+class ConvertSpec(JobSpec):
+    """Turn a causal language model into a diffusion language model."""
+
+    kind: Literal["convert"] = "convert"
+    source: str
+    """A transformers folder, a .gguf file, or a Hub id."""
+    mask_token: str | None = None
+    """Mask token to use; added if the tokenizer lacks it. None: its own mask token, else add <|mask|>."""
+    shifted_logits: bool = False
+    """Keep the next-token alignment: position i - 1 predicts token i (as DiffuLLaMA and Dream do)."""
+    sliding_window: Literal["keep", "full"] | None = None
+    """Models with window layers: keep the window on both sides, or open it to full attention."""
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    """Number format of the written weights; auto keeps the source's."""
+
+
+class SampleSpec(JobSpec):
+    """Answer a file of prompts."""
+
+    kind: Literal["sample"] = "sample"
+    model: str
+    """A dLLM checkpoint: folder, listed name, or `run:ID`."""
+    prompts: str
+    """A .txt file (a prompt a line) or .jsonl with prompt or messages."""
+    sampler: SamplerSpec | None = None
+    """None: the model's own preset."""
+    batch_size: int = Field(8, ge=1, le=1024)
+    """Prompts sampled together."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Same seed, same answers."""
+    trajectories: bool = False
+    """Keep every prompt's unmasking in samples/."""
+
+
+class ServeSpec(JobSpec):
+    """Hold a model ready for the playground."""
+
+    kind: Literal["serve"] = "serve"
+    model: str | None = None
+    """Loaded at once; others on request."""
+    idle_seconds: int = Field(900, ge=5)
+    """Leave after so long without a request."""
+    dtype: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Number format in memory; auto keeps the checkpoint's on a GPU and float32 on a CPU."""
+
+
+KINDS: dict[str, type[JobSpec]] = {
+    "train": TrainSpec,
+    "convert": ConvertSpec,
+    "sample": SampleSpec,
+    "serve": ServeSpec,
+}
+
+__all__ = ["KINDS", "ConvertSpec", "JobSpec", "LLaDASampler", "SampleSpec", "ServeSpec", "TrainSpec"]

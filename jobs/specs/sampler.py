@@ -1,0 +1,50 @@
+"""The samplers and their options. SAMPLERS is the list of names."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from jobs.specs.base import Spec
+
+
+class LLaDASampler(Spec):
+    """LLaDA's sampler: blocks from left to right, in each the most confident tokens first.
+    Source: ML-GSAI/LLaDA generate.py."""
+
+    name: Literal["llada"] = "llada"
+    steps: int = Field(64, ge=1, le=8192)
+    """Forward passes over the whole canvas. More steps, fewer tokens in each."""
+    max_new_tokens: int = Field(64, ge=1, le=8192)
+    """Length of the canvas after the prompt."""
+    block_size: int = Field(64, ge=1, le=8192)
+    """Tokens of a block; blocks are filled from left to right. Equal to max_new_tokens: one block."""
+    temperature: float = Field(0.0, ge=0, le=5)
+    """0 always takes the likeliest token; higher is more varied."""
+    cfg_scale: float = Field(0.0, ge=0, le=10)
+    """Guidance: how far to push away from what the model says without the prompt. 0 is off."""
+    remasking: Literal["low_confidence", "random"] = "low_confidence"
+    """Which positions stay masked for another step."""
+    suppress_eos: bool = False
+    """Never write the end-of-text token (LLaDA's logits_eos_inf)."""
+    delay_eos: bool = False
+    """Give end-of-text the lowest confidence, so that it is written last (confidence_eos_eot_inf)."""
+
+    @model_validator(mode="after")
+    def _blocks_fit(self) -> "LLaDASampler":
+        if self.max_new_tokens % self.block_size:
+            raise ValueError(
+                f"max_new_tokens ({self.max_new_tokens}) must be a multiple of block_size "
+                f"({self.block_size}); set block_size to {self.max_new_tokens} for one block"
+            )
+        blocks = self.max_new_tokens // self.block_size
+        if self.steps % blocks:
+            raise ValueError(
+                f"steps ({self.steps}) must be a multiple of the number of blocks ({blocks}); "
+                f"try {max(1, round(self.steps / blocks)) * blocks}"
+            )
+        return self
+
+
+SamplerSpec = LLaDASampler  # becomes a union, told apart by `name`, with the second sampler
+
+SAMPLERS: dict[str, type[Spec]] = {"llada": LLaDASampler}
