@@ -18,15 +18,15 @@ class DataSpec(Spec):
     """Options of the builder."""
     format: Literal["auto", "messages", "text"] = "auto"
     """messages: conversations, the prompt is never masked. text: plain text, everything may be masked."""
-    max_length: int = Field(256, ge=2, le=131072)
+    max_length: int = Field(default=256, ge=2, le=131072)
     """Longest sequence in tokens."""
     packing: bool = True
     """Text only: join texts and cut them into full sequences; off: one text, one sequence."""
     append_eos: bool = True
     """End every text with the end-of-text token."""
-    validation: float = Field(0.02, ge=0, lt=0.9)
+    validation: float = Field(default=0.02, ge=0, lt=0.9)
     """Share of rows held out, chosen by hash so that it never leaks between runs."""
-    limit: int | None = Field(None, ge=1)
+    limit: int | None = Field(default=None, ge=1)
     """Use at most this many rows."""
 
     @model_validator(mode="after")

@@ -17,10 +17,10 @@ class JobSpec(Spec):
 
     version: Literal[1] = 1
     kind: str
-    name: str = Field("", max_length=120)
+    name: str = Field(default="", max_length=120)
     """A name for people; may repeat."""
     launcher: LauncherSpec = LauncherSpec()
-    priority: int = Field(0, ge=-100, le=100)
+    priority: int = Field(default=0, ge=-100, le=100)
     """Higher starts first."""
 
 
@@ -61,11 +61,11 @@ class TuningSpec(Spec):
 
     method: Literal["full", "lora"] = "full"
     """full: all weights. lora: small added matrices, merged at the end."""
-    rank: int = Field(16, ge=1, le=1024)
+    rank: int = Field(default=16, ge=1, le=1024)
     """LoRA: rank of the added matrices."""
-    alpha: float = Field(32.0, gt=0)
+    alpha: float = Field(default=32.0, gt=0)
     """LoRA: their scale is alpha / rank."""
-    dropout: float = Field(0.0, ge=0, lt=1)
+    dropout: float = Field(default=0.0, ge=0, lt=1)
     """LoRA: dropout on their input."""
     targets: str = "all-linear"
     """LoRA: all-linear, or module names separated by commas."""
@@ -74,44 +74,44 @@ class TuningSpec(Spec):
 class OptimisationSpec(Spec):
     """Steps, batches and the optimizer."""
 
-    steps: int = Field(1000, ge=1)
+    steps: int = Field(default=1000, ge=1)
     """Optimizer steps."""
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(default=8, ge=1)
     """Sequences a process takes at once."""
-    gradient_accumulation: int = Field(1, ge=1)
+    gradient_accumulation: int = Field(default=1, ge=1)
     """Batches added up before a step."""
-    learning_rate: float = Field(1e-4, gt=0, le=1)
+    learning_rate: float = Field(default=1e-4, gt=0, le=1)
     """Peak learning rate."""
     lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls."""
-    warmup_steps: int = Field(0, ge=0)
+    warmup_steps: int = Field(default=0, ge=0)
     """Steps in which it rises from zero."""
-    weight_decay: float = Field(0.0, ge=0, le=1)
+    weight_decay: float = Field(default=0.0, ge=0, le=1)
     """AdamW's weight decay."""
-    beta2: float = Field(0.999, gt=0, lt=1)
+    beta2: float = Field(default=0.999, gt=0, lt=1)
     """AdamW's second beta."""
-    max_grad_norm: float = Field(1.0, ge=0)
+    max_grad_norm: float = Field(default=1.0, ge=0)
     """Gradients longer than this are shortened; 0 is off."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """bf16 is faster where the hardware has it."""
     gradient_checkpointing: bool = False
     """Less memory for about a third more time."""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     """Same seed, same run."""
 
 
 class ReportSpec(Spec):
     """What is logged, saved and shown, and how often (in steps)."""
 
-    log_every: int = Field(5, ge=1)
+    log_every: int = Field(default=5, ge=1)
     """Steps between two points of the curves."""
-    evaluate_every: int = Field(0, ge=0)
+    evaluate_every: int = Field(default=0, ge=0)
     """Steps between two validations with fixed masks; 0: at the end only."""
-    save_every: int = Field(0, ge=0)
+    save_every: int = Field(default=0, ge=0)
     """Steps between two checkpoints; 0: on stop and at the end only."""
-    keep_checkpoints: int = Field(2, ge=1)
+    keep_checkpoints: int = Field(default=2, ge=1)
     """Older ones are deleted."""
-    sample_every: int = Field(0, ge=0)
+    sample_every: int = Field(default=0, ge=0)
     """Steps between two unmaskings of the prompts; 0: at the end only."""
     prompts: list[str] = Field(default_factory=list)
     """Fixed prompts to unmask; in a grid `.` or `0` is a blank cell, in text `____` is."""
@@ -157,9 +157,9 @@ class SampleSpec(JobSpec):
     """A .txt file (a prompt a line) or .jsonl with prompt or messages."""
     sampler: SamplerSpec | None = None
     """None: the model's own preset."""
-    batch_size: int = Field(8, ge=1, le=1024)
+    batch_size: int = Field(default=8, ge=1, le=1024)
     """Prompts sampled together."""
-    seed: int = Field(0, ge=0, lt=2**31)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     """Same seed, same answers."""
     trajectories: bool = False
     """Keep every prompt's unmasking in samples/."""
@@ -171,7 +171,7 @@ class ServeSpec(JobSpec):
     kind: Literal["serve"] = "serve"
     model: str | None = None
     """Loaded at once; others on request."""
-    idle_seconds: int = Field(900, ge=5)
+    idle_seconds: int = Field(default=900, ge=5)
     """Leave after so long without a request."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
     """Number format in memory; auto keeps the checkpoint's on a GPU and float32 on a CPU."""

@@ -12,7 +12,7 @@ class LauncherSpec(Spec):
 
     name: Literal["python", "torchrun", "deepspeed"] = "python"
     """python: one process. torchrun: data parallel. deepspeed: data parallel with ZeRO."""
-    processes: int = Field(1, ge=1, le=64)
+    processes: int = Field(default=1, ge=1, le=64)
     """Processes, one a device."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto takes GPUs when there are any."""
@@ -20,7 +20,7 @@ class LauncherSpec(Spec):
     """DeepSpeed only: what is split over the processes (1 optimizer, 2 gradients too, 3 weights too)."""
     offload: bool = False
     """DeepSpeed only: keep optimizer states in main memory."""
-    threads: int = Field(0, ge=0, le=256)
+    threads: int = Field(default=0, ge=0, le=256)
     """CPU threads a process may use; 0 shares the cores evenly."""
 
     @model_validator(mode="after")

@@ -12,9 +12,9 @@ class LLaDAObjective(Spec):
     all tokens (text) or by each answer's length (messages). Source: ML-GSAI/LLaDA GUIDELINES.md."""
 
     name: Literal["llada"] = "llada"
-    time_epsilon: float = Field(1e-3, gt=0, lt=1)
+    time_epsilon: float = Field(default=1e-3, gt=0, lt=1)
     """Smallest masking probability."""
-    random_length_ratio: float = Field(0.0, ge=0, le=1)
+    random_length_ratio: float = Field(default=0.0, ge=0, le=1)
     """Share of batches cut to a random length (LLaDA pre-trains with 0.01)."""
 
 
@@ -25,7 +25,7 @@ class MDLMObjective(Spec):
     name: Literal["mdlm"] = "mdlm"
     schedule: Literal["linear", "cosine"] = "linear"
     """Noise schedule alpha(t): linear 1 - t; cosine 1 - cos(pi/2 (1 - t))."""
-    time_epsilon: float = Field(1e-3, gt=0, lt=1)
+    time_epsilon: float = Field(default=1e-3, gt=0, lt=1)
     """Smallest time drawn."""
     loss_weight_type: Literal["scheduler", "uniform"] = "scheduler"
     """scheduler: the bound's own weight; uniform: every masked token counts the same."""

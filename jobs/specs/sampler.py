@@ -12,15 +12,15 @@ class LLaDASampler(Spec):
     Source: ML-GSAI/LLaDA generate.py."""
 
     name: Literal["llada"] = "llada"
-    steps: int = Field(64, ge=1, le=8192)
+    steps: int = Field(default=64, ge=1, le=8192)
     """Forward passes over the whole canvas. More steps, fewer tokens in each."""
-    max_new_tokens: int = Field(64, ge=1, le=8192)
+    max_new_tokens: int = Field(default=64, ge=1, le=8192)
     """Length of the canvas after the prompt."""
-    block_size: int = Field(64, ge=1, le=8192)
+    block_size: int = Field(default=64, ge=1, le=8192)
     """Tokens of a block; blocks are filled from left to right. Equal to max_new_tokens: one block."""
-    temperature: float = Field(0.0, ge=0, le=5)
+    temperature: float = Field(default=0.0, ge=0, le=5)
     """0 always takes the likeliest token; higher is more varied."""
-    cfg_scale: float = Field(0.0, ge=0, le=10)
+    cfg_scale: float = Field(default=0.0, ge=0, le=10)
     """Guidance: how far to push away from what the model says without the prompt. 0 is off."""
     remasking: Literal["low_confidence", "random"] = "low_confidence"
     """Which positions stay masked for another step."""
