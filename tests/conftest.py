@@ -1,0 +1,23 @@
+"""Every test works in a home of its own and without a network."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+# Before anything imports transformers or datasets: they read these at import.
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+HOSTILE = (
+    'home; it\'s a "folder" $HOME'  # blanks, quotes and a dollar: a shell anywhere on the way would choke
+)
+
+
+@pytest.fixture(autouse=True)
+def studio_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A fresh, not yet existing home folder with a hostile name; STUDIO_HOME points at it."""
+    home = tmp_path / HOSTILE
+    monkeypatch.setenv("STUDIO_HOME", str(home))
+    return home
