@@ -1,0 +1,56 @@
+# The one list of commands; CI runs the same ones. `make` alone lists them.
+#   make test PYTEST="-k samplers -x"     passes words on to pytest
+#   make demo PORT=7861                   another port
+PYTHON ?= python3
+PORT ?= 7860
+PYTEST ?=
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+QUICK := not e2e and not ui and not chaos and not slow and not benchmark
+# The tests share the cores with the jobs they start: one thread each.
+RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
+
+.PHONY: help demo test check fast chaos slow assets docs wheel clean
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
+
+demo: .venv/.studio  ## install, then start the studio with its bundled models
+	$(BIN)/studio launch --demo --port $(PORT)
+
+test: .venv/.dev  ## install, then every test but the slow ones
+	$(RUN_TESTS) -m "not slow and not benchmark" $(PYTEST)
+
+check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 seconds
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(RUN_TESTS) -q -m "$(QUICK)" $(PYTEST)
+
+chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for longer than `make test` does
+	STUDIO_CHAOS_ROUNDS=50 $(RUN_TESTS) -m chaos $(PYTEST)
+
+slow: .venv/.dev  ## tests on real models out of packages
+	$(RUN_TESTS) -m slow $(PYTEST)
+
+docs: .venv/.dev  ## write docs/cli.md anew from the commands' own help
+	$(BIN)/python -m studio.cli.reference docs/cli.md
+
+wheel: .venv/.dev  ## build dist/*.whl
+	rm -rf build dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:  ## remove what was built; your home folder with runs and models stays
+	rm -rf .venv build dist .pytest_cache .ruff_cache *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+.venv/.studio: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e .
+	@touch $@
+
+.venv/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) -e ".[dev]"
+	@touch $@ .venv/.studio
