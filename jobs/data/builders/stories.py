@@ -1,7 +1,7 @@
 """Little stories from our own grammar, with and without an instruction.
 
-Rows are conversations: an instructed one asks for a name and a thing, a plain one asks for any story,
-and some have no question at all, so that an empty prompt tells a story too.
+Rows are conversations: an instructed one asks for a name and a thing, a plain one asks for any story, and in
+some the question is empty, so that an empty prompt tells a story too.
 """
 
 import random
@@ -26,7 +26,7 @@ class Options(Spec):
 
 
 def rows(options: Options) -> Iterator[dict]:
-    """Stories as `{"messages": [...]}`; the user's turn is missing where nothing is asked."""
+    """Stories as `{"messages": [question, story]}`; the question may be empty."""
     rng = random.Random(options.seed)
     for _ in range(options.rows):
         if rng.random() < options.instructions:
@@ -36,5 +36,5 @@ def rows(options: Options) -> Iterator[dict]:
         else:
             request = rng.choice(("", *PLAIN_REQUESTS))
             story = grammar.generate(rng)
-        answer = {"role": "assistant", "content": story}
-        yield {"messages": [{"role": "user", "content": request}, answer] if request else [answer]}
+        question = {"role": "user", "content": request}
+        yield {"messages": [question, {"role": "assistant", "content": story}]}
