@@ -1,0 +1,343 @@
+"""The guardian of one attempt: `python -m jobs.supervisor RUN_FOLDER ATTEMPT [--adopt] [--foreground]`.
+
+It detaches itself from whoever called it, holds the attempt's lock for life, starts the command of run.json,
+follows stop requests, and writes exit.json last, when no process of the attempt is left. Standard library
+only: it must not fall over with anything that it guards.
+
+    lock held            the supervisor lives (released by the kernel at its death)
+    run.json             cookie, command, devices from the executor; identities added here; mtime: heartbeat
+    stop                 asks for a stop: after `grace` seconds SIGTERM, after `term` more SIGKILL, to every
+                         descendant; the file may hold {"grace": seconds, "term": seconds}
+    exit.json            {code, signal, stopped, started_at, ended_at, last_lines, adopted, oom_kills}
+
+With --adopt it guards processes that an earlier supervisor left behind; they are found by the cookie in
+their environment. Their exit code cannot be had, so `code` is 0 if result.json tells of this attempt's end,
+else null.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from jobs.protocol.folder import AttemptFolder, RunFolder, read_json, write_json
+from jobs.protocol.identity import COOKIE, ProcessIdentity, processes_with_cookie
+
+POLL_SECONDS = 0.25
+HEARTBEAT_SECONDS = 5.0
+GRACE_SECONDS = 60.0  # from the stop request to SIGTERM
+TERM_SECONDS = 10.0  # from SIGTERM to SIGKILL
+LINGER_SECONDS = 2.0  # for what outlives the main process, before SIGTERM
+LOCK_SECONDS = 3.0  # a reconciler that looks whether the lock is free holds it for a moment
+LAST_LINES, LAST_BYTES = 30, 8192
+LOCK_HELD = 75  # our exit code when another supervisor guards the attempt (EX_TEMPFAIL)
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def take_lock(path: Path, seconds: float = LOCK_SECONDS) -> int | None:
+    """An exclusive lock as an open file descriptor, None if another process keeps it.
+
+    The descriptor survives our forks and is closed in programs we start (O_CLOEXEC).
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return fd
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                os.close(fd)
+                return None
+            time.sleep(0.02)
+
+
+def descendants(root: int) -> list[ProcessIdentity]:
+    """Every living process below `root`. As subreaper we are an ancestor of daemons too."""
+    children: dict[int, list[int]] = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):
+                text = Path(entry.path, "stat").read_text()
+                parent = int(text[text.rindex(")") + 2 :].split()[1])
+                children.setdefault(parent, []).append(int(entry.name))
+    found, todo = [], [root]
+    while todo:
+        for pid in children.get(todo.pop(), []):
+            todo.append(pid)
+            identity = ProcessIdentity.of(pid)
+            if identity is not None:
+                found.append(identity)
+    return found
+
+
+def last_lines(log: Path) -> list[str]:
+    """The end of the log."""
+    try:
+        with open(log, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - LAST_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()[-LAST_LINES:]
+    except OSError:
+        return []
+
+
+def oom_kills() -> int | None:
+    """How many processes the kernel has killed for want of memory since boot."""
+    try:
+        for line in Path("/proc/vmstat").read_text().splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    except OSError:
+        return None
+    return None
+
+
+class Supervisor:
+    """Watches one attempt from its start, or its adoption, to an empty process tree."""
+
+    def __init__(self, run: RunFolder, attempt: AttemptFolder):
+        self.run, self.attempt = run, attempt
+        self.facts: dict = read_json(attempt.run_json) or {}
+        self.cookie: str = self.facts["cookie"]
+        self.started_at = float(self.facts.get("started_at") or time.time())
+        self.status: int | None = None  # wait status of our child, once reaped
+        self.child: ProcessIdentity | None = None
+        self.child_pid: int | None = None  # set only if it is our own child
+        self.adopted = False
+        self.stop_since: float | None = None
+        self.term_since: float | None = None
+        self._beat = 0.0
+        self._oom = oom_kills()
+
+    # --- beginning -------------------------------------------------------------------------------------
+
+    def start(self) -> bool:
+        """Start the command. False if there is no such program; the log says so."""
+        self.started_at = time.time()
+        log = os.open(self.attempt.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            process = subprocess.Popen(
+                self.facts["command"],
+                cwd=self.run.path,
+                env={**os.environ, COOKIE: self.cookie},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        except OSError as error:
+            sys.stderr.write(f"supervisor: cannot start {self.facts['command'][0]}: {error}\n")
+            self.status = 127 << 8
+            return False
+        finally:
+            os.close(log)
+        process.returncode = 0  # we reap it ourselves, with every orphan that comes to us
+        self.child_pid = process.pid
+        with contextlib.suppress(OSError):  # first in line for the out-of-memory killer, before us
+            Path(f"/proc/{process.pid}/oom_score_adj").write_text("500")
+        self.child = ProcessIdentity.of(process.pid)
+        self._record()
+        return True
+
+    def adopt(self) -> None:
+        """Take over what an earlier supervisor left."""
+        self.adopted = True
+        child = self.facts.get("child")
+        self.child = ProcessIdentity.from_dict(child) if child else None
+        self._record()
+
+    def _record(self) -> None:
+        me = ProcessIdentity.of(os.getpid())
+        self.facts |= {
+            "supervisor": me.to_dict() if me else None,
+            "child": self.child.to_dict() if self.child else None,
+            "started_at": self.started_at,
+        }
+        try:
+            write_json(self.attempt.run_json, self.facts)
+        except OSError as error:  # only a note for people: the cookie was written before us
+            sys.stderr.write(f"supervisor: cannot write run.json: {error}\n")
+
+    # --- watching --------------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Return when the main process has ended."""
+        while not self._main_ended():
+            self._heartbeat()
+            self._follow_stop()
+            self._wait(POLL_SECONDS)
+
+    def sweep(self) -> None:
+        """Return when nothing of the attempt is left; what does not leave by itself is killed."""
+        since = time.monotonic()
+        while members := self.members():
+            self._heartbeat()
+            waited = time.monotonic() - since
+            if waited > 2 * LINGER_SECONDS or self.term_since is not None:
+                self._signal(members, signal.SIGKILL)
+            elif waited > LINGER_SECONDS:
+                self._signal(members, signal.SIGTERM)
+            self._wait(POLL_SECONDS)
+
+    def members(self) -> list[ProcessIdentity]:
+        """Every living process of the attempt but ourselves."""
+        self._reap()
+        return list({*descendants(os.getpid()), *processes_with_cookie(self.cookie)})
+
+    def _main_ended(self) -> bool:
+        self._reap()
+        if self.child_pid is not None:
+            return self.status is not None
+        if self.child is not None:
+            return not self.child.is_alive()
+        return not processes_with_cookie(self.cookie)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self.child_pid:
+                self.status = status
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep, but wake at once when a child ends; SIGTERM to us is a stop request."""
+        info = signal.sigtimedwait({signal.SIGCHLD, signal.SIGTERM}, seconds)
+        if info is not None and info.si_signo == signal.SIGTERM:
+            with contextlib.suppress(OSError):
+                self.attempt.request_stop()
+
+    def _heartbeat(self) -> None:
+        now = time.monotonic()
+        if now - self._beat >= HEARTBEAT_SECONDS:
+            self._beat = now
+            with contextlib.suppress(OSError):
+                os.utime(self.attempt.run_json)
+
+    def _follow_stop(self) -> None:
+        if not self.attempt.stop_requested():
+            return
+        now = time.monotonic()
+        if self.stop_since is None:
+            self.stop_since = now
+        grace, term = self._patience()  # read anew: a second request may be less patient
+        if self.term_since is None and now - self.stop_since >= grace:
+            self.term_since = now
+            self._signal(self.members(), signal.SIGTERM)
+        elif self.term_since is not None and now - self.term_since >= term:
+            self._signal(self.members(), signal.SIGKILL)
+
+    def _patience(self) -> tuple[float, float]:
+        try:
+            request = json.loads(self.attempt.stop.read_text() or "{}")
+            return float(request.get("grace", GRACE_SECONDS)), float(request.get("term", TERM_SECONDS))
+        except (OSError, ValueError, TypeError, AttributeError):
+            return GRACE_SECONDS, TERM_SECONDS
+
+    def _signal(self, members: list[ProcessIdentity], number: int) -> None:
+        for identity in members:
+            with contextlib.suppress(PermissionError):
+                identity.signal(number)
+
+    # --- the end ---------------------------------------------------------------------------------------
+
+    def write_exit(self) -> None:
+        """exit.json, last of all. A full disk is waited for: without this file the job would be lost."""
+        before, now = self._oom, oom_kills()
+        code, number = self._code()
+        facts = {
+            "code": code,
+            "signal": number,
+            "stopped": self.attempt.stop_requested(),
+            "started_at": self.started_at,
+            "ended_at": time.time(),
+            "last_lines": last_lines(self.attempt.log),
+            "adopted": self.adopted,
+            "oom_kills": now - before if now is not None and before is not None else 0,
+        }
+        for _ in range(120):
+            try:
+                write_json(self.attempt.exit_json, facts)
+                return
+            except OSError:
+                if not self.attempt.path.is_dir():
+                    return  # somebody has deleted the run
+                time.sleep(5)
+
+    def _code(self) -> tuple[int | None, int | None]:
+        if self.status is not None:
+            code = os.waitstatus_to_exitcode(self.status)
+            return (code, None) if code >= 0 else (None, -code)
+        result = read_json(self.run.result_json)
+        ended = isinstance(result, dict) and result.get("attempt") == self.attempt.number
+        return (0 if ended else None), None
+
+
+def guard(run: RunFolder, attempt: AttemptFolder, adopt: bool) -> None:
+    """One attempt from here to its end."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    supervisor = Supervisor(run, attempt)
+    if adopt:
+        supervisor.adopt()
+    started = adopt or supervisor.start()
+    # After the start, so that the program does not inherit the mask. What came before is found by _reap.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
+    if started:
+        supervisor.watch()
+        supervisor.sweep()
+    supervisor.write_exit()
+
+
+def detach(log: Path) -> None:
+    """Become a daemon in a session of its own, with output to the attempt's log."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDONLY)
+    out = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    for source, target in ((null, 0), (out, 1), (out, 2)):
+        os.dup2(source, target)
+    os.close(null)
+    os.close(out)
+    os.chdir("/")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns 0 once detached, 75 if another supervisor guards the attempt."""
+    parser = argparse.ArgumentParser(prog="python -m jobs.supervisor", description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("attempt", type=int)
+    parser.add_argument("--adopt", action="store_true", help="guard processes that are already running")
+    parser.add_argument("--foreground", action="store_true", help="do not detach (batch systems)")
+    options = parser.parse_args(argv)
+    run = RunFolder(options.run)
+    attempt = run.attempt(options.attempt)
+    # Locked before the fork: when our caller sees us return, the attempt is guarded.
+    lock = take_lock(attempt.lock)
+    if lock is None:
+        sys.stderr.write(f"{attempt.path} is guarded by another supervisor.\n")
+        return LOCK_HELD
+    if attempt.exit_json.exists():
+        return 0  # it was given up, or ended, before we came
+    if not options.foreground:
+        detach(attempt.log)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    guard(run, attempt, options.adopt)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
