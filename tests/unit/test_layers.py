@@ -37,7 +37,9 @@ RULES = {
     "jobs.models": Rule(
         ("jobs.models", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets", "gguf")
     ),
-    "jobs.data": Rule(("jobs.data", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets")),
+    "jobs.data": Rule(
+        ("jobs.data", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets", "jinja2")
+    ),
     "jobs.programs": Rule(
         (
             "jobs.programs",
