@@ -1,0 +1,174 @@
+"""What a model folder says of itself: config.json and safetensors headers, read without torch."""
+
+import json
+import struct
+from collections import Counter
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from jobs.protocol.errors import ModelError, StudioError
+from jobs.specs import diffusion_config
+from jobs.specs.diffusion_config import DiffusionConfig
+
+# Checkpoints in an official dLLM format, told by `model_type`: they load as they are.
+OFFICIAL_TYPES = {"llada": "llada"}
+HEADER_LIMIT = 100_000_000  # bytes; the limit of the safetensors format itself
+DTYPES = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F8_E4M3": "float8",
+    "F8_E5M2": "float8",
+    "I8": "int8",
+    "U8": "uint8",
+}
+
+
+class ModelView(BaseModel):
+    """What a person should know of a model before using it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    path: str
+    source: str  # bundled | home | run | path
+    family: str = ""
+    architecture: str = ""
+    parameters: int | None = None
+    dtype: str = ""
+    mask_token_id: int | None = None
+    task: str = "text"
+    grid: dict[str, int] | None = None
+    sampler: dict[str, Any] = {}
+    shifted: bool = False
+    block_size: int | None = None
+    size_bytes: int = 0
+    note: str = ""
+    is_dllm: bool = False
+    chat: bool = False
+    problem: str = ""
+    modified: float = 0.0
+
+
+def is_model_folder(folder: Path) -> bool:
+    """Whether a folder means to be a model: it holds a config or weights."""
+    return (folder / "config.json").is_file() or any(folder.glob("*.safetensors"))
+
+
+def signature(folder: Path) -> tuple:
+    """Changes whenever a file that `inspect` reads was replaced."""
+    return tuple(
+        (file.name, (stat := file.stat()).st_mtime_ns, stat.st_size)
+        for file in sorted(folder.iterdir())
+        if file.suffix in (".json", ".safetensors", ".jinja") and file.is_file()
+    )
+
+
+def inspect(folder: Path, name: str, source: str) -> ModelView:
+    """The view of a folder; what is wrong with it stands in `problem`."""
+    try:
+        return ModelView(name=name, path=str(folder), source=source, **_facts(folder))
+    except (StudioError, OSError) as error:
+        return ModelView(name=name, path=str(folder), source=source, problem=str(error))
+
+
+def _facts(folder: Path) -> dict[str, Any]:
+    config = _json(folder / "config.json")
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise ModelError(f"{folder} holds no weights: there is no .safetensors file in it.")
+    counts: Counter[str] = Counter()
+    for file in weights:
+        counts.update(_tensor_counts(file))
+    kind = str(config.get("model_type", ""))
+    architectures = config.get("architectures") or [kind]
+    facts: dict[str, Any] = {
+        "family": OFFICIAL_TYPES.get(kind, kind),
+        "architecture": str(architectures[0]),
+        "parameters": sum(counts.values()),
+        "dtype": DTYPES.get(top := counts.most_common(1)[0][0], top.lower()) if counts else "",
+        "size_bytes": sum(file.stat().st_size for file in weights),
+        "chat": _has_chat_template(folder),
+        "modified": max(file.stat().st_mtime for file in weights),
+    }
+    if (folder / diffusion_config.FILE).is_file():
+        return facts | _diffusion_facts(_diffusion_config(folder))
+    if kind in OFFICIAL_TYPES:
+        return facts | {"is_dllm": True, "mask_token_id": _integer(config.get("mask_token_id"))}
+    return facts
+
+
+def _diffusion_config(folder: Path) -> DiffusionConfig:
+    try:
+        return DiffusionConfig.load(folder)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ModelError(f"{folder / diffusion_config.FILE} is not valid JSON: {error}.") from None
+
+
+def _diffusion_facts(config: DiffusionConfig) -> dict[str, Any]:
+    return {
+        "is_dllm": True,
+        "family": config.family,
+        "mask_token_id": config.mask_token_id,
+        "task": config.task,
+        "grid": config.grid.model_dump() if config.grid else None,
+        "sampler": config.sampler,
+        "shifted": config.shifted_logits,
+        "block_size": config.block_size,
+        "note": config.note,
+    }
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ModelError(f"{path.parent} is not a model folder: it has no {path.name}.") from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path} is not valid JSON: {error}.") from None
+    if not isinstance(data, dict):
+        raise ModelError(f"{path} is not a JSON object.")
+    return data
+
+
+def _tensor_counts(path: Path) -> Counter[str]:
+    """Number of stored values by safetensors dtype.
+
+    The format: 8 bytes little-endian header length, the header as JSON, then the values
+    (huggingface/safetensors, README, section Format).
+
+    Raises: ModelError where the file is cut off or not safetensors.
+    """
+    with open(path, "rb") as file:
+        start = file.read(8)
+        length = struct.unpack("<Q", start)[0] if len(start) == 8 else HEADER_LIMIT + 1
+        if length > HEADER_LIMIT:
+            raise ModelError(f"{path} is not a safetensors file.")
+        header_bytes = file.read(length)
+    try:
+        header = json.loads(header_bytes)
+        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+        end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+        counts: Counter[str] = Counter()
+        for entry in tensors:
+            counts[entry["dtype"]] += prod(entry["shape"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise ModelError(f"{path} is not a safetensors file, or its header is cut off.") from None
+    if path.stat().st_size < 8 + length + end:
+        raise ModelError(f"{path} is cut off: {path.stat().st_size} of {8 + length + end} bytes are there.")
+    return counts
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file():
+        return True
+    settings = folder / "tokenizer_config.json"
+    return settings.is_file() and bool(_json(settings).get("chat_template"))
+
+
+def _integer(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

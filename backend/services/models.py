@@ -1,0 +1,133 @@
+"""The models that there are: bundled ones, those in the home folder, and what finished runs made."""
+
+import difflib
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from backend.services.checkpoints import ModelView, inspect, is_model_folder, signature
+from backend.services.places import ASSETS, absolute, is_path
+from jobs.protocol.errors import ModelError
+from jobs.protocol.folder import RUN_ID, RunFolder
+
+RUN_PREFIX = "run:"
+
+
+class ModelService:
+    """Lists and finds models. Reads files only; a folder is read again when one of its files changed."""
+
+    def __init__(self, home: Path, assets: Path = ASSETS):
+        self.bundled_root = assets / "models"
+        self.home_root = home / "models"
+        self.runs_root = home / "runs"
+        self._cache: dict[Path, tuple[tuple, ModelView]] = {}
+        self._lock = threading.Lock()
+
+    def list(self) -> list[ModelView]:
+        """All models, bundled first, then the user's, then those of runs (newest first).
+
+        Broken folders are in the list with a `problem`.
+        """
+        return [self._view(folder, name, source) for name, source, folder in self._folders()]
+
+    def get(self, name: str) -> ModelView:
+        """The view of a listed name, `run:ID` or a path. Raises: ModelError."""
+        folder = self.resolve(name)
+        for known, source, path in self._folders():
+            if path == folder:
+                return self._view(folder, known, source)
+        return self._view(folder, str(folder), "path")
+
+    def resolve(self, name: str) -> Path:
+        """The absolute folder behind a listed name, `run:ID` or a path.
+
+        Raises: ModelError that names the nearest models.
+        """
+        if name.startswith(RUN_PREFIX):
+            return self._run_model(name)
+        folders = {known: folder for known, _, folder in self._folders()}
+        if name in folders:
+            return folders[name]
+        if is_path(name) or absolute(name).is_dir():
+            folder = absolute(name)
+            if folder.is_dir():
+                return folder
+            if is_path(name) and name.startswith(("/", "~", ".")):
+                raise ModelError(f"{folder}: there is no such model folder.")
+        raise ModelError(f"there is no model {name!r}. {_nearest(name, list(folders))}")
+
+    def dllm(self, name: str) -> Path:
+        """The folder of a model that can denoise. Raises: ModelError for any other."""
+        view = self.get(name)
+        if view.problem:
+            raise ModelError(view.problem)
+        if not view.is_dllm:
+            raise ModelError(
+                f"{view.name} is a causal language model, not a diffusion one yet; convert it first "
+                f"(a job of kind convert with source {view.name})."
+            )
+        return Path(view.path)
+
+    def _run_model(self, name: str) -> Path:
+        run = name.removeprefix(RUN_PREFIX)
+        if RUN_ID.match(run):
+            folder = RunFolder(self.runs_root / run).model
+            if folder.is_dir():
+                return folder
+            if folder.parent.is_dir():
+                raise ModelError(f"the run {run} has no finished model (yet).")
+        known = [known for known, source, _ in self._folders() if source == "run"]
+        raise ModelError(f"there is no run {run!r} with a model. {_nearest(name, known)}")
+
+    def _folders(self) -> Iterator[tuple[str, str, Path]]:
+        seen: set[str] = set()
+        for root, source in ((self.bundled_root, "bundled"), (self.home_root, "home")):
+            for name, folder in _named_folders(root):
+                if name not in seen:  # a bundled name is not hidden by a folder of the same name
+                    seen.add(name)
+                    yield name, source, folder
+        runs = [p for p in _children(self.runs_root) if RUN_ID.match(p.name)]
+        for run in sorted(runs, key=lambda p: int(p.name.rsplit("-", 1)[1]), reverse=True):
+            folder = RunFolder(run).model
+            if folder.is_dir():
+                yield RUN_PREFIX + run.name, "run", folder
+
+    def _view(self, folder: Path, name: str, source: str) -> ModelView:
+        try:
+            stamp = signature(folder)
+        except OSError as error:
+            return ModelView(
+                name=name, path=str(folder), source=source, problem=f"{folder} cannot be read: {error}."
+            )
+        with self._lock:
+            cached = self._cache.get(folder)
+        if cached is not None and cached[0] == stamp and cached[1].name == name:
+            return cached[1]
+        view = inspect(folder, name, source)
+        with self._lock:
+            self._cache[folder] = (stamp, view)
+        return view
+
+
+def _children(root: Path) -> list[Path]:
+    try:
+        return sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _named_folders(root: Path) -> Iterator[tuple[str, Path]]:
+    """Model folders under a root: `name`, or `owner/name` where a folder only holds folders."""
+    for folder in _children(root):
+        inner = _children(folder)
+        if is_model_folder(folder) or not inner:
+            yield folder.name, folder
+        else:
+            yield from ((f"{folder.name}/{p.name}", p) for p in inner)
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"Models: {', '.join(known)}." if known else "There are no models yet."

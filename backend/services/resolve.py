@@ -1,0 +1,115 @@
+"""Names into paths, before a spec goes into a run folder: programs know nothing of the home folder."""
+
+import difflib
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from backend.services.datasets import DatasetService
+from backend.services.models import ModelService
+from backend.services.places import ASSETS, absolute
+from jobs.protocol.errors import DataError, ModelError, SpecError
+from jobs.specs.builders import BUILDERS
+from jobs.specs.data import DataSpec
+from jobs.specs.job import ConvertSpec, JobSpec, ModelSpec, SampleSpec, ServeSpec, TrainSpec
+
+HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
+CHARACTERS = "characters:"
+PROMPT_SUFFIXES = (".txt", ".jsonl")
+
+
+class Resolver:
+    """Turns a spec as a person writes it into one with absolute paths. Calling it twice changes nothing."""
+
+    def __init__(self, models: ModelService, datasets: DatasetService, assets: Path = ASSETS):
+        self.models = models
+        self.datasets = datasets
+        self.tokenizers_root = assets / "tokenizers"
+        self._by_kind: dict[str, Callable[[JobSpec], JobSpec]] = {
+            "train": self._train,
+            "convert": self._convert,
+            "sample": self._sample,
+            "serve": self._serve,
+        }
+
+    def __call__(self, spec: JobSpec) -> JobSpec:
+        """The same job with every name replaced by an absolute path that exists.
+
+        Raises: ModelError, DataError or SpecError with one sentence.
+        """
+        return self._by_kind[spec.kind](spec)
+
+    def _train(self, spec: JobSpec) -> JobSpec:
+        spec = cast(TrainSpec, spec)
+        return spec.model_copy(update={"model": self._start(spec.model), "data": self._data(spec.data)})
+
+    def _start(self, model: ModelSpec) -> ModelSpec:
+        if model.path is not None:
+            return model.model_copy(update={"path": str(self.models.dllm(model.path))})
+        assert model.new is not None  # ModelSpec checks that one of the two is given
+        tokenizer = self.tokenizer(model.new.tokenizer)
+        return model.model_copy(update={"new": model.new.model_copy(update={"tokenizer": tokenizer})})
+
+    def _data(self, data: DataSpec) -> DataSpec:
+        if data.path is None:
+            if data.builder not in BUILDERS:
+                raise SpecError(f"data.builder: there is no builder {data.builder!r}. {_names(BUILDERS)}")
+            return data
+        if data.path in BUILDERS and not absolute(data.path).exists():
+            raise DataError(f"{data.path} is a builder, not a file: write data.builder, not data.path.")
+        return data.model_copy(update={"path": str(self.datasets.resolve(data.path))})
+
+    def tokenizer(self, name: str) -> str:
+        """A tokenizer folder behind a bundled name, a model's name or a path; `characters:` stays.
+
+        Raises: ModelError where there is none.
+        """
+        if name.startswith(CHARACTERS):
+            return name
+        bundled = self.tokenizers_root / name
+        if bundled.is_dir() and bundled.parent == self.tokenizers_root:
+            return str(bundled)
+        try:
+            return str(self.models.resolve(name))
+        except ModelError:
+            known = sorted(p.name for p in self.tokenizers_root.glob("*") if p.is_dir())
+            raise ModelError(
+                f"there is no tokenizer {name!r}; give a folder, a listed model or {CHARACTERS}ABC. "
+                f"{_names(known, name)}"
+            ) from None
+
+    def _convert(self, spec: JobSpec) -> JobSpec:
+        spec = cast(ConvertSpec, spec)
+        path = absolute(spec.source)
+        if spec.source.lower().endswith(".gguf"):
+            if not path.is_file():
+                raise ModelError(f"{path}: there is no such file.")
+            return spec.model_copy(update={"source": str(path)})
+        try:
+            return spec.model_copy(update={"source": str(self.models.resolve(spec.source))})
+        except ModelError:
+            if HUB_ID.match(spec.source):
+                return spec  # not on this disk: a Hub id, which the job looks up in its cache
+            raise
+
+    def _sample(self, spec: JobSpec) -> JobSpec:
+        spec = cast(SampleSpec, spec)
+        prompts = self.datasets.resolve(spec.prompts)
+        if prompts.suffix.lower() not in PROMPT_SUFFIXES:
+            raise DataError(f"{prompts}: prompts are a .txt file (a prompt a line) or a .jsonl file.")
+        return spec.model_copy(update={"model": str(self.models.dllm(spec.model)), "prompts": str(prompts)})
+
+    def _serve(self, spec: JobSpec) -> JobSpec:
+        spec = cast(ServeSpec, spec)
+        if spec.model is None:
+            return spec
+        return spec.model_copy(update={"model": str(self.models.dllm(spec.model))})
+
+
+def _names(known: object, wanted: str = "") -> str:
+    names = [str(n) for n in known]  # type: ignore[attr-defined]
+    near = difflib.get_close_matches(wanted, names, n=1)
+    if near:
+        return f"Did you mean {near[0]!r}?"
+    return f"Known: {', '.join(names)}." if names else ""

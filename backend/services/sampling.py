@@ -1,0 +1,285 @@
+"""Asks the playground's model server for texts. Whoever wants to see them tails the trajectory file.
+
+The model lives in a `serve` job of its own. A request is handed over in the background, so that the page
+gets its handle at once; whatever goes wrong becomes an `end` line in the file that everybody tails.
+"""
+
+import logging
+import re
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.services.job_view import JobView
+from backend.services.jobs import JobService
+from backend.services.model_server import Unreachable, ask
+from backend.services.models import ModelService
+from backend.services.samples import SampleView, ends, read_view, recent_files
+from jobs.protocol import trajectory
+from jobs.protocol.errors import JobError, SpecError, StudioError
+from jobs.protocol.folder import REQUEST_ID, RunFolder
+from jobs.protocol.states import TERMINAL, State
+from jobs.specs.base import Spec
+from jobs.specs.job import ServeSpec
+from jobs.specs.sampler import SAMPLERS
+
+log = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.1
+ANSWER_SECONDS = 600.0  # the server answers after loading a model, which may take minutes from a slow disk
+USABLE = (State.QUEUED, State.STARTING, State.RUNNING)
+FORMS = ("prompt", "messages", "infill", "grid")
+
+
+class Handle(BaseModel):
+    """What a page needs to follow one request."""
+
+    model_config = ConfigDict(frozen=True)
+
+    request: str
+    job_id: str
+    path: str
+    phase: str
+
+
+class SamplingService:
+    """One model server for the playground, started when it is needed."""
+
+    def __init__(self, jobs: JobService, models: ModelService, home: Path, idle_seconds: int = 900):
+        self.jobs = jobs
+        self.models = models
+        self.runs_root = home / "runs"
+        self.idle_seconds = idle_seconds
+        self._phases: dict[str, str] = {}  # requests on their way to the server
+        self._runs: dict[str, str] = {}  # request -> run, where the id does not tell
+        self._cancelled: set[str] = set()
+        self._lock = threading.Lock()
+        self._starting = threading.Lock()
+
+    def generate(
+        self,
+        model: str,
+        *,
+        prompt: str | None = None,
+        messages: list[dict[str, str]] | None = None,
+        infill: str | None = None,
+        grid: str | None = None,
+        blanks: int = 8,
+        sampler: Spec | dict[str, Any] | None = None,
+        seed: int = 0,
+    ) -> Handle:
+        """Ask for one text; returns before the model has even been loaded.
+
+        Exactly one of prompt, messages, infill (text with ____ gaps of `blanks` masks each) and grid (text
+        with `.` blanks). Without a sampler the model's own preset is used.
+
+        Raises: ModelError, SpecError.
+        """
+        given = {"prompt": prompt, "messages": messages, "infill": infill, "grid": grid}
+        content = {name: value for name, value in given.items() if value is not None}
+        if len(content) != 1:
+            raise SpecError(f"give exactly one of {', '.join(FORMS)}; given: {', '.join(content) or 'none'}.")
+        if not 1 <= blanks <= 4096:
+            raise SpecError(f"blanks must be between 1 and 4096; it is {blanks}.")
+        if not 0 <= seed < 2**31:
+            raise SpecError(f"seed must be between 0 and {2**31 - 1}; it is {seed}.")
+        path = self.models.dllm(model)
+        words = {"model": str(path), **content, "sampler": check_sampler(sampler), "seed": seed}
+        if infill is not None:
+            words["blanks"] = blanks
+        job = self._server(path)
+        request = f"{job.id}_{secrets.token_hex(4)}"
+        phase = "starting the model server" if job.state != State.RUNNING else "sending"
+        with self._lock:
+            self._phases[request] = phase
+        sender = threading.Thread(
+            target=self._deliver, args=(job.id, request, words), name=f"send {request}", daemon=True
+        )
+        sender.start()
+        return Handle(
+            request=request, job_id=job.id, path=str(self._run(job.id).sample(request)), phase=phase
+        )
+
+    def phase(self, request: str) -> str:
+        """What a request is waiting for; empty once the model server has it."""
+        return self._phases.get(request, "")
+
+    def cancel(self, request: str) -> bool:
+        """Stop a request where it stands. False where it had ended before."""
+        with self._lock:
+            if request in self._phases:
+                self._cancelled.add(request)
+                return True
+        path = self.find(request)
+        if ends(path):
+            return False
+        run = path.parent.parent.name
+        try:
+            reply = self._ask(run, {"op": "cancel", "request": request}, timeout=10)
+        except Unreachable:
+            return self.settle(request)
+        return bool(reply.get("cancelled", True))
+
+    def find(self, request: str) -> Path:
+        """The trajectory file of a request (it may not be there yet).
+
+        Raises: JobError where no run can be its home.
+        """
+        if not REQUEST_ID.match(request):
+            raise JobError(f"{request!r} is not a sample id.")
+        run = self._runs.get(request) or request.rpartition("_")[0]
+        if run and re.match(r"^[a-z]+-\d{4,}$", run) and (self.runs_root / run).is_dir():
+            path = self._run(run).sample(request)
+            if path.exists() or request in self._phases:
+                return path
+        for path in self.runs_root.glob(f"*/samples/{request}.jsonl"):
+            return path
+        if run and re.match(r"^[a-z]+-\d{4,}$", run) and (self.runs_root / run).is_dir():
+            return self._run(run).sample(request)
+        raise JobError(f"there is no sample {request!r}.")
+
+    def settle(self, request: str) -> bool:
+        """End the file of a request whose server is gone. True if that was so."""
+        if request in self._phases:
+            return False
+        path = self.find(request)
+        try:
+            job = self.jobs.get(path.parent.parent.name)
+        except JobError:
+            job = None
+        if job is not None and job.state not in TERMINAL:
+            return False
+        with self._lock:
+            if ends(path):
+                return False
+            reason = getattr(job, "reason", None)
+            _append_end(path, "error", "The model server ended." + (f" {reason}" if reason else ""))
+        return True
+
+    def status(self) -> dict[str, Any]:
+        """The serve job (None: there is none), the models it holds and the requests it knows."""
+        job = self._usable()
+        if job is None:
+            return {"job": None, "models": [], "requests": []}
+        try:
+            reply = self._ask(job.id, {"op": "status"}, timeout=2)
+        except Unreachable:
+            reply = {}
+        return {"job": job, "models": reply.get("models", []), "requests": reply.get("requests", [])}
+
+    def unload(self, model: str) -> None:
+        """Free a model's memory. Raises: JobError where no server runs, ModelError."""
+        job = self._usable()
+        if job is None:
+            raise JobError("no model server is running.")
+        try:
+            reply = self._ask(job.id, {"op": "unload", "model": str(self.models.resolve(model))}, timeout=30)
+        except Unreachable as error:
+            raise JobError(f"the model server does not answer: {error}.") from None
+        if not reply.get("ok"):
+            raise JobError(str(reply.get("error", "the model server refused.")))
+
+    def recent(self, n: int = 20) -> list[SampleView]:
+        """The newest requests of the playground, newest first."""
+        return [read_view(path) for path in recent_files(self.runs_root, n)]
+
+    def _run(self, run: str) -> RunFolder:
+        return RunFolder(self.runs_root / run)
+
+    def _usable(self) -> JobView | None:
+        jobs = self.jobs.list(states=[str(s) for s in USABLE], kinds=["serve"], limit=20)
+        running = [job for job in jobs if job.state == State.RUNNING]
+        return next(iter(running or jobs), None)
+
+    def _server(self, model: Path) -> JobView:
+        """The serve job that there is, or a new one. Two clicks at once must not start two."""
+        with self._starting:
+            return self._usable() or self.jobs.submit(
+                ServeSpec(name="Playground", model=str(model), idle_seconds=self.idle_seconds)
+            )
+
+    def _deliver(self, run: str, request: str, words: dict[str, Any]) -> None:
+        """Hand a request over; runs in its own thread and turns every failure into an end line."""
+        try:
+            self._hand_over(run, request, words)
+        except StudioError as error:
+            self._fail(request, "error", str(error))
+        except Exception:  # the edge of a thread: the page must hear of it
+            log.exception("request %s could not be handed over", request)
+            self._fail(request, "error", "The request could not be handed over; see the server's log.")
+        finally:
+            with self._lock:
+                self._phases.pop(request, None)
+                self._cancelled.discard(request)
+
+    def _hand_over(self, run: str, request: str, words: dict[str, Any]) -> None:
+        retried = False
+        while True:
+            if request in self._cancelled:
+                return self._fail(request, "cancelled", None)
+            job = self.jobs.get(run)
+            if job.state in TERMINAL or job.state == State.STOPPING:
+                # A server that left because it was idle is no failure: ask a new one, once.
+                if retried or job.state in (State.FAILED, State.LOST):
+                    raise JobError(f"The model server ended. {job.reason or ''}".strip())
+                retried = True
+                run = self._server(Path(words["model"])).id
+                with self._lock:
+                    self._runs[request] = run
+                continue
+            self._phases[request] = _waiting_for(job)
+            try:
+                reply = self._ask(run, {"op": "generate", "request": request, **words}, ANSWER_SECONDS)
+            except Unreachable:
+                time.sleep(POLL_SECONDS)
+                continue
+            if not reply.get("ok"):
+                raise JobError(str(reply.get("error", "the model server refused the request.")))
+            return None
+
+    def _ask(self, run: str, words: dict[str, Any], timeout: float) -> dict[str, Any]:
+        attempt = self._run(run).latest_attempt()
+        if attempt is None:
+            raise Unreachable("it has not started yet")
+        return ask(attempt.socket, words, timeout)
+
+    def _fail(self, request: str, reason: str, error: str | None) -> None:
+        path = self.find(request)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            _append_end(path, reason, error)
+
+
+def check_sampler(sampler: Spec | dict[str, Any] | None) -> dict[str, Any] | None:
+    """Sampler settings as the model server takes them. Raises: SpecError."""
+    if sampler is None:
+        return None
+    data = sampler.model_dump(mode="json") if isinstance(sampler, Spec) else dict(sampler)
+    name = data.setdefault("name", "llada")
+    if name not in SAMPLERS:
+        raise SpecError(f"sampler.name must be one of {', '.join(SAMPLERS)}; it is {name!r}.")
+    return SAMPLERS[name].parse(data, where="sampler").model_dump(mode="json")
+
+
+def _waiting_for(job: JobView) -> str:
+    if job.state == State.QUEUED:
+        return f"waiting for the model server. {job.waiting or ''}".strip()
+    return "starting the model server" if job.state == State.STARTING else "loading the model"
+
+
+def _append_end(path: Path, reason: str, error: str | None) -> None:
+    line = {
+        "type": "end",
+        "reason": reason,
+        "nfe": 0,
+        "seconds": 0.0,
+        "text": "",
+        "texts": [],
+        "error": error,
+    }
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(trajectory.encode(line))

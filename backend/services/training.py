@@ -1,0 +1,150 @@
+"""Recipes, and what a job would look like before it starts."""
+
+import re
+import shlex
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from backend.services.places import ASSETS
+from backend.services.resolve import Resolver
+from jobs.protocol.errors import SpecError, StudioError
+from jobs.protocol.folder import write_atomic
+from jobs.specs.job import JobSpec
+from jobs.specs.load import parse_spec, read_yaml, to_yaml
+
+RECIPE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
+
+
+class Commands(Protocol):
+    """The part of JobService that the preview needs."""
+
+    def command(self, spec: JobSpec | dict[str, Any]) -> list[str]:
+        """The argv that would carry out a spec."""
+        ...
+
+
+class Recipe(BaseModel):
+    """A spec file that a person can start from."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    title: str
+    note: str = ""
+    spec: dict[str, Any] = {}
+    yaml: str = ""
+    source: str  # bundled | home
+    path: str
+    problem: str = ""
+
+
+class Preview(BaseModel):
+    """What would start: the spec as YAML and the exact command. `problem` says why it would not."""
+
+    model_config = ConfigDict(frozen=True)
+
+    yaml: str = ""
+    command: list[str] = []
+    command_text: str = ""
+    spec: dict[str, Any] = {}
+    problem: str = ""
+
+
+class TrainingService:
+    """Recipes (bundled and the user's own) and previews."""
+
+    def __init__(self, jobs: Commands, resolver: Resolver, home: Path, assets: Path = ASSETS):
+        self.jobs, self.resolver = jobs, resolver
+        self.roots = {"bundled": assets / "recipes", "home": home / "recipes"}
+        self._cache: dict[Path, tuple[int, Recipe]] = {}
+        self._lock = threading.Lock()
+
+    def recipes(self) -> list[Recipe]:
+        """All recipes; a user's own one replaces a bundled one of the same name."""
+        found: dict[str, Recipe] = {}
+        for source, root in self.roots.items():
+            for path in sorted(root.glob("*.yaml")):
+                found[path.stem] = self._read(path, source)
+        return list(found.values())
+
+    def recipe(self, name: str) -> Recipe:
+        """One recipe. Raises: SpecError where there is none of that name."""
+        recipes = self.recipes()
+        for recipe in recipes:
+            if recipe.name == name:
+                return recipe
+        raise SpecError(f"there is no recipe {name!r}. Recipes: {', '.join(r.name for r in recipes)}.")
+
+    def preview(self, spec: JobSpec | dict[str, Any]) -> Preview:
+        """YAML and command of a spec. A wrong spec is not raised: what is wrong stands in `problem`."""
+        text, data = "", {}
+        try:
+            parsed = parse_spec(spec) if isinstance(spec, dict) else spec
+            text, data = to_yaml(parsed), parsed.model_dump(mode="json")
+            resolved = self.resolver(parsed)
+            command = self.jobs.command(resolved)
+            data = resolved.model_dump(mode="json")
+        except StudioError as error:
+            return Preview(yaml=text, spec=data, problem=str(error))
+        return Preview(yaml=text, command=command, command_text=shlex.join(command), spec=data)
+
+    def save_recipe(
+        self,
+        name: str,
+        spec: JobSpec | dict[str, Any],
+        title: str = "",
+        note: str = "",
+        overwrite: bool = False,
+    ) -> Recipe:
+        """Write home/recipes/<name>.yaml. The title becomes the name of its runs.
+
+        Raises: SpecError for a bad name, a wrong spec, or a name that is taken.
+        """
+        if not RECIPE_NAME.match(name):
+            raise SpecError(
+                f"recipe name {name!r}: use small letters, digits and hyphens, such as my-first-run."
+            )
+        parsed = parse_spec(spec) if isinstance(spec, dict) else spec
+        path = self.roots["home"] / f"{name}.yaml"
+        if path.exists() and not overwrite:
+            raise SpecError(f"there is a recipe {name!r} already; choose another name or overwrite it.")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        named = parsed.model_copy(update={"name": (title or parsed.name or name)[:120]})
+        head = "".join(f"# {line}\n" for line in note.splitlines())
+        write_atomic(path, head + to_yaml(named))
+        return self._read(path, "home")
+
+    def _read(self, path: Path, source: str) -> Recipe:
+        try:
+            stamp = path.stat().st_mtime_ns
+            with self._lock:
+                cached = self._cache.get(path)
+            if cached is not None and cached[0] == stamp:
+                return cached[1]
+            text = path.read_text(encoding="utf-8")
+            facts: dict[str, Any] = {"title": path.stem, "note": leading_comment(text), "yaml": text}
+            try:
+                facts["spec"] = read_yaml(path)
+                facts["title"] = str(facts["spec"].get("name") or path.stem)
+                parse_spec(facts["spec"], where=path.name)
+            except StudioError as error:
+                facts["problem"] = str(error)
+        except (OSError, UnicodeDecodeError) as error:
+            facts, stamp = {"title": path.stem, "problem": f"{path} cannot be read: {error}."}, 0
+        recipe = Recipe(name=path.stem, source=source, path=str(path), **facts)
+        with self._lock:
+            self._cache[path] = (stamp, recipe)
+        return recipe
+
+
+def leading_comment(text: str) -> str:
+    """The comment at the top of a YAML file, as one paragraph."""
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("#").strip())
+    return " ".join(line for line in lines if line)

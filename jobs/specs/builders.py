@@ -1,0 +1,74 @@
+"""What the page has to know about the data builders, without loading them.
+
+`jobs.data.builders` makes the rows; a contract test holds this table against it.
+"""
+
+from typing import Any, Literal
+
+from jobs.specs.base import Spec
+
+
+class BuilderOption(Spec):
+    """One option of a builder."""
+
+    name: str
+    """The key in data.options."""
+    default: Any
+    """What it is when left out."""
+    help: str
+    """One line for the form."""
+
+
+class BuilderInfo(Spec):
+    """One builder."""
+
+    name: str
+    """The word for data.builder."""
+    description: str
+    """One line for the list."""
+    format: Literal["messages", "text"]
+    """What its rows are."""
+    options: list[BuilderOption]
+    """What can be set."""
+
+
+def _option(name: str, default: Any, help: str) -> BuilderOption:
+    return BuilderOption(name=name, default=default, help=help)
+
+
+_SEED = _option("seed", 0, "Same seed, same rows")
+
+BUILDERS: dict[str, BuilderInfo] = {
+    "stories": BuilderInfo(
+        name="stories",
+        description="Little stories from a grammar, half of them on request",
+        format="messages",
+        options=[
+            _option("rows", 20000, "Stories to make"),
+            _SEED,
+            _option("instructions", 0.5, "Share of rows that ask for a name and a thing"),
+        ],
+    ),
+    "sudoku": BuilderInfo(
+        name="sudoku",
+        description="Solved sudoku grids, a character a cell",
+        format="text",
+        options=[
+            _option("size", 9, "Cells along a side: 4, 6 or 9"),
+            _option("rows", 20000, "Solved grids to make"),
+            _SEED,
+        ],
+    ),
+    "wordnet": BuilderInfo(
+        name="wordnet",
+        description="Definitions of English nouns",
+        format="messages",
+        options=[
+            _option("path", "/usr/share/wordnet", "Folder with index.noun and data.noun"),
+            _option("limit", None, "Use at most this many nouns"),
+            _SEED,
+            _option("shortest", 20, "Leave out definitions with fewer characters"),
+            _option("longest", 160, "Leave out definitions with more characters"),
+        ],
+    ),
+}
