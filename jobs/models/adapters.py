@@ -1,0 +1,51 @@
+"""LoRA by peft: small trained matrices beside frozen ones, merged at the end (Hu et al. 2021, 2106.09685)."""
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from torch import nn
+from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
+
+from jobs.protocol.errors import SpecError
+from jobs.specs.job import TuningSpec
+
+ALL = "all-linear"
+
+
+def add_lora(model: PreTrainedModel, tuning: TuningSpec) -> PeftModel:
+    """The model with LoRA matrices on the modules that `tuning.targets` names; only they are trained.
+
+    Raises: SpecError if a name fits no linear module.
+    """
+    config = LoraConfig(
+        r=tuning.rank,
+        lora_alpha=tuning.alpha,  # pyright: ignore[reportArgumentType] - any number scales
+        lora_dropout=tuning.dropout,
+        target_modules=_targets(model, tuning.targets),
+        task_type=None,  # a causal-LM task type would wrap generate(), which a dLLM has not got
+        fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
+    )
+    return get_peft_model(model, config)  # pyright: ignore[reportReturnType]
+
+
+def merge(model: PeftModel) -> PreTrainedModel:
+    """The plain model with the LoRA matrices added into its weights."""
+    return model.merge_and_unload()  # pyright: ignore[reportCallIssue]
+
+
+def _targets(model: nn.Module, targets: str) -> str | list[str]:
+    if targets == ALL:
+        return ALL
+    asked = [name.strip() for name in targets.split(",") if name.strip()]
+    linear = {
+        name.rsplit(".", 1)[-1]
+        for name, module in model.named_modules()
+        if isinstance(module, (torch.nn.Linear, Conv1D))
+    }
+    unknown = [name for name in asked if name.rsplit(".", 1)[-1] not in linear]
+    if unknown or not asked:
+        raise SpecError(
+            f"tuning.targets: the model has no linear module {', '.join(unknown) or targets!r}; "
+            f"it has {', '.join(sorted(linear))}. Or write all-linear."
+        )
+    return asked

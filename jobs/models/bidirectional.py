@@ -1,0 +1,105 @@
+"""Switching the causal mask off in a stock transformers decoder, and the choice about window layers."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import PreTrainedConfig
+
+from jobs.protocol.errors import ModelError
+
+WINDOW_CHOICES = (
+    "sliding_window: keep (every position sees the window on both sides) or "
+    "sliding_window: full (every position sees the whole text)"
+)
+
+
+def configs_of(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
+    """A config and the configs inside it."""
+    yield config
+    for name in config.sub_configs:
+        inner = getattr(config, name, None)
+        if isinstance(inner, PreTrainedConfig):
+            yield from configs_of(inner)
+
+
+def switch_off_causality(config: PreTrainedConfig) -> None:
+    """Set is_causal = False everywhere; transformers >= 5.17 reads it in every decoder, and it is saved."""
+    for part in configs_of(config):
+        part.is_causal = False
+
+
+def make_bidirectional(model: nn.Module) -> nn.Module:
+    """Let every position see every other; returns the same model.
+
+    Both switches are needed: the mask functions read the configs, the sdpa and flash kernels read the
+    attention modules. Either alone leaves some attention implementation causal.
+    """
+    for module in model.modules():
+        config = getattr(module, "config", None)
+        if isinstance(config, PreTrainedConfig):
+            switch_off_causality(config)
+        if getattr(module, "is_causal", None) is True:
+            module.is_causal = False
+    return model
+
+
+def has_windows(config: PreTrainedConfig) -> bool:
+    """Whether some layers see only a window of the text."""
+    return any(_has_window(part) for part in configs_of(config))
+
+
+def _has_window(config: PreTrainedConfig) -> bool:
+    layers = getattr(config, "layer_types", None)
+    if layers:
+        return "sliding_attention" in layers
+    return bool(getattr(config, "sliding_window", None)) and getattr(config, "use_sliding_window", True)
+
+
+def open_windows(config: PreTrainedConfig) -> None:
+    """Give window layers full attention. Call before the model is built.
+
+    Where the layer kind also chooses the rotary base (Gemma 3), the kind must stay: there the window is made
+    as long as the longest text.
+    """
+    for part in configs_of(config):
+        if not _has_window(part):
+            continue
+        layers = getattr(part, "layer_types", None)
+        rope: Any = getattr(part, "rope_parameters", None) or {}
+        if "sliding_attention" in rope:
+            part.sliding_window = part.max_position_embeddings
+            continue
+        part.sliding_window = None
+        if hasattr(part, "use_sliding_window"):
+            part.use_sliding_window = False
+        if layers:
+            part.layer_types = ["full_attention" if kind == "sliding_attention" else kind for kind in layers]
+
+
+@torch.no_grad()
+def later_token_matters(model: nn.Module, vocab_size: int, length: int = 8) -> bool:
+    """Whether changing the last token moves the logits before it: True for a bidirectional model.
+
+    Tokens are drawn from a fixed seed. A few pairs are tried, for low-precision models may round one away.
+    Raises: ModelError if the logits are not finite.
+    """
+    generator = torch.Generator().manual_seed(0)
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        for _ in range(4):
+            ids = torch.randint(vocab_size, (2, length), generator=generator)
+            ids[1, :-1] = ids[0, :-1]
+            ids[1, -1] = (ids[0, -1] + 1) % vocab_size
+            # one row at a time: the same kernel shapes, so equal inputs give equal outputs to the bit
+            first, second = (model(input_ids=row[None].to(device), use_cache=False).logits for row in ids)
+            if not bool(first.isfinite().all()):
+                raise ModelError("the model's outputs are not finite numbers: its weights are broken.")
+            if not torch.equal(first[:, :-1], second[:, :-1]):
+                return True
+        return False
+    finally:
+        model.train(was_training)

@@ -1,0 +1,233 @@
+"""Reading and writing dLLM checkpoints: a stock transformers folder plus diffusion_config.json."""
+
+import shutil
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import save_file
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from jobs.diffusion.denoiser import Denoiser
+from jobs.models.bidirectional import make_bidirectional
+from jobs.models.families import FAMILIES, Family, detect
+from jobs.models.source import CONFIG, locate, read_config
+from jobs.models.tokenizers import end_of_turn_id, has_tokenizer, load_tokenizer
+from jobs.models.weights import SINGLE, read_tensors, tensor_names, weight_files
+from jobs.protocol.errors import ModelError
+from jobs.protocol.folder import write_json
+from jobs.specs.diffusion_config import FILE, DiffusionConfig
+
+Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+PARTIAL = ".partial-"  # a folder with this in its name is not finished
+
+
+@dataclass
+class Checkpoint:
+    """A dLLM in memory."""
+
+    model: PreTrainedModel
+    tokenizer: Tokenizer | None
+    """None only for official folders that came without one."""
+    config: DiffusionConfig
+    path: Path | None
+    """Where it was read from; None for a new model."""
+
+    def denoiser(self) -> Denoiser:
+        return Denoiser(self.model, self.config)
+
+    @property
+    def eos_id(self) -> int | None:
+        return self.tokenizer.eos_token_id if self.tokenizer is not None else None
+
+    @property
+    def eot_id(self) -> int | None:
+        """The end-of-turn token, where it is not the end of text."""
+        return end_of_turn_id(self.tokenizer) if self.tokenizer is not None else None
+
+    @property
+    def pad_id(self) -> int:
+        """A token to pad with: pad, else eos, else 0; never the mask."""
+        ids = (self.tokenizer.pad_token_id, self.tokenizer.eos_token_id) if self.tokenizer is not None else ()
+        return next((i for i in ids if i is not None and i != self.config.mask_token_id), 0)
+
+
+def load(
+    path: str | Path, dtype: Dtype = "auto", device: str = "cpu", mask_token_id: int | None = None
+) -> Checkpoint:
+    """A dLLM checkpoint, in eval mode: our own folder, or an official format (see families).
+
+    dtype "auto" is float32 on a CPU and the checkpoint's own elsewhere. `mask_token_id` is for official
+    folders whose config and tokenizer name none.
+    Raises: ModelError, naming missing and unexpected tensors, a folder that is no dLLM, an impossible mask.
+    """
+    folder = locate(path)
+    raw = read_config(folder)
+    tokenizer = load_tokenizer(folder) if has_tokenizer(folder) else None
+    wanted = _dtype(dtype, device)
+    if (folder / FILE).is_file():
+        diffusion = DiffusionConfig.load(folder)
+        model = load_stock(folder, stock_config(folder), wanted)
+    else:
+        family = detect(raw, tensor_names(folder))
+        if family is None:
+            raise ModelError(f"{folder} is not a dLLM checkpoint: it has no {FILE}. Convert it first.")
+        mask = mask_token_id if mask_token_id is not None else _mask_of(raw, tokenizer, folder)
+        diffusion = DiffusionConfig(
+            family=family.name, mask_token_id=mask, source=str(path), **family.traits(raw)
+        )
+        model = load_official(folder, family, wanted)
+    rows = model.get_input_embeddings().weight.shape[0]
+    if diffusion.mask_token_id >= rows:
+        raise ModelError(
+            f"{folder}: mask_token_id {diffusion.mask_token_id} is out of range; the model has {rows} tokens."
+        )
+    return Checkpoint(model.to(device).eval(), tokenizer, diffusion, folder)  # pyright: ignore
+
+
+def stock_config(folder: Path) -> PreTrainedConfig:
+    """A folder's transformers config. Raises: ModelError."""
+    try:
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{folder / CONFIG} cannot be used: {str(error).strip().splitlines()[0]}") from None
+
+
+def load_stock(folder: Path, config: PreTrainedConfig, dtype: str | torch.dtype) -> PreTrainedModel:
+    """A transformers folder as a bidirectional model. Raises: ModelError."""
+    weight_files(folder)  # says what is wrong with them more clearly than transformers does
+    try:
+        model, info = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            use_safetensors=True,
+            local_files_only=True,
+            trust_remote_code=False,
+            output_loading_info=True,
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
+    check_loading(info, folder)
+    return make_bidirectional(model)  # pyright: ignore[reportReturnType]
+
+
+def load_official(folder: Path, family: Family, dtype: str | torch.dtype) -> PreTrainedModel:
+    """A folder in a family's official format as a bidirectional stock model. Raises: ModelError."""
+    config = family.stock_config(read_config(folder))
+    tensors = {family.to_stock(name): tensor for name, tensor in read_tensors(folder)}
+    if dtype == "auto":
+        dtype = next(iter(tensors.values())).dtype
+    try:
+        model, info = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
+            None, config=config, state_dict=tensors, dtype=dtype, output_loading_info=True
+        )
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
+        raise ModelError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
+    check_loading(info, folder, family)
+    return make_bidirectional(model)  # pyright: ignore[reportReturnType]
+
+
+def check_loading(info: dict[str, Any], folder: Path, family: Family | None = None) -> None:
+    """Nothing may be missing, left over or of another shape: a model that is partly random looks trained."""
+    back = family.to_official if family is not None else str
+    for key, what in (("missing_keys", "lack"), ("unexpected_keys", "have unexpected")):
+        names = sorted(back(name) for name in info.get(key) or ())
+        if names:
+            rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            raise ModelError(f"the weights in {folder} {what} {', '.join(names[:5])}{rest}.")
+    if info.get("mismatched_keys"):
+        name, found, wanted = min(info["mismatched_keys"])
+        raise ModelError(f"{folder}: {back(name)} is {tuple(found)}, but {CONFIG} asks for {tuple(wanted)}.")
+
+
+def save(model: PreTrainedModel, tokenizer: Tokenizer | None, config: DiffusionConfig, folder: Path) -> None:
+    """Write a checkpoint: everything aside, diffusion_config.json last, then one rename.
+
+    Whoever is killed in between leaves a `.partial-` folder and the old checkpoint, if there was one.
+    Raises: ModelError if `folder` holds something else than a checkpoint.
+    """
+    aside = begin_folder(folder)
+    try:
+        make_bidirectional(model).save_pretrained(aside)  # pyright: ignore[reportCallIssue]
+        if tokenizer is not None:
+            tokenizer.save_pretrained(aside)
+        config.save(aside)
+        finish_folder(aside, folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def export(checkpoint: Checkpoint, family_name: str, folder: Path) -> None:
+    """Write a checkpoint in a family's official format, without diffusion_config.json.
+
+    Raises: ModelError if the family cannot hold this model.
+    """
+    family = FAMILIES[family_name]
+    config = family.official_config(checkpoint.model.config, checkpoint.config.mask_token_id)
+    aside = begin_folder(folder)
+    try:
+        tied = set(getattr(checkpoint.model, "all_tied_weights_keys", {}) or {})
+        tensors = {
+            family.to_official(name): tensor.detach().cpu().contiguous()
+            for name, tensor in checkpoint.model.state_dict().items()
+            if name not in tied
+        }
+        save_file(tensors, aside / SINGLE, metadata={"format": "pt"})
+        if checkpoint.tokenizer is not None:
+            checkpoint.tokenizer.save_pretrained(aside)
+        write_json(aside / CONFIG, config)
+        finish_folder(aside, folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def begin_folder(folder: Path) -> Path:
+    """A new empty folder beside `folder`, to be filled and then given to `finish_folder`.
+
+    Raises: ModelError if `folder` exists and is no checkpoint, for it will be replaced.
+    """
+    replaceable = not folder.exists() or (folder / FILE).is_file() or (folder / CONFIG).is_file()
+    if not replaceable and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ModelError(f"{folder} exists and is no checkpoint; choose another place.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for old in folder.parent.glob(f".{folder.name}{PARTIAL}*"):
+        shutil.rmtree(old, ignore_errors=True)  # left by one who was killed
+    aside = folder.parent / f".{folder.name}{PARTIAL}{uuid.uuid4().hex[:8]}"
+    aside.mkdir()
+    return aside
+
+
+def finish_folder(aside: Path, folder: Path) -> None:
+    """Put the finished `aside` in the place of `folder`."""
+    old = aside.with_name(aside.name + "-old")
+    if folder.exists():
+        folder.rename(old)
+    aside.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _dtype(dtype: Dtype, device: str) -> str | torch.dtype:
+    if dtype != "auto":
+        return getattr(torch, dtype)
+    return torch.float32 if device == "cpu" else "auto"
+
+
+def _mask_of(raw: dict[str, Any], tokenizer: Tokenizer | None, folder: Path) -> int:
+    named = raw.get("mask_token_id")
+    if named is None and tokenizer is not None:
+        named = tokenizer.mask_token_id
+    if named is None:
+        raise ModelError(f"{folder}: neither {CONFIG} nor the tokenizer names a mask token.")
+    return int(named)

@@ -1,0 +1,69 @@
+"""Finding a model: a folder, or a Hub id that is in the local cache or can be downloaded."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from transformers.utils import cached_file
+
+from jobs.models.weights import INDEX, SINGLE
+from jobs.protocol.errors import ModelError
+
+CONFIG = "config.json"
+HUB_ID = re.compile(r"^[\w][\w.-]*/[\w][\w.-]*$")
+OPTIONAL = (
+    *("generation_config.json", "diffusion_config.json", "tokenizer.json", "tokenizer_config.json"),
+    *("tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"),
+    "chat_template.jinja",
+)
+
+
+def locate(name: str | Path) -> Path:
+    """The folder of a model given as a folder or as a Hub id (`owner/name`).
+
+    Of a Hub model only JSON, tokenizer and safetensors files are fetched, never code. HF_HUB_OFFLINE=1 keeps
+    to the local cache.
+    Raises: ModelError.
+    """
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    if folder.exists():
+        raise ModelError(f"{folder} is a file, not a model folder.")
+    if HUB_ID.match(str(name)):
+        return _fetch(str(name))
+    raise ModelError(f"{name}: there is no such folder. Give a model folder or a Hub id such as owner/name.")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """config.json of a model folder. Raises: ModelError."""
+    file = folder / CONFIG
+    if not file.is_file():
+        raise ModelError(f"{folder} is not a model folder: it has no {CONFIG}.")
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError) as error:
+        raise ModelError(f"{file} cannot be read: {error}. Copy the model again.") from None
+    if not isinstance(data, dict):
+        raise ModelError(f"{file} is not a model's config: it holds no keys. Copy the model again.")
+    return data
+
+
+def _fetch(name: str) -> Path:
+    try:
+        config = cached_file(name, CONFIG)
+    except OSError as error:
+        raise ModelError(
+            f"{name} is no local folder, and it cannot be got from the Hugging Face Hub: "
+            f"{str(error).strip().splitlines()[0]} Download it where there is a network and give the folder."
+        ) from None
+    for file in OPTIONAL:
+        cached_file(name, file, _raise_exceptions_for_missing_entries=False)
+    index = cached_file(name, INDEX, _raise_exceptions_for_missing_entries=False)
+    shards = [SINGLE]
+    if index is not None:
+        shards = sorted(set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()))
+    for shard in shards:
+        cached_file(name, shard, _raise_exceptions_for_missing_entries=False)
+    return Path(str(config)).parent
