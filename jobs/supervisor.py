@@ -116,7 +116,7 @@ class Supervisor:
         self._beat = 0.0
         self._oom = oom_kills()
 
-    # --- beginning -------------------------------------------------------------------------------------
+    # --- beginning ----
 
     def start(self) -> bool:
         """Start the command. False if there is no such program; the log says so."""
@@ -165,7 +165,7 @@ class Supervisor:
         except OSError as error:  # only a note for people: the cookie was written before us
             sys.stderr.write(f"supervisor: cannot write run.json: {error}\n")
 
-    # --- watching --------------------------------------------------------------------------------------
+    # --- watching ----
 
     def watch(self) -> None:
         """Return when the main process has ended."""
@@ -249,7 +249,7 @@ class Supervisor:
             with contextlib.suppress(PermissionError):
                 identity.signal(number)
 
-    # --- the end ---------------------------------------------------------------------------------------
+    # --- the end ----
 
     def write_exit(self) -> None:
         """exit.json, last of all. A full disk is waited for: without this file the job would be lost."""

@@ -1,0 +1,144 @@
+"""How an attempt ended, in words for people: state, cause, and what to change."""
+
+import json
+import re
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.protocol.events import FAILURES
+from jobs.protocol.folder import RunFolder, read_json
+from jobs.protocol.states import State
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The end of an attempt. failure is a name of FAILURES, or None when nothing went wrong."""
+
+    state: State
+    reason: str | None = None
+    failure: str | None = None
+    remedy: str | None = None
+    last_lines: list[str] = field(default_factory=list)
+
+
+REMEDIES = {
+    "memory": "Use a smaller batch (raise gradient_accumulation by as much), shorter sequences, "
+    "gradient_checkpointing, LoRA, or a smaller model.",
+    "data": "Look at the data file at the place named above.",
+    "model": "Look at the model folder named above, or choose another model.",
+    "configuration": "Change the setting named above and start again.",
+    "resource": "Free what is missing, then resume the job.",
+    "killed": "If nobody killed it, the machine ran out of memory: use a smaller batch, then resume.",
+    "lost": "Resume it: it goes on from its last checkpoint.",
+    "program": "The last lines of the log say where. If it is our mistake, please report it with the log.",
+}
+
+# Texts of libraries and kernels, newest lines first; the first that matches decides.
+LOG_TEXTS: list[tuple[re.Pattern[str], str, str]] = [
+    (re.compile(pattern, re.IGNORECASE), failure, reason)
+    for pattern, failure, reason in (
+        (r"CUDA out of memory|torch\.(cuda\.)?OutOfMemoryError", "memory", "The GPU ran out of memory."),
+        (r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED", "memory", "The GPU ran out of memory."),
+        (r"DefaultCPUAllocator: can't allocate|Cannot allocate memory", "memory", "Main memory ran out."),
+        (r"\bMemoryError\b|std::bad_alloc", "memory", "Main memory ran out."),
+        (r"No space left on device|Disk quota exceeded", "resource", "The disk is full."),
+        (r"Read-only file system", "resource", "The disk cannot be written."),
+        (r"EADDRINUSE|Address already in use", "resource", "A network port was taken by another program."),
+        (r"due to ninja not being installed", "resource", "DeepSpeed found no ninja to build with."),
+        (r"Error building extension", "resource", "DeepSpeed could not build its extension (needs g++)."),
+        (r"NCCL error|ncclSystemError|ncclUnhandledCudaError", "resource", "The GPUs could not talk (NCCL)."),
+        (r"no kernel image is available", "resource", "This PyTorch was not built for this GPU."),
+        (r"ModuleNotFoundError: (No module named .*)", "program", "A Python package is missing."),
+        (r"Signal 9 \(SIGKILL\) received by PID|exitcode\s*: -9\b", "killed", "A process was killed."),
+        (r"^Killed$", "killed", "The process was killed."),
+    )
+]
+
+SIGNALS = {6: "aborted itself", 7: "hit a bus error", 8: "hit an arithmetic error", 11: "crashed (segfault)"}
+
+
+def judge(
+    attempt: int,
+    ended: dict[str, Any] | None,
+    result: dict[str, Any] | None,
+    error: dict[str, Any] | None,
+    same_boot: bool = True,
+) -> Outcome:
+    """The outcome of `attempt` from exit.json, result.json and the newest error event (each may be None).
+
+    result.json of this very attempt decides first: torchrun may exit with 1 after its workers did all well.
+    """
+    ended = ended or {}
+    lines = [str(line) for line in ended.get("last_lines") or []]
+    status = result.get("status") if result and result.get("attempt") == attempt else None
+    if status == "succeeded":
+        return Outcome(State.SUCCEEDED, last_lines=lines)
+    if status == "stopped":
+        return Outcome(State.STOPPED, "Stopped on request; what it had is saved.", last_lines=lines)
+    if error is not None and error.get("attempt") == attempt:
+        return _from_event(error, lines)
+    if ended.get("stopped"):
+        reason = "Stopped on request; it had to be ended before it could save."
+        return Outcome(State.STOPPED, reason, last_lines=lines)
+    if ended.get("never_started"):
+        return _outcome("lost", "Its start was cut off before anything ran.", lines, State.LOST)
+    return _from_end(ended, lines, same_boot)
+
+
+def _from_event(error: dict[str, Any], lines: list[str]) -> Outcome:
+    failure = error.get("failure") if error.get("failure") in FAILURES else "program"
+    text = str(error.get("text") or FAILURES[str(failure)])
+    remedy = str(error.get("remedy") or REMEDIES[str(failure)])
+    return Outcome(State.FAILED, text, str(failure), remedy, lines)
+
+
+def _from_end(ended: dict[str, Any], lines: list[str], same_boot: bool) -> Outcome:
+    code, number = ended.get("code"), ended.get("signal")
+    for pattern, failure, reason in LOG_TEXTS:
+        for line in reversed(lines):
+            if match := pattern.search(line):
+                detail = f" {match.group(1)}." if match.groups() and match.group(1) else ""
+                return _outcome(failure, reason + detail, lines)
+    if number == 9 or code == 137:
+        if ended.get("oom_kills"):
+            return _outcome("memory", "The machine ran out of memory and the kernel killed it.", lines)
+        return _outcome("killed", "The process was killed (signal 9).", lines)
+    if number is not None:
+        what = SIGNALS.get(number)
+        text = f"The program {what} (signal {number})." if what else f"Ended by signal {number}."
+        return _outcome("program" if what else "killed", text, lines)
+    if code is not None:
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        cause = f" Its last line: {last[:300]}" if last else " It wrote nothing."
+        text = "The program ended without a result." if code == 0 else f"The program ended with code {code}."
+        return _outcome("program", text + cause, lines)
+    if not same_boot:
+        return _outcome("lost", "The machine was restarted while it ran.", lines, State.LOST)
+    return _outcome("lost", "It ended without a trace: no exit code, no result.", lines, State.LOST)
+
+
+def _outcome(failure: str, reason: str, lines: list[str], state: State = State.FAILED) -> Outcome:
+    return Outcome(state, reason, failure, REMEDIES[failure], lines)
+
+
+def outcome_fields(outcome: Outcome, ended: dict[str, Any]) -> dict[str, Any]:
+    """The columns that an ending fills."""
+    return {
+        "reason": outcome.reason,
+        "failure": outcome.failure,
+        "remedy": outcome.remedy,
+        "last_lines": json.dumps(outcome.last_lines),
+        "ended_at": ended.get("ended_at") or time.time(),
+        "seconds_left": None,
+        **({"started_at": ended["started_at"]} if ended.get("started_at") else {}),
+    }
+
+
+def read_result(run: RunFolder) -> dict[str, Any] | None:
+    """result.json; a broken one counts as missing."""
+    try:
+        data = read_json(run.result_json)
+    except ValueError:
+        return None
+    return data if isinstance(data, dict) else None

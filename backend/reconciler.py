@@ -1,0 +1,111 @@
+"""Reads run folders and executors, and moves rows to what is true."""
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from backend.metrics import ingest
+from backend.outcome import Outcome, judge, outcome_fields, read_result
+from backend.store import Store, move
+from backend.store.tables import jobs
+from jobs.executors import Executor, Liveness
+from jobs.protocol.errors import ResourceError
+from jobs.protocol.folder import RunFolder, read_json
+from jobs.protocol.states import ACTIVE, State
+
+log = logging.getLogger(__name__)
+
+DEFAULT_GRACE = 30.0
+
+
+class Reconciler:
+    """Idempotent: a pass may be repeated, cut off anywhere, or made by two processes at once."""
+
+    def __init__(self, store: Store, runs: Path, executor: Executor):
+        self.store, self.runs, self.executor = store, runs, executor
+
+    def tick(self) -> int:
+        """One pass over the jobs that hold devices; returns how many are still active."""
+        with self.store.read() as conn:
+            rows = conn.execute(select(jobs).where(jobs.c.state.in_([s.value for s in ACTIVE]))).all()
+        return sum(self.check(row) for row in rows)
+
+    def check(self, row: Any) -> bool:
+        """Bring one row up to date; True if the job is still active."""
+        run = RunFolder(self.runs / row.id)
+        if not run.path.is_dir():
+            reason = f"Its run folder {run.path} has gone."
+            return not self._move(row, Outcome(State.LOST, reason, "lost"), {})
+        ingest(self.store, run)
+        live = self.executor.poll(run, row.attempt)
+        if live.ended is not None:
+            if live.survivors:  # cannot be, but devices are given back only when nothing lives
+                for identity in live.survivors:
+                    identity.kill()
+                return True
+            return not self._finish(row, run, live)
+        if live.supervised:
+            self._follow(row, run)
+            return True
+        if live.survivors:
+            self._adopt(row, run)
+            return True
+        if live.same_boot and self._never_started(row, run):
+            return self._give_up_start(row, run)
+        return not self._finish(row, run, live)
+
+    def _follow(self, row: Any, run: RunFolder) -> None:
+        """A guarded attempt: the row follows what the folder says."""
+        attempt = run.attempt(row.attempt)
+        if row.state == State.STARTING:  # its scheduler died before it could say so
+            with self.store.write() as conn:
+                move(conn, row.id, State.RUNNING, at_attempt=row.attempt, started_at=time.time())
+        if row.state == State.STOPPING:
+            if not attempt.stop_requested():
+                grace = DEFAULT_GRACE if row.stop_grace is None else row.stop_grace
+                self.executor.stop(run, row.attempt, grace)
+        elif attempt.stop_requested():  # asked for in the folder, by hand or by a batch system
+            with self.store.write() as conn:
+                move(conn, row.id, State.STOPPING, at_attempt=row.attempt)
+
+    def _adopt(self, row: Any, run: RunFolder) -> None:
+        log.warning("%s has lost its supervisor; a new one takes over", row.id)
+        try:
+            self.executor.adopt(run, row.attempt)
+        except ResourceError as error:  # tried again at the next pass; the job itself goes on
+            log.warning("%s", error)
+
+    def _never_started(self, row: Any, run: RunFolder) -> bool:
+        attempt = run.attempt(row.attempt)
+        facts = read_json(attempt.run_json) if attempt.run_json.exists() else None
+        return row.state != State.RUNNING and not (facts or {}).get("child")
+
+    def _give_up_start(self, row: Any, run: RunFolder) -> bool:
+        """A scheduler died between claim and start: nothing has run, so the job is queued again."""
+        if not self.executor.abandon(run, row.attempt):
+            return True  # it did start, just now: the next pass sees it
+        if row.state == State.STOPPING:
+            return not self._move(row, Outcome(State.STOPPED, "Stopped before it began."), {})
+        with self.store.write() as conn:
+            if move(conn, row.id, State.LOST, at_attempt=row.attempt):
+                move(conn, row.id, State.QUEUED)
+        return False
+
+    def _finish(self, row: Any, run: RunFolder, live: Liveness) -> bool:
+        """The attempt is over and nothing of it lives: say how, and give its devices back."""
+        ingest(self.store, run)  # what was written between the first look and the end
+        with self.store.read() as conn:
+            error = conn.execute(select(jobs.c.error).where(jobs.c.id == row.id)).scalar_one_or_none()
+        result = read_result(run)
+        event = json.loads(error) if error else None
+        outcome = judge(row.attempt, live.ended, result, event, live.same_boot)
+        return self._move(row, outcome, live.ended or {})
+
+    def _move(self, row: Any, outcome: Outcome, ended: dict[str, Any]) -> bool:
+        fields = outcome_fields(outcome, ended)
+        with self.store.write() as conn:
+            return move(conn, row.id, outcome.state, at_attempt=row.attempt, **fields)

@@ -1,0 +1,169 @@
+"""Which queued job starts, and on which devices."""
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import Connection, select, update
+
+from backend.lease import SchedulerLease
+from backend.store import Store, lease_devices, move
+from backend.store.tables import devices, jobs
+from jobs.executors import Executor
+from jobs.protocol.errors import ResourceError, StudioError
+from jobs.protocol.folder import RunFolder
+from jobs.protocol.states import State
+from jobs.specs.job import JobSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A job that is ours to start, with the devices leased to it."""
+
+    job_id: str
+    attempt: int
+    devices: list[str]
+
+
+class Scheduler:
+    """Claims and starts jobs. Several may run; claims are exclusive all the same."""
+
+    def __init__(self, store: Store, runs: Path, executor: Executor, lease: SchedulerLease | None = None):
+        self.store, self.runs, self.executor, self.lease = store, runs, executor, lease
+
+    def tick(self) -> int:
+        """Start everything that can start now; returns how many were tried."""
+        count = 0
+        while (claim := self.claim()) is not None:
+            self.start(claim)
+            count += 1
+        return count
+
+    def claim(self) -> Claim | None:
+        """The next job that fits, moved to starting with its devices, in one transaction.
+
+        Jobs come by priority, then age. A job that must wait for devices holds up later ones of its kind of
+        device, so that a big job is not starved by small ones.
+        """
+        with self.store.read() as conn:  # idle most of the time: look without the writer's lock
+            if conn.execute(select(jobs.c.id).where(jobs.c.state == State.QUEUED).limit(1)).first() is None:
+                return None
+        with self.store.write() as conn:
+            if self.lease is not None and not self.lease.is_ours(conn):
+                return None
+            free = free_devices(conn)
+            held_up: set[str] = set()
+            for row in conn.execute(queue_order()).all():
+                kind = device_kind(conn, row.device)
+                if row.processes and kind in held_up:
+                    continue
+                if reason := never_fits(conn, kind, row.processes):
+                    fields = {"reason": reason, "failure": "resource", "ended_at": time.time()}
+                    move(conn, row.id, State.FAILED, **fields)
+                    continue
+                chosen = free[kind][: row.processes]
+                if len(chosen) < row.processes:
+                    held_up.add(kind)
+                    continue
+                claimed = {"attempt": row.attempt + 1, "claimed_at": time.time()}
+                if move(conn, row.id, State.STARTING, at_attempt=row.attempt, **claimed):
+                    if not lease_devices(conn, row.id, chosen):
+                        raise AssertionError(f"{chosen} were free in this transaction")
+                    return Claim(row.id, row.attempt + 1, chosen)
+        return None
+
+    def start(self, claim: Claim) -> None:
+        """Start a claimed job. If that fails, the job fails with the reason and gives its devices back."""
+        run = RunFolder(self.runs / claim.job_id)
+        number = claim.attempt
+        try:
+            number = new_attempt(run, claim.attempt)
+            if number != claim.attempt:  # somebody ran the program by hand in between
+                self._renumber(claim, number)
+            if not self._still_starting(claim.job_id):
+                return  # a stop came first; the reconciler finishes it
+            self.executor.submit(run, number, claim.devices)
+        except (OSError, StudioError) as error:
+            reason = str(error) if isinstance(error, StudioError) else f"{run.path}: {error.strerror}."
+            failure = "resource" if isinstance(error, ResourceError | OSError) else "configuration"
+            log.warning("%s could not be started: %s", claim.job_id, reason)
+            fields = {"reason": reason, "failure": failure, "ended_at": time.time()}
+            with self.store.write() as conn:
+                move(conn, claim.job_id, State.FAILED, at_attempt=number, **fields)
+            return
+        with self.store.write() as conn:
+            move(conn, claim.job_id, State.RUNNING, at_attempt=number, started_at=time.time())
+
+    def _renumber(self, claim: Claim, number: int) -> None:
+        with self.store.write() as conn:
+            guard = (jobs.c.id == claim.job_id) & (jobs.c.attempt == claim.attempt)
+            conn.execute(update(jobs).where(guard).values(attempt=number))
+
+    def _still_starting(self, job_id: str) -> bool:
+        with self.store.read() as conn:
+            state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one_or_none()
+        return state == State.STARTING
+
+
+def new_attempt(run: RunFolder, number: int) -> int:
+    """Make the attempt folder `number`, or the next free one if that exists."""
+    run.spec()  # raises JobError if the folder has gone
+    try:
+        run.attempt(number).path.mkdir(mode=0o700, parents=True)
+        return number
+    except FileExistsError:
+        return run.new_attempt().number
+
+
+def queue_order():
+    """Queued jobs as they will start: priority, then time, then id."""
+    return (
+        select(jobs)
+        .where(jobs.c.state == State.QUEUED)
+        .order_by(jobs.c.priority.desc(), jobs.c.queued_at, jobs.c.id)
+    )
+
+
+def free_devices(conn: Connection) -> dict[str, list[str]]:
+    """Ids of devices that nobody leases, by kind."""
+    query = (
+        select(devices.c.id, devices.c.kind)
+        .where(devices.c.job_id.is_(None), devices.c.present == 1)
+        .order_by(devices.c.position)
+    )
+    found: dict[str, list[str]] = {"cpu": [], "cuda": []}
+    for row in conn.execute(query):
+        found[row.kind].append(row.id)
+    return found
+
+
+def count_devices(conn: Connection, kind: str) -> int:
+    """Devices of a kind that this machine has."""
+    query = select(devices.c.id).where(devices.c.kind == kind, devices.c.present == 1)
+    return len(conn.execute(query).all())
+
+
+def device_kind(conn: Connection, asked: str) -> str:
+    """auto is cuda where there are GPUs."""
+    if asked != "auto":
+        return asked
+    return "cuda" if count_devices(conn, "cuda") else "cpu"
+
+
+def never_fits(conn: Connection, kind: str, processes: int) -> str | None:
+    """Why a job cannot ever start on this machine; None if it can."""
+    there = count_devices(conn, kind)
+    if processes <= there:
+        return None
+    what = "GPUs" if kind == "cuda" else "CPU slots"
+    advice = f"Set launcher.processes to {there} or fewer." if there else "Set launcher.device to cpu."
+    return f"The job needs {processes} {what} and this machine has {there}. {advice}"
+
+
+def devices_taken(spec: JobSpec, has_gpus: bool) -> int:
+    """How many devices a job leases: one a process. A serve job on the CPU takes none: it mostly waits."""
+    on_gpu = spec.launcher.device == "cuda" or (spec.launcher.device == "auto" and has_gpus)
+    return 0 if spec.kind == "serve" and not on_gpu else spec.launcher.processes

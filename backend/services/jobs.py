@@ -1,0 +1,268 @@
+"""What a tab, a command or a route may ask about jobs."""
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from backend import metrics as curves
+from backend import rebuild
+from backend.lease import SchedulerLease
+from backend.scheduler import count_devices, device_kind, devices_taken, never_fits
+from backend.services.job_view import JobView, build_views, is_resumable
+from backend.store import Store, move
+from backend.store.tables import devices, jobs
+from jobs.executors import Executor
+from jobs.protocol.errors import JobError, ResourceError
+from jobs.protocol.events import read_events
+from jobs.protocol.folder import CHECKPOINT, RunFolder
+from jobs.protocol.states import ACTIVE, TERMINAL, State
+from jobs.specs.job import JobSpec
+from jobs.specs.load import parse_spec
+
+Resolve = Callable[[JobSpec], JobSpec]
+Views = list[JobView]  # names for list[...]: inside the class, `list` is its method
+Records = list[dict[str, Any]]
+Curves = dict[str, list[list[float]]]
+Words = list[str]
+WAIT_SECONDS = 0.2
+
+
+class JobService:
+    """Jobs by id. Every method works whether or not a server runs; only starting needs a scheduler."""
+
+    def __init__(
+        self,
+        store: Store,
+        runs: Path,
+        executor: Executor,
+        lease: SchedulerLease,
+        resolve: Resolve | None = None,
+        wake: Callable[[], None] = lambda: None,
+    ):
+        self.store, self.runs, self.executor, self.lease = store, runs, executor, lease
+        self.resolve, self._wake = resolve, wake
+
+    # --- asking ----
+
+    def get(self, job_id: str) -> JobView:
+        """One job. Raises: JobError if there is none."""
+        with self.store.read() as conn:
+            return self._view(conn, self._row(conn, job_id))
+
+    def list(
+        self, states: Iterable[str] | None = None, kinds: Iterable[str] | None = None, limit: int = 200
+    ) -> Views:
+        """Jobs, newest first."""
+        query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        if states is not None:
+            query = query.where(jobs.c.state.in_([State(s).value for s in states]))
+        if kinds is not None:
+            query = query.where(jobs.c.kind.in_(list(kinds)))
+        scheduled = self.lease.current() is not None
+        with self.store.read() as conn:
+            return build_views(conn, list(conn.execute(query)), str(self.runs), scheduled)
+
+    def wait(self, job_id: str, timeout: float | None = None) -> JobView:
+        """Wait for the end of a job; after `timeout` seconds the view is of a job still under way."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            view = self.get(job_id)
+            if not view.active or (deadline is not None and time.monotonic() >= deadline):
+                return view
+            time.sleep(WAIT_SECONDS)
+
+    def folder(self, job_id: str) -> RunFolder:
+        """The run folder of a job. Raises: JobError if there is no such job."""
+        with self.store.read() as conn:
+            return RunFolder(self.runs / self._row(conn, job_id).id)
+
+    def log(
+        self, job_id: str, attempt: int | None = None, offset: int = 0, limit: int = 200_000
+    ) -> tuple[str, int]:
+        """(text, next offset) of an attempt's log from byte `offset`; a negative one counts from the end."""
+        with self.store.read() as conn:
+            row = self._row(conn, job_id)
+        path = RunFolder(self.runs / row.id).attempt(attempt or row.attempt).log
+        try:
+            with open(path, "rb") as file:
+                size = file.seek(0, 2)
+                offset = max(0, size + offset) if offset < 0 else min(offset, size)
+                file.seek(offset)
+                data = file.read(limit)
+        except OSError:
+            return "", max(0, offset)
+        for cut in range(min(4, len(data))):  # the last character may be half written
+            try:
+                return data[: len(data) - cut].decode("utf-8"), offset + len(data) - cut
+            except UnicodeDecodeError:
+                continue
+        return data.decode("utf-8", "replace"), offset + len(data)
+
+    def events(self, job_id: str, offset: int = 0) -> tuple[Records, int]:
+        """(events, next offset) from byte `offset` of the run's events.jsonl."""
+        found = list(read_events(self.folder(job_id).events, offset))
+        return [event for _, event in found], found[-1][0] if found else offset
+
+    def metrics(self, job_id: str, names: Iterable[str] | None = None, max_points: int = 500) -> Curves:
+        """{name: [[step, value], ...]}, long curves thinned to about `max_points`, peaks kept."""
+        self.folder(job_id)
+        return curves.read_metrics(self.store, job_id, None if names is None else [*names], max_points)
+
+    def levels(self, job_id: str) -> Records:
+        """Loss by noise level: [{step, loss [8 numbers or null], count [8]}, ...]."""
+        self.folder(job_id)
+        return curves.read_levels(self.store, job_id)
+
+    def checkpoints(self, job_id: str) -> Records:
+        """Checkpoints on disk, oldest first: {step, path, size_bytes, created_at, whole}."""
+        root = self.folder(job_id).checkpoints
+        found = []
+        for path in root.iterdir() if root.is_dir() else ():
+            if match := CHECKPOINT.match(path.name):
+                size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+                whole = (path / "trainer_state.json").exists()
+                facts = {"size_bytes": size, "created_at": path.stat().st_mtime, "whole": whole}
+                found.append({"step": int(match.group(1)), "path": str(path), **facts})
+        return sorted(found, key=lambda c: c["step"])
+
+    def devices(self) -> Records:
+        """Every device of this machine: {id, label, kind, job}; job is who leases it, or None."""
+        query = select(devices).where((devices.c.present == 1) | devices.c.job_id.is_not(None))
+        with self.store.read() as conn:
+            rows = conn.execute(query.order_by(devices.c.position)).all()
+        return [{"id": r.id, "label": r.label, "kind": r.kind, "job": r.job_id} for r in rows]
+
+    def command(self, spec: JobSpec | dict[str, Any]) -> Words:
+        """The exact command line that a submit would run, for showing before the start.
+
+        Run folder and device numbers are those of a first job on an idle machine. Raises: SpecError.
+        """
+        spec = self._parsed(spec)
+        with self.store.read() as conn:
+            kind = device_kind(conn, spec.launcher.device)
+            query = select(devices.c.id).where(devices.c.kind == kind, devices.c.present == 1)
+            chosen = list(conn.execute(query.order_by(devices.c.position)).scalars())
+        run = RunFolder(self.runs / f"{spec.kind}-NNNN")
+        return self.executor.command(spec, run, chosen[: spec.launcher.processes])
+
+    # --- doing ----
+
+    def submit(self, spec: JobSpec | dict[str, Any], request_id: str | None = None) -> JobView:
+        """Make a run folder and queue the job. A repeated `request_id` returns the job it made before.
+
+        Raises: SpecError, DataError, ModelError from names that do not resolve; ResourceError if this machine
+        cannot ever run it or cannot write the folder.
+        """
+        if request_id is not None and (known := self._by_request(request_id)):
+            return known
+        spec = self._parsed(spec)
+        data = spec.model_dump(mode="json")
+        with self.store.read() as conn:
+            has_gpus = count_devices(conn, "cuda") > 0
+            taken = devices_taken(spec, has_gpus)
+            if reason := never_fits(conn, device_kind(conn, spec.launcher.device), taken):
+                raise ResourceError(reason)
+        try:
+            run = RunFolder.create(self.runs, spec.kind, data)
+        except OSError as error:
+            raise ResourceError(f"No run folder can be made in {self.runs}: {error.strerror}.") from None
+        now = time.time()
+        row = {"id": run.id, "kind": spec.kind, "name": spec.name, "state": State.QUEUED.value}
+        row |= {"priority": spec.priority, "request_id": request_id, "spec": json.dumps(data)}
+        row |= {"device": spec.launcher.device, "processes": taken, "created_at": now, "queued_at": now}
+        try:
+            with self.store.write() as conn:
+                stale = (jobs.c.id == run.id) & jobs.c.state.in_([s.value for s in TERMINAL])
+                conn.execute(delete(jobs).where(stale))  # its folder was deleted by hand
+                conn.execute(insert(jobs).values(row))
+        except IntegrityError:
+            shutil.rmtree(run.path, ignore_errors=True)
+            if request_id is not None and (known := self._by_request(request_id)):
+                return known  # the same request came twice at once
+            raise JobError(
+                f"{run.id} is still active though its folder was deleted; stop it first."
+            ) from None
+        self._wake()
+        return self.get(run.id)
+
+    def stop(self, job_id: str, grace: float = 30) -> JobView:
+        """Ask a job to save and leave; after `grace` seconds it is made to. Harmless if it has ended."""
+        with self.store.write() as conn:
+            row = self._row(conn, job_id)
+            fields = {"reason": "Stopped before it began.", "ended_at": time.time()}
+            if row.state == State.QUEUED:
+                move(conn, job_id, State.STOPPED, at_attempt=row.attempt, **fields)
+            elif row.state in ACTIVE:
+                move(conn, job_id, State.STOPPING, at_attempt=row.attempt)
+                conn.execute(update(jobs).where(jobs.c.id == job_id).values(stop_grace=grace))
+        run = RunFolder(self.runs / row.id)
+        if row.state in ACTIVE and run.attempt(row.attempt).path.is_dir():
+            self.executor.stop(run, row.attempt, grace)
+        self._wake()
+        return self.get(job_id)
+
+    def resume(self, job_id: str) -> JobView:
+        """Queue a new attempt, which goes on from the last whole checkpoint.
+
+        Raises: JobError if the job cannot be resumed.
+        """
+        fresh = ("reason", "failure", "remedy", "ended_at", "stop_grace", "error", "phase", "seconds_left")
+        with self.store.write() as conn:
+            row = self._row(conn, job_id)
+            if not is_resumable(row):
+                raise JobError(f"{job_id} cannot be resumed: it is a {row.kind} job that is {row.state}.")
+            values = {**dict.fromkeys(fresh), "last_lines": "[]", "queued_at": time.time()}
+            move(conn, job_id, State.QUEUED, at_attempt=row.attempt, **values)
+        self._wake()
+        return self.get(job_id)
+
+    def delete(self, job_id: str) -> None:
+        """Remove a job that has ended, with its folder. Raises: JobError if it has not ended."""
+        with self.store.write() as conn:
+            row = self._row(conn, job_id)
+            if row.state not in TERMINAL:
+                raise JobError(f"{job_id} is {row.state}; stop it before deleting it.")
+            conn.execute(delete(jobs).where(jobs.c.id == job_id))
+        path = self.runs / row.id
+        aside = self.runs / f".deleted-{row.id}-{uuid.uuid4().hex[:8]}"
+        try:
+            path.rename(aside)  # at once, so that a half deleted folder never looks like a run
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ResourceError(f"{path} cannot be deleted: {error.strerror}.") from None
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def rebuild(self) -> Words:
+        """Make the rows again from the run folders; returns the ids found."""
+        return rebuild.rebuild(self.store, self.runs, self.executor)
+
+    # --- inside ----
+
+    def _parsed(self, spec: JobSpec | dict[str, Any]) -> JobSpec:
+        parsed = spec if isinstance(spec, JobSpec) else parse_spec(spec)
+        return self.resolve(parsed) if self.resolve else parsed
+
+    def _row(self, conn: Connection, job_id: str) -> Any:
+        row = conn.execute(select(jobs).where(jobs.c.id == job_id)).one_or_none()
+        if row is None:
+            raise JobError(f"There is no job {job_id!r}. `studio jobs` lists them.")
+        return row
+
+    def _view(self, conn: Connection, row: Any) -> JobView:
+        return build_views(conn, [row], str(self.runs), row.state != State.QUEUED or self._scheduled())[0]
+
+    def _scheduled(self) -> bool:
+        return self.lease.current() is not None
+
+    def _by_request(self, request_id: str) -> JobView | None:
+        with self.store.read() as conn:
+            row = conn.execute(select(jobs).where(jobs.c.request_id == request_id)).one_or_none()
+            return self._view(conn, row) if row is not None else None

@@ -1,0 +1,33 @@
+"""The history of the database's shape. Append to MIGRATIONS; never change an entry that was released."""
+
+from collections.abc import Callable
+
+from sqlalchemy import Connection
+
+from backend.store.tables import metadata
+from jobs.protocol.errors import ResourceError
+
+
+def first_tables(conn: Connection) -> None:
+    """Jobs, devices, metrics, levels, leases."""
+    metadata.create_all(conn)
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables]
+
+
+def migrate(conn: Connection) -> None:
+    """Bring the database to this version's shape, inside the caller's transaction.
+
+    Raises: ResourceError if a newer version made it.
+    """
+    done = conn.exec_driver_sql("PRAGMA user_version").scalar_one()
+    if done > len(MIGRATIONS):
+        raise ResourceError(
+            "The database was made by a newer version of dLLM Studio. Install that version, "
+            "or use another home folder."
+        )
+    for step in MIGRATIONS[done:]:
+        step(conn)
+    if done < len(MIGRATIONS):
+        conn.exec_driver_sql(f"PRAGMA user_version = {len(MIGRATIONS)}")

@@ -1,0 +1,91 @@
+"""The tables. Times are seconds since 1970; JSON columns hold text."""
+
+from sqlalchemy import (
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False, default=""),
+    Column("state", String, nullable=False),
+    Column("reason", Text),  # why it ended so, a sentence for people
+    Column("failure", String),  # a name of jobs.protocol.events.FAILURES
+    Column("remedy", Text),  # what to change
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("priority", Integer, nullable=False, default=0),
+    Column("request_id", String, unique=True),  # a repeated submit finds the job it made
+    Column("spec", Text, nullable=False),
+    Column("device", String, nullable=False),  # auto | cpu | cuda
+    Column("processes", Integer, nullable=False),  # devices it takes; 0: none on a CPU
+    Column("created_at", Float, nullable=False),
+    Column("queued_at", Float, nullable=False),
+    Column("claimed_at", Float),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("step", Integer),
+    Column("total", Integer),
+    Column("seconds_left", Float),
+    Column("phase", Text),
+    Column("latest", Text, nullable=False, default="{}"),  # newest value of every metric
+    Column("error", Text),  # the newest error event
+    Column("last_lines", Text, nullable=False, default="[]"),
+    Column("events_offset", Integer, nullable=False, default=0),  # bytes of events.jsonl already here
+    Column("stop_grace", Float),  # seconds, once a stop was asked for
+    Index("jobs_by_state", "state"),
+)
+
+devices = Table(
+    "devices",
+    metadata,
+    Column("id", String, primary_key=True),  # "cuda:0", "cpu:1"
+    Column("kind", String, nullable=False),
+    Column("label", String, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("present", Integer, nullable=False, default=1),
+    Column("job_id", String, ForeignKey("jobs.id", ondelete="RESTRICT")),  # who leases it
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("value", Float, nullable=False),
+    # A resumed attempt repeats steps: the newer value replaces the older.
+    PrimaryKeyConstraint("job_id", "name", "step"),
+    sqlite_with_rowid=False,
+)
+
+levels = Table(
+    "levels",
+    metadata,
+    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("step", Integer, nullable=False),
+    Column("loss", Text, nullable=False),
+    Column("count", Text, nullable=False),
+    PrimaryKeyConstraint("job_id", "step"),
+    sqlite_with_rowid=False,
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("holder", Text, nullable=False),  # JSON: token and process identity
+    Column("expires_at", Float, nullable=False),
+)

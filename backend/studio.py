@@ -1,0 +1,171 @@
+"""The composition root: one home folder, its services, and the loop that moves jobs."""
+
+import logging
+import shutil
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from backend import devices
+from backend.lease import SchedulerLease
+from backend.reconciler import Reconciler
+from backend.scheduler import Scheduler
+from backend.services.jobs import JobService
+from backend.store import Store
+from jobs.executors import Executor, LocalExecutor
+from jobs.protocol.errors import ResourceError
+from jobs.specs.job import JobSpec
+
+if TYPE_CHECKING:
+    from backend.services.datasets import DatasetService
+    from backend.services.models import ModelService
+    from backend.services.resolve import Resolver
+    from backend.services.sampling import SamplingService
+    from backend.services.training import TrainingService
+
+log = logging.getLogger(__name__)
+
+ACTIVE_SECONDS, IDLE_SECONDS, TROUBLE_SECONDS = 0.5, 1.0, 5.0
+
+
+class Studio:
+    """Services over one home folder. Cheap to make; `start` also schedules and reconciles in a thread.
+
+    Several processes may hold a Studio on the same home; the scheduler's lease lets one of them schedule, and
+    another takes over when that one dies.
+    """
+
+    def __init__(
+        self,
+        home: Path | str,
+        executor: Executor | None = None,
+        resolve: Callable[[JobSpec], JobSpec] | None = None,
+        census: Callable[[], list[devices.Device]] = devices.census,
+    ):
+        """Raises: ResourceError if the home cannot be used."""
+        self.home = Path(home).expanduser().resolve()
+        self.runs = self.home / "runs"
+        self.store = Store(self.home)
+        self.executor: Executor = executor or LocalExecutor()
+        self.lease = SchedulerLease(self.store)
+        self.trouble: str | None = None  # what keeps the scheduler from working, for the page to show
+        self._resolve = resolve
+        self._wake, self._closing = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+        self._reconciler = Reconciler(self.store, self.runs, self.executor)
+        self._scheduler = Scheduler(self.store, self.runs, self.executor, self.lease)
+        devices.record(self.store, census())
+
+    # --- services: made when asked for, so that a command loads only what it needs ----
+
+    @cached_property
+    def jobs(self) -> JobService:
+        resolve = self._resolve or self.resolver
+        return JobService(self.store, self.runs, self.executor, self.lease, resolve, self._wake.set)
+
+    @cached_property
+    def resolver(self) -> "Resolver":
+        from backend.services.resolve import Resolver  # noqa: PLC0415
+
+        return Resolver(self.models, self.datasets)
+
+    @cached_property
+    def models(self) -> "ModelService":
+        from backend.services.models import ModelService  # noqa: PLC0415
+
+        return ModelService(self.home)
+
+    @cached_property
+    def datasets(self) -> "DatasetService":
+        from backend.services.datasets import DatasetService  # noqa: PLC0415
+
+        return DatasetService(self.home)
+
+    @cached_property
+    def training(self) -> "TrainingService":
+        from backend.services.training import TrainingService  # noqa: PLC0415
+
+        return TrainingService(jobs=self.jobs, resolver=self.resolver, home=self.home)
+
+    @cached_property
+    def sampling(self) -> "SamplingService":
+        from backend.services.sampling import SamplingService  # noqa: PLC0415
+
+        return SamplingService(jobs=self.jobs, models=self.models, home=self.home)
+
+    # --- the loop ----
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether this process schedules now."""
+        current = self.scheduler_holder()
+        return current is not None and current["token"] == self.lease.holder["token"]
+
+    def scheduler_holder(self) -> dict | None:
+        """{token, pid, ...} of the process that schedules; None if nobody does."""
+        return self.lease.current()
+
+    def start(self) -> None:
+        """Schedule and reconcile from now on, whenever nobody else does."""
+        if self._thread is None:
+            self._sweep_deleted()
+            self._thread = threading.Thread(target=self._loop, name="scheduler", daemon=True)
+            self._thread.start()
+
+    def refresh(self) -> bool:
+        """Bring the rows up to date once, unless another process does that. True if we did."""
+        if not self.lease.hold():
+            return False
+        try:
+            self._reconciler.tick()
+        finally:
+            if self._thread is None:
+                self.lease.release()
+        return True
+
+    def close(self) -> None:
+        """Let the lease go; jobs go on. Safe to call twice."""
+        self._closing.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(timeout=30)
+            self._thread = None
+        try:
+            self.lease.release()
+        except ResourceError as error:  # it runs out by itself
+            log.warning("%s", error)
+        self.store.close()
+
+    def __enter__(self) -> "Studio":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _loop(self) -> None:
+        while not self._closing.is_set():
+            try:
+                pause = self._pass()
+                self.trouble = None
+            except ResourceError as error:
+                log.error("%s", error)
+                self.trouble, pause = str(error), TROUBLE_SECONDS
+            except Exception as error:  # the loop must outlive any one job's trouble
+                log.exception("the scheduler goes on after an error")
+                self.trouble, pause = f"{type(error).__name__}: {error}", TROUBLE_SECONDS
+            self._wake.wait(pause)
+            self._wake.clear()
+
+    def _pass(self) -> float:
+        """One round; returns how long to rest."""
+        if not self.lease.hold():
+            return IDLE_SECONDS
+        active = self._reconciler.tick()
+        started = self._scheduler.tick()
+        return ACTIVE_SECONDS if active or started else IDLE_SECONDS
+
+    def _sweep_deleted(self) -> None:
+        for path in self.runs.glob(".deleted-*"):
+            shutil.rmtree(path, ignore_errors=True)
