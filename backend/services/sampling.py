@@ -104,6 +104,10 @@ class SamplingService:
             request=request, job_id=job.id, path=str(self._run(job.id).sample(request)), phase=phase
         )
 
+    def warm(self, model: str) -> None:
+        """Have a model server started, so that the first request need not wait for it. Raises: ModelError."""
+        self._server(self.models.dllm(model))
+
     def phase(self, request: str) -> str:
         """What a request is waiting for; empty once the model server has it."""
         return self._phases.get(request, "")
