@@ -6,6 +6,7 @@ Every line is one JSON object with `event`, `time` (seconds since 1970) and `att
     progress  step, total, seconds_left           moves the bar
     metrics   step, values {name: number}         loss, learning_rate, grad_norm, tokens_per_second ...
     levels    step, loss [8 numbers or null], count [8]   loss by noise level, bin i = t in (i/8, (i+1)/8]
+    validation_levels  step, loss, count          the same on the rows held out, under fixed masks
     sample    step, prompt, request               a trajectory was written to samples/<request>.jsonl
     checkpoint step, path                         a checkpoint is whole on disk
     note      text, level "info" | "warning"      something a person should see

@@ -1,0 +1,59 @@
+"""From a conversation to the text that a model sees, through the tokenizer's own chat template."""
+
+from typing import Any
+
+from jinja2 import TemplateError
+
+from jobs.data.rows import Message
+from jobs.protocol.errors import DataError
+
+PLAIN_TEMPLATE = (
+    "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}Assistant: {% endif %}"
+)
+"""For tokenizers without a template: `User: ...`, `Assistant: ...`, a line each. It is stored in the trained
+model's tokenizer, so that every later use renders conversations the same way."""
+
+
+def ensure_template(tokenizer: Any) -> bool:
+    """Give the tokenizer the plain template if it has none. True if it did."""
+    if tokenizer.chat_template:
+        return False
+    tokenizer.chat_template = PLAIN_TEMPLATE
+    return True
+
+
+def render(messages: list[dict[str, str]], tokenizer: Any, add_generation_prompt: bool = False) -> str:
+    """The conversation as text; with `add_generation_prompt` up to where the answer begins.
+
+    Raises: DataError where the template refuses the conversation.
+    """
+    ensure_template(tokenizer)
+    try:
+        return tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
+    except TemplateError as error:
+        raise DataError(f"the model's chat template refuses this conversation: {error}") from None
+
+
+def prompt_and_answer(messages: tuple[Message, ...], tokenizer: Any) -> tuple[str, str]:
+    """The text before the last answer, as it is rendered for sampling, and the answer with what ends it.
+
+    The two are tokenized apart, so a trained prompt has exactly the tokens that a sampled one has.
+
+    Raises: DataError.
+    """
+    turns = [{"role": m.role, "content": m.content} for m in messages]
+    prompt = render(turns[:-1], tokenizer, add_generation_prompt=True)
+    whole = render(turns, tokenizer)
+    if whole.startswith(prompt):
+        return prompt, whole[len(prompt) :]
+    # Some templates write past turns otherwise than the last one: then the answer is found by its text.
+    answer = turns[-1]["content"].strip()
+    start = whole.rfind(answer)
+    if start < 0:
+        raise DataError(
+            "the model's chat template changes the answer's text, so it cannot be told from the prompt."
+        )
+    return prompt, whole[start:]

@@ -1,0 +1,184 @@
+"""From rows to token sequences.
+
+messages  prompt + answer; the prompt is never masked. The end-of-text token closes the answer.
+text      packed: all texts joined, each closed with the end-of-text token, cut into full sequences.
+          not packed: one text, one sequence.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from jobs.data import chat
+from jobs.data.rows import Row
+from jobs.protocol.errors import DataError, ModelError
+from jobs.specs.data import DataSpec
+
+CHUNK = 256  # rows tokenized between two calls of `report`
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Token ids, of which the first `prompt_length` are given and never masked."""
+
+    input_ids: list[int]
+    prompt_length: int = 0
+
+
+@dataclass
+class Encoded:
+    """All sequences of one set of rows, and what had to be cut or left out."""
+
+    sequences: list[Sequence] = field(default_factory=list)
+    rows: int = 0
+    truncated: int = 0  # rows whose end was cut off at max_length
+    skipped: int = 0  # conversations whose prompt alone fills max_length
+    unknown: int = 0  # tokens that the tokenizer does not know
+
+    def notes(self, max_length: int) -> list[str]:
+        """Sentences for the person who started the job."""
+        found = []
+        if self.truncated:
+            found.append(
+                f"{self.truncated} of {self.rows} rows are longer than {max_length} tokens and were cut."
+            )
+        if self.skipped:
+            found.append(
+                f"{self.skipped} of {self.rows} rows were left out: their prompt takes {max_length} tokens."
+            )
+        if self.unknown:
+            found.append(f"{self.unknown} tokens are unknown to the tokenizer.")
+        return found
+
+
+def encode(
+    rows: list[Row],
+    tokenizer: Any,
+    data: DataSpec,
+    report: Callable[[int, int], None] = lambda done, total: None,
+) -> Encoded:
+    """Every row as one sequence, or packed texts as full sequences of `data.max_length` tokens.
+
+    `report(rows done, rows in all)` is called every CHUNK rows and may raise to stop.
+
+    Raises: DataError where nothing is left to train on; ModelError where `data.append_eos` asks for an
+        end-of-text token and the tokenizer has none.
+    """
+    eos = end_of_text(tokenizer) if data.append_eos else None
+    encoded = Encoded(rows=len(rows))
+    conversations = bool(rows) and rows[0].text is None
+    if conversations:
+        sequences = _conversations(rows, tokenizer, data.max_length, eos, encoded, report)
+    else:
+        texts = _texts(rows, tokenizer, eos, encoded, report)
+        cut = _packed if data.packing else _one_each
+        sequences = cut(texts, data.max_length, encoded)
+    encoded.sequences = [s for s in sequences if s.input_ids]
+    if rows and not encoded.sequences:
+        raise DataError(
+            f"{rows[0].place}: no row fits into {data.max_length} tokens; raise data.max_length."
+            if encoded.skipped
+            else f"{rows[0].place}: the tokenizer makes no tokens of these rows."
+        )
+    return encoded
+
+
+def end_of_text(tokenizer: Any) -> int:
+    """The id that ends a text and fills up answers. Raises: ModelError."""
+    if tokenizer.eos_token_id is None:
+        raise ModelError(
+            "The tokenizer has no end-of-text token; set data.append_eos to false, or add one to it."
+        )
+    return tokenizer.eos_token_id
+
+
+def _conversations(
+    rows: list[Row],
+    tokenizer: Any,
+    max_length: int,
+    eos: int | None,
+    encoded: Encoded,
+    report: Callable[[int, int], None],
+) -> Iterator[Sequence]:
+    for start in range(0, len(rows), CHUNK):
+        report(start, len(rows))
+        chunk = rows[start : start + CHUNK]
+        pairs = [_parts(row, tokenizer) for row in chunk]
+        prompts = tokenize([prompt for prompt, _ in pairs], tokenizer, chunk[0].place)
+        answers = tokenize([answer for _, answer in pairs], tokenizer, chunk[0].place)
+        for prompt, answer in zip(prompts, answers, strict=True):
+            encoded.unknown += _count_unknown(prompt + answer, tokenizer)
+            if len(prompt) >= max_length:
+                encoded.skipped += 1
+                continue
+            if eos is not None and eos not in answer[-2:]:  # a template may end in EOS and a line break
+                answer = [*answer, eos]
+            ids = prompt + answer
+            encoded.truncated += len(ids) > max_length
+            yield Sequence(ids[:max_length], len(prompt))
+    report(len(rows), len(rows))
+
+
+def _parts(row: Row, tokenizer: Any) -> tuple[str, str]:
+    try:
+        return chat.prompt_and_answer(row.messages, tokenizer)
+    except DataError as error:
+        raise DataError(f"{row.place}: {error}") from None
+
+
+def _texts(
+    rows: list[Row],
+    tokenizer: Any,
+    eos: int | None,
+    encoded: Encoded,
+    report: Callable[[int, int], None],
+) -> Iterator[list[int]]:
+    for start in range(0, len(rows), CHUNK):
+        report(start, len(rows))
+        chunk = rows[start : start + CHUNK]
+        for ids in tokenize([row.text or "" for row in chunk], tokenizer, chunk[0].place):
+            encoded.unknown += _count_unknown(ids, tokenizer)
+            yield ids if eos is None else [*ids, eos]
+    report(len(rows), len(rows))
+
+
+def tokenize(texts: list[str], tokenizer: Any, place: str = "") -> list[list[int]]:
+    """Token ids of each text, without the special tokens that a tokenizer adds by itself.
+
+    Raises: DataError where the tokenizer cannot spell a text.
+    """
+    if not texts:
+        return []
+    try:
+        return tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    except Exception as error:  # the tokenizers library raises no narrower class
+        where = f"near {place}: " if place else ""
+        raise DataError(f"{where}the tokenizer cannot read this text: {error}") from error
+
+
+def _count_unknown(ids: list[int], tokenizer: Any) -> int:
+    unknown = tokenizer.unk_token_id
+    if unknown is None or unknown in (tokenizer.eos_token_id, tokenizer.pad_token_id):
+        return 0
+    return ids.count(unknown)
+
+
+def _packed(texts: Iterator[list[int]], length: int, encoded: Encoded) -> Iterator[Sequence]:
+    """Full sequences; the tail that fills none is left out unless it is all there is."""
+    held: list[int] = []
+    made = 0
+    for ids in texts:
+        held += ids
+        whole = len(held) - len(held) % length
+        for start in range(0, whole, length):
+            made += 1
+            yield Sequence(held[start : start + length])
+        held = held[whole:]
+    if held and not made:
+        yield Sequence(held)
+
+
+def _one_each(texts: Iterator[list[int]], length: int, encoded: Encoded) -> Iterator[Sequence]:
+    for ids in texts:
+        encoded.truncated += len(ids) > length
+        yield Sequence(ids[:length])

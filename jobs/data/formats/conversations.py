@@ -1,0 +1,28 @@
+"""{"conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]} (ShareGPT)"""
+
+from jobs.data.formats import fields
+from jobs.data.rows import Message, Row
+from jobs.protocol.errors import DataError
+
+FIELDS = '{"conversations": [{"from", "value"}, ...]}'
+NOTE = "ShareGPT conversations; the last answer is trained"
+ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+
+
+def detect(row: dict) -> bool:
+    return "conversations" in row
+
+
+def to_row(row: dict, place: str) -> Row:
+    """Raises: DataError."""
+    given = row.get("conversations")
+    if not isinstance(given, list):
+        raise DataError(f"{place}: the field 'conversations' must be a list of messages.")
+    messages = []
+    for number, message in enumerate(given, 1):
+        where = f"{place}, message {number}"
+        if not isinstance(message, dict):
+            raise DataError(f"{where}: a message is an object with 'from' and 'value'.")
+        speaker = fields.string(message, "from", where)
+        messages.append(Message(ROLES.get(speaker, speaker), fields.string(message, "value", where)))
+    return Row(place, messages=fields.in_order(messages, place))

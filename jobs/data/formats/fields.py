@@ -1,0 +1,51 @@
+"""Checks that the forms share: each problem becomes one sentence with the place and the field."""
+
+from jobs.data.rows import Message
+from jobs.protocol.errors import DataError
+
+ROLES = ("system", "user", "assistant")
+
+
+def string(row: dict, field: str, place: str, default: str | None = None) -> str:
+    """A field that must hold text. Raises: DataError."""
+    value = row.get(field, default)
+    if value is None:
+        raise DataError(f"{place}: the field {field!r} is missing.")
+    if not isinstance(value, str):
+        raise DataError(f"{place}: the field {field!r} must be text, it is {type(value).__name__}.")
+    return value
+
+
+def filled(row: dict, field: str, place: str) -> str:
+    """A field that must hold text other than blanks. Raises: DataError."""
+    value = string(row, field, place)
+    if not value.strip():
+        raise DataError(f"{place}: the field {field!r} is empty.")
+    return value
+
+
+def in_order(messages: list[Message], place: str) -> tuple[Message, ...]:
+    """Messages whose roles stand as system (at most one, first), then user and assistant by turns,
+    with the assistant last. Raises: DataError."""
+    if not messages:
+        raise DataError(f"{place}: the conversation has no messages.")
+    turns = messages[1:] if messages[0].role == "system" else messages
+    expected = "user"
+    for number, message in enumerate(turns, 1 + len(messages) - len(turns)):
+        if message.role not in ROLES:
+            raise DataError(
+                f"{place}: message {number} has the role {message.role!r}; known roles: {', '.join(ROLES)}."
+            )
+        if message.role != expected:
+            raise DataError(
+                f"{place}: roles out of order: message {number} is from {message.role!r}, "
+                f"{expected!r} was expected (system first, then user and assistant by turns)."
+            )
+        expected = "assistant" if expected == "user" else "user"
+    if not turns or turns[-1].role != "assistant":
+        raise DataError(
+            f"{place}: the last message must be the assistant's answer, which is what is trained."
+        )
+    if not turns[-1].content.strip():
+        raise DataError(f"{place}: the assistant's answer is empty.")
+    return tuple(messages)

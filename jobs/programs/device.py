@@ -1,0 +1,25 @@
+"""Which device a program computes on, and in which number format models are held there."""
+
+import torch
+
+from jobs.protocol.errors import ResourceError
+from jobs.specs.launcher import LauncherSpec
+
+
+def pick(launcher: LauncherSpec) -> torch.device:
+    """The device of a one-process program; a launcher's ranks get theirs from the Trainer.
+
+    Raises: ResourceError where the spec asks for a GPU and there is none.
+    """
+    has_gpu = torch.cuda.is_available()
+    if launcher.device == "cuda" and not has_gpu:
+        raise ResourceError(
+            "launcher.device is cuda, but PyTorch sees no GPU here. Set it to auto or cpu, or start the job "
+            "where there is a GPU."
+        )
+    return torch.device("cuda" if has_gpu and launcher.device != "cpu" else "cpu")
+
+
+def inference_dtype(device: torch.device, wanted: str = "auto") -> str:
+    """auto: float32 on a CPU, where half precision is slow on many; the checkpoint's own on a GPU."""
+    return "float32" if wanted == "auto" and device.type == "cpu" else wanted

@@ -1,0 +1,194 @@
+"""Train a dLLM: `python -m jobs.programs.train RUN_FOLDER`, or the same under torchrun or deepspeed."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PrinterCallback, TrainerState
+from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
+from transformers.trainer import TRAINER_STATE_NAME
+from transformers.utils.logging import disable_progress_bar
+
+from jobs.diffusion.objectives import build_objective
+from jobs.models import adapters, checkpoint, create
+from jobs.models.checkpoint import Checkpoint
+from jobs.programs.generation import positions
+from jobs.programs.process import Process, main
+from jobs.programs.training import arguments
+from jobs.programs.training.corpus import Corpus, load_corpus
+from jobs.programs.training.film import make_film
+from jobs.programs.training.ranks import StopVote
+from jobs.programs.training.reporting import Reporting, peak_memory_mb
+from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
+from jobs.programs.training.validation import Validation
+from jobs.protocol.events import read_events
+from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.job import TrainSpec
+
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+def train(process: Process) -> None:
+    """The whole job, from the spec to run/model and result.json."""
+    spec: TrainSpec = process.spec
+    process.phase("starting")
+    given = arguments.training_arguments(process)
+    vote = StopVote(process, given.device)  # reading the device joins the process group
+    hf_deepspeed = getattr(given, "hf_deepspeed_config", None)  # kept alive: transformers holds it weakly
+    arguments.load_whole_models()
+    vote.check()
+
+    process.phase("loading the model")
+    model, tokenizer, config = load_model(spec)
+    vote.check()
+    config = trained_config(config, spec)
+    limit = positions(model)
+    corpus = load_corpus(process, tokenizer, config, limit, vote.check)
+    if spec.tuning.method == "lora":
+        model = adapters.add_lora(model, spec.tuning)
+    arguments.restore_deepspeed(hf_deepspeed)
+
+    trainer, reporting = build_trainer(process, given, vote, model, tokenizer, config, corpus)
+    vote.check()
+    go(process, trainer)
+    step = trainer.state.global_step
+    if reporting.stopped:
+        process.finish("stopped", **facts(process, trainer, reporting))
+        return
+    reporting.finish(step)
+    process.phase("saving the model")
+    save(process, trainer, tokenizer, config)
+    process.finish("succeeded", model="model", **facts(process, trainer, reporting))
+
+
+def go(process: Process, trainer: DiffusionTrainer) -> None:
+    """Train, from the newest checkpoint where there is one."""
+    resume = process.run.last_checkpoint()
+    process.phase("preparing")
+    if resume is None:
+        trainer.train()
+        return
+    process.note(f"Going on from {resume.name}.")
+    state = TrainerState.load_from_json(str(resume / TRAINER_STATE_NAME))
+    if state.global_step < process.spec.optimisation.steps:
+        trainer.train(resume_from_checkpoint=str(resume))
+        return
+    # Killed after the last step, before the model was saved: the Trainer would train one step too many.
+    trainer._load_from_checkpoint(str(resume))
+    trainer.model.to(trainer.args.device)
+    trainer.state = state
+
+
+def load_model(spec: TrainSpec) -> tuple[Any, Any, DiffusionConfig]:
+    """(model, tokenizer, diffusion settings) to start from.
+
+    Weights are kept in float32 while they are trained; a LoRA's frozen base may stay in bf16.
+    Raises: ModelError, SpecError.
+    """
+    if spec.model.new is not None:
+        found = create.create(spec.model.new, spec.optimisation.seed)
+    else:
+        half = spec.tuning.method == "lora" and spec.optimisation.precision == "bf16"
+        found = checkpoint.load(Path(str(spec.model.path)), dtype="bfloat16" if half else "float32")
+    return found.model, found.tokenizer, found.config
+
+
+def trained_config(config: DiffusionConfig, spec: TrainSpec) -> DiffusionConfig:
+    """The checkpoint's settings with what this training changes."""
+    changes: dict[str, Any] = {
+        "objective": spec.objective.name,
+        "schedule": getattr(spec.objective, "schedule", "linear"),
+    }
+    if spec.model.path is not None and not config.source:
+        changes["source"] = Path(spec.model.path).name
+    return config.model_copy(update=changes)
+
+
+def build_trainer(
+    process: Process,
+    given: Any,
+    vote: StopVote,
+    model: Any,
+    tokenizer: Any,
+    config: DiffusionConfig,
+    corpus: Corpus,
+) -> tuple[DiffusionTrainer, Reporting]:
+    """The Trainer and what listens to it. Raises: DataError, SpecError for prompts that do not fit."""
+    spec: TrainSpec = process.spec
+    loss = DiffusionLoss(build_objective(spec.objective), config, corpus.kind == "messages")
+    film = make_film(process, Checkpoint(model, tokenizer, config, None), corpus.kind == "messages")
+    validation = Validation(
+        corpus.validation,
+        corpus.collator,
+        loss,
+        spec.optimisation.batch_size,
+        given.device,
+        given.process_index,
+        given.world_size,
+        vote,
+    )
+    reporting = Reporting(process, vote, validation, film)
+    trainer = DiffusionTrainer(
+        diffusion_loss=loss,
+        seed=spec.optimisation.seed,
+        model=model,
+        args=given,
+        data_collator=corpus.collator,
+        train_dataset=corpus.train,
+        processing_class=tokenizer,
+        callbacks=[reporting],
+    )
+    trainer.remove_callback(PrinterCallback)
+    reporting.trainer = trainer
+    return trainer, reporting
+
+
+def save(process: Process, trainer: DiffusionTrainer, tokenizer: Any, config: DiffusionConfig) -> None:
+    """Write run/model: LoRA merged, in the precision of the training."""
+    spec: TrainSpec = process.spec
+    split = is_deepspeed_zero3_enabled()
+    with arguments.whole_weights(trainer.model, split):
+        if process.rank == 0:
+            model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
+            if spec.tuning.method == "lora":
+                model = adapters.merge(model)
+            model = model.to(DTYPES[spec.optimisation.precision])
+            checkpoint.save(model, tokenizer, config, process.run.model)
+
+
+def facts(process: Process, trainer: DiffusionTrainer, reporting: Reporting) -> dict[str, Any]:
+    """What result.json says about a training."""
+    step = trainer.state.global_step
+    after = reporting.last_score if reporting.scored_at == step else None
+    before = reporting.first_score.loss if reporting.first_score else validation_before(process)
+    return {
+        "steps": step,
+        "train_loss": reporting.last_loss,
+        "validation_before": before,
+        "validation_after": after.loss if after else None,
+        "seconds_per_step": reporting.seconds_per_step(step),
+        "peak_memory_mb": peak_memory_mb(trainer.args.device),
+    }
+
+
+def validation_before(process: Process) -> float | None:
+    """The validation loss at step 0, which an earlier attempt may have taken."""
+    offset = 0
+    while True:
+        read = list(read_events(process.run.events, offset))
+        if not read:
+            return None
+        for _, event in read:
+            if event.get("event") == "metrics" and event.get("step") == 0:
+                found = event.get("values", {}).get("validation_loss")
+                if found is not None:
+                    return found
+        offset = read[-1][0]
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.WARNING)
+    disable_progress_bar()
+    sys.exit(main("train", train))

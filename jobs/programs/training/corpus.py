@@ -1,0 +1,121 @@
+"""From the data spec to what the Trainer and the validation take."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.data.chat import ensure_template
+from jobs.data.collate import Collator
+from jobs.data.encode import Encoded, Sequence, encode
+from jobs.data.load import load_rows
+from jobs.data.rows import Row
+from jobs.data.split import split
+from jobs.programs.process import Countdown, Process
+from jobs.protocol.errors import SpecError
+from jobs.specs.data import DataSpec
+from jobs.specs.diffusion_config import DiffusionConfig
+
+VALIDATION_ROWS = 256  # more rows held out than these are left unused: validation must stay cheap
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Sequences to train on, sequences held out, and how to make batches of either."""
+
+    train: list[Sequence]
+    validation: list[Sequence]
+    collator: Collator
+    kind: str  # "messages" or "text"
+
+
+def load_corpus(
+    process: Process,
+    tokenizer: Any,
+    config: DiffusionConfig,
+    positions: int | None,
+    check: Callable[[], None],
+) -> Corpus:
+    """Read, split and encode the rows of `process.spec.data`.
+
+    `positions` is the longest sequence the model can take (None: no limit); `check` raises to stop.
+
+    Raises: DataError, SpecError, ModelError.
+    """
+    data: DataSpec = process.spec.data
+
+    def reading(done: int) -> None:
+        check()
+        process.progress(done, data.limit or done, None)
+
+    process.phase("reading rows")
+    found = load_rows(data, reading)
+    process.note(found.note)
+    if found.kind == "messages" and ensure_template(tokenizer):
+        process.note(
+            "The tokenizer has no chat template. Conversations are written plainly, `User: ...` and "
+            "`Assistant: ...` a line each; the template is stored with the trained model."
+        )
+    train_rows, held_out = split(found.rows, data.validation)
+    process.phase("encoding rows")
+    validation = _encode(process, _few(held_out), tokenizer, data, check)
+    train = _encode(process, train_rows, tokenizer, data, check)
+    for note in train.notes(data.max_length):
+        process.note(note, "warning")
+    _fits(train.sequences + validation.sequences, positions, data)
+    _describe(process, train, validation, len(held_out), data)
+    collator = make_collator(found.kind, tokenizer, data, config)
+    return Corpus(train.sequences, validation.sequences, collator, found.kind)
+
+
+def make_collator(kind: str, tokenizer: Any, data: DataSpec, config: DiffusionConfig) -> Collator:
+    """Answers, and texts that are one sequence each, are filled with end-of-text tokens that are trained;
+    everything else with padding that is not."""
+    trained = data.append_eos and (kind == "messages" or not data.packing)
+    fill_id = tokenizer.eos_token_id if trained else tokenizer.pad_token_id
+    if fill_id is None:
+        fill_id = tokenizer.eos_token_id or 0  # never seen by the model: masked out of the attention
+    return Collator(fill_id, "answer" if trained else "ignore", first_is_given=config.shifted_logits)
+
+
+def _few(rows: list[Row]) -> list[Row]:
+    """The VALIDATION_ROWS rows with the smallest hashes: the same ones in every run."""
+    return sorted(rows, key=Row.hash)[:VALIDATION_ROWS]
+
+
+def _encode(
+    process: Process, rows: list[Row], tokenizer: Any, data: DataSpec, check: Callable[[], None]
+) -> Encoded:
+    countdown = Countdown(process, len(rows))
+
+    def report(done: int, total: int) -> None:
+        check()
+        countdown(done, total)
+
+    return encode(rows, tokenizer, data, report)
+
+
+def _fits(sequences: list[Sequence], positions: int | None, data: DataSpec) -> None:
+    longest = max((len(s.input_ids) for s in sequences), default=0)
+    if positions is not None and longest > positions:
+        raise SpecError(
+            f"The longest sequence has {longest} tokens, but the model has {positions} positions. "
+            f"Set data.max_length (now {data.max_length}) to at most {positions}."
+        )
+
+
+def _describe(process: Process, train: Encoded, validation: Encoded, held_out: int, data: DataSpec) -> None:
+    tokens = sum(len(s.input_ids) for s in train.sequences)
+    text = f"Training on {len(train.sequences)} sequences with {tokens} tokens"
+    if validation.sequences:
+        unused = (
+            f" (the first {validation.rows} of {held_out} rows held out)"
+            if held_out > validation.rows
+            else ""
+        )
+        process.note(f"{text}; validation on {len(validation.sequences)} sequences{unused}.")
+    elif data.validation > 0:
+        process.note(
+            f"{text}; there are too few different rows to hold any out, so no validation.", "warning"
+        )
+    else:
+        process.note(f"{text}; no validation (data.validation is 0).")

@@ -1,0 +1,52 @@
+"""What the processes of one training must agree on, and noise that each can draw again."""
+
+import hashlib
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from jobs.programs.process import Process, Stopped
+
+
+def is_distributed() -> bool:
+    return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
+
+
+def total(tensor: Tensor) -> Tensor:
+    """The sum of a tensor over all ranks; every rank must call it, with equal shapes."""
+    if is_distributed():
+        dist.all_reduce(tensor, op=dist.ReduceOp.SUM)
+    return tensor
+
+
+def any_rank(flag: bool, device: torch.device) -> bool:
+    """Whether any rank says yes; every rank must call it."""
+    if not is_distributed():
+        return flag
+    shared = torch.tensor(int(flag), device=device)
+    dist.all_reduce(shared, op=dist.ReduceOp.MAX)
+    return bool(shared.item())
+
+
+class StopVote:
+    """One answer for all ranks to "were we asked to stop?". Every rank must ask at the same places."""
+
+    def __init__(self, process: Process, device: torch.device):
+        self.process = process
+        self.device = device
+
+    def __call__(self) -> bool:
+        return any_rank(self.process.stop_requested(), self.device)
+
+    def check(self) -> None:
+        """Raises: Stopped, on all ranks or on none."""
+        if self():
+            raise Stopped
+
+
+def generator(device: torch.device, *key: int | str) -> torch.Generator:
+    """A random generator that a key fixes, such as (seed, "train", step, rank): a resumed run draws the noise
+    of step 100 as the uninterrupted one did, however many numbers were drawn before."""
+    digest = hashlib.sha256("/".join(map(str, key)).encode()).digest()
+    return torch.Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
