@@ -18,6 +18,8 @@ HOSTILE = (
 @pytest.fixture(autouse=True)
 def studio_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A fresh, not yet existing home folder with a hostile name; STUDIO_HOME points at it."""
+    for name in [name for name in os.environ if name.startswith("STUDIO_")]:
+        monkeypatch.delenv(name)  # a developer's own settings
     home = tmp_path / HOSTILE
     monkeypatch.setenv("STUDIO_HOME", str(home))
     return home

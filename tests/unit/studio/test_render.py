@@ -30,7 +30,14 @@ def test_counts(number, text):
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(None, ""), (0.42, "0.4 s"), (42, "42 s"), (59.7, "1 min 0 s"), (200, "3 min 20 s"), (7500, "2 h 5 min")],
+    [
+        (None, ""),
+        (0.42, "0.4 s"),
+        (42, "42 s"),
+        (59.7, "1 min 0 s"),
+        (200, "3 min 20 s"),
+        (7500, "2 h 5 min"),
+    ],
 )
 def test_durations(seconds, text):
     assert duration(seconds) == text

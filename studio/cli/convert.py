@@ -1,0 +1,63 @@
+"""studio convert: a causal language model becomes a diffusion language model."""
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from studio.cli.session import Home, services
+
+
+class SlidingWindow(StrEnum):
+    KEEP = "keep"
+    FULL = "full"
+
+
+class DType(StrEnum):
+    AUTO = "auto"
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+
+
+def convert(
+    source: Annotated[str, typer.Argument(help="A transformers folder, a .gguf file, or a Hub id.")],
+    mask_token: Annotated[
+        str | None, typer.Option("--mask-token", help="Mask token; added if the tokenizer lacks it.")
+    ] = None,
+    sliding_window: Annotated[
+        SlidingWindow | None,
+        typer.Option(
+            "--sliding-window", help="Window layers: keep the window on both sides, or open it (full)."
+        ),
+    ] = None,
+    shifted_logits: Annotated[
+        bool, typer.Option("--shifted-logits", help="Position i - 1 predicts token i, as in Dream.")
+    ] = False,
+    dtype: Annotated[
+        DType, typer.Option("--dtype", help="Number format of the written weights.")
+    ] = DType.AUTO,
+    name: Annotated[str, typer.Option("--name", help="A name for the job and its model.")] = "",
+    home: Home = None,
+) -> None:
+    """Make a diffusion language model out of a causal one: its mask goes, a mask token comes.
+
+    The result still has to be trained before it writes well. Needs no server.
+    """
+    from jobs.specs.job import ConvertSpec
+    from studio.cli.follow import wait_for
+
+    spec = ConvertSpec.parse(
+        {
+            "name": name,
+            "source": source,
+            "mask_token": mask_token,
+            "sliding_window": sliding_window,
+            "shifted_logits": shifted_logits,
+            "dtype": dtype,
+        }
+    )
+    with services(home, schedule=True) as studio:
+        job = wait_for(studio.jobs, studio.jobs.submit(spec).id)
+    typer.echo(f"run:{job.id}")
+    typer.echo(f"The model is in {job.folder}. Its name in specs and commands: run:{job.id}", err=True)

@@ -1,0 +1,130 @@
+"""studio sample: a prompt becomes text, and one sees how."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from studio.cli.session import Home, Json, services
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
+
+GAP = "____"  # in a prompt: fill in here, instead of writing on
+
+
+def sample(
+    model: Annotated[str, typer.Argument(help="A model's name, `run:train-0001`, or a folder.")],
+    prompt: Annotated[
+        str | None,
+        typer.Option(
+            "--prompt", "-p", help="Text to go on from; ____ in it is filled in; a grid for a grid model."
+        ),
+    ] = None,
+    prompts: Annotated[
+        Path | None, typer.Option("--prompts", help="A file of prompts: .txt, one a line, or .jsonl.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", help="Forward passes; fewer are faster.")] = None,
+    max_new_tokens: Annotated[
+        int | None, typer.Option("--max-new-tokens", help="Length of the answer.")
+    ] = None,
+    block_size: Annotated[
+        int | None, typer.Option("--block-size", help="Tokens of a block, filled from left to right.")
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option("--temperature", help="0 takes the likeliest token; higher is more varied."),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Any other sampler setting: cfg_scale=1.5. May repeat."
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same text.")] = 0,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the model loaded for the next call, until it has idled.")
+    ] = False,
+    json: Json = False,
+    home: Home = None,
+) -> None:
+    """Write text with a model and watch it appear. Settings not given come from the model's own preset."""
+    from jobs.protocol.errors import SpecError
+    from jobs.specs.load import apply_override
+    from studio.cli.sampling import model_server, sampler_settings
+
+    if (prompt is None) == (prompts is None):
+        raise SpecError("Give either --prompt TEXT or --prompts FILE.")
+    named = {
+        "steps": steps,
+        "max_new_tokens": max_new_tokens,
+        "block_size": block_size,
+        "temperature": temperature,
+    }
+    changes = {key: value for key, value in named.items() if value is not None}
+    for item in set_ or []:
+        apply_override(changes, item)
+    with services(home, schedule=True) as studio:
+        settings = sampler_settings(studio.models.get(model).sampler, changes)
+        if prompts is not None:
+            _many(studio, model, prompts, settings, seed, json)
+            return
+        with model_server(studio, keep):
+            _one(studio, model, prompt or "", settings, seed, json)
+
+
+def _one(
+    studio: "Studio", model: str, prompt: str, settings: dict[str, Any] | None, seed: int, json: bool
+) -> None:
+    """One prompt, live on a terminal, as plain text elsewhere, as an object with --json."""
+    from rich.console import Console
+
+    from studio.cli.render import as_json
+    from studio.cli.sampling import generate
+
+    if studio.models.get(model).task == "grid":
+        form = "grid"
+    else:
+        form = "infill" if GAP in prompt else "prompt"
+    console = Console(quiet=json)
+    canvas = generate(studio, console, model=model, sampler=settings, seed=seed, **{form: prompt})
+    if json:
+        print(
+            as_json(
+                {
+                    "model": model,
+                    "prompt": prompt,
+                    "text": canvas.answer,
+                    "seed": seed,
+                    "forward_passes": canvas.nfe,
+                    "seconds": canvas.seconds,
+                }
+            )
+        )
+    elif not console.is_terminal:
+        print(canvas.answer)
+
+
+def _many(
+    studio: "Studio", model: str, prompts: Path, settings: dict[str, Any] | None, seed: int, json: bool
+) -> None:
+    """A file of prompts, as a job of its own: sampled in batches, kept in its run folder."""
+    import json as parser
+
+    from jobs.protocol.folder import RunFolder
+    from jobs.specs.job import SampleSpec
+    from studio.cli.follow import wait_for
+    from studio.cli.render import as_json, safe
+    from studio.cli.session import on_terminal
+
+    spec = SampleSpec.parse(
+        {"model": model, "prompts": str(prompts.resolve()), "sampler": settings, "seed": seed}
+    )
+    job = wait_for(studio.jobs, studio.jobs.submit(spec).id)
+    lines = RunFolder(job.folder).predictions.read_text(encoding="utf-8").splitlines()
+    answers = [parser.loads(line) for line in lines]
+    if json:
+        print(as_json(answers))
+        return
+    for answer in answers:
+        print(safe(answer["text"]) if on_terminal() else answer["text"])
