@@ -68,14 +68,15 @@ def open_windows(config: PreTrainedConfig) -> None:
             continue
         layers = getattr(part, "layer_types", None)
         rope: Any = getattr(part, "rope_parameters", None) or {}
-        if "sliding_attention" in rope:
-            part.sliding_window = part.max_position_embeddings
+        if not layers:
+            part.sliding_window = None
             continue
-        part.sliding_window = None
+        part.sliding_window = part.max_position_embeddings  # Gemma 2 builds that mask even without a user
+        if "sliding_attention" in rope:
+            continue
+        part.layer_types = ["full_attention" if kind == "sliding_attention" else kind for kind in layers]
         if hasattr(part, "use_sliding_window"):
             part.use_sliding_window = False
-        if layers:
-            part.layer_types = ["full_attention" if kind == "sliding_attention" else kind for kind in layers]
 
 
 @torch.no_grad()

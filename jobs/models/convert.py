@@ -182,6 +182,9 @@ def _write_and_check(
         )
     rows = again.get_input_embeddings().weight.shape[0]
     tokenizer = load_tokenizer(aside)
+    probe = source.tokenizer.decode(range(0, len(tokenizer), -(-len(tokenizer) // 64)))
+    if tokenizer.encode(probe) != source.tokenizer.encode(probe):
+        raise ModelError("the tokenizer splits text otherwise after it was written; nothing was kept.")
     if diffusion.mask_token_id >= rows or tokenizer.mask_token_id != diffusion.mask_token_id:
         raise ModelError(f"the mask token did not survive writing (id {diffusion.mask_token_id} of {rows}).")
     if not later_token_matters(again, rows):

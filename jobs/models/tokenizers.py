@@ -6,10 +6,12 @@ from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from jobs.protocol.errors import ModelError, SpecError
+from jobs.protocol.folder import read_json
 
 CHARACTERS = "characters:"
 DEFAULT_MASK = "<|mask|>"
 TURN_ENDS = ("<|eot_id|>", "<|im_end|>", "<end_of_turn>", "<|end|>", "<|eot|>")
+PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
 FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "spiece.model")
 
 
@@ -23,10 +25,20 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     folder = Path(name)
     if not has_tokenizer(folder):
         raise ModelError(f"{folder} has no tokenizer (none of {', '.join(FILES[:3])}). Copy it there.")
+    # AutoTokenizer goes by the model's type: for Qwen2 it would put its own splitting rules over a tokenizer
+    # that says it has none. What says it is a plain tokenizer.json is read as one.
     try:
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        loader = PreTrainedTokenizerFast if _is_plain(folder) else AutoTokenizer
+        return loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
         raise ModelError(f"the tokenizer in {folder} cannot be read: {_first_line(error)}") from None
+
+
+def _is_plain(folder: Path) -> bool:
+    if not (folder / "tokenizer.json").is_file():
+        return False
+    settings = read_json(folder / "tokenizer_config.json")
+    return isinstance(settings, dict) and settings.get("tokenizer_class") in PLAIN
 
 
 def has_tokenizer(folder: Path) -> bool:

@@ -1,0 +1,24 @@
+"""Checkpoints of the golden data, each loaded once."""
+
+from collections.abc import Callable
+
+import pytest
+
+from jobs.models.checkpoint import Checkpoint, load
+from tests.golden.cases import Case
+
+Loader = Callable[..., Checkpoint]
+
+
+@pytest.fixture(scope="session")
+def load_case() -> Loader:
+    """load_case(case, mask_token_id=None) -> the case's checkpoint in float32."""
+    loaded: dict[tuple[str, int | None], Checkpoint] = {}
+
+    def loader(case: Case, mask_token_id: int | None = None) -> Checkpoint:
+        key = (str(case.checkpoint), mask_token_id)
+        if key not in loaded:
+            loaded[key] = load(case.checkpoint, "float32", mask_token_id=mask_token_id)
+        return loaded[key]
+
+    return loader

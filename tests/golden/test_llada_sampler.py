@@ -1,0 +1,88 @@
+"""Our LLaDA sampler writes what ML-GSAI/LLaDA generate.py writes, canvas by canvas."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from jobs.diffusion.samplers import SAMPLERS, Draws
+from jobs.specs.sampler import LLaDASampler
+from tests.golden.cases import Case, changes_only, id_differences
+
+PLAIN, REPLAY = Case("llada_generate"), Case("llada_generate_replay")
+
+
+class Replay(Draws):
+    """The recorded draws of the reference, which drew for the whole canvas, cut to the window."""
+
+    def __init__(self, recorded: list[Tensor]):
+        super().__init__(None)
+        self.recorded = list(recorded)
+
+    def uniform(self, ids, window, vocabulary=None):
+        draw = self.recorded.pop(0)
+        assert draw.dim() == (2 if vocabulary is None else 3), "draws are asked for in another order"
+        return draw[:, window]
+
+
+def options_of(args: dict) -> LLaDASampler:
+    return LLaDASampler(
+        steps=args["steps"],
+        max_new_tokens=args["gen_length"],
+        block_size=args["block_length"],
+        temperature=args.get("temperature", 0.0),
+        cfg_scale=args.get("cfg_scale", 0.0),
+        remasking=args.get("remasking", "low_confidence"),
+        suppress_eos=args.get("logits_eos_inf", False),
+        delay_eos=args.get("confidence_eos_eot_inf", False),
+    )
+
+
+def history(case: Case, run: str, load_case, draws: Draws | None = None, details: bool = False) -> Tensor:
+    args, inputs = case.arguments(run), case.tensors("inputs")
+    prompt = inputs[args.get("prompt") or "prompt"]
+    rows, new = len(prompt), args["gen_length"]
+    ids = torch.cat([prompt, torch.full((rows, new), args["mask_id"])], 1)
+    mask = None
+    if args.get("attention_mask"):
+        given = inputs[args["attention_mask"]]
+        mask = torch.cat([given, given.new_ones(rows, new)], 1)
+    steps = SAMPLERS["llada"](
+        load_case(case, args["mask_id"]).denoiser(),
+        ids,
+        mask,
+        options_of(args),
+        eos_id=args.get("eos_id"),
+        eot_id=args.get("eot_id"),
+        draws=draws,
+        want_details=details,
+    )
+    return torch.stack([step.ids for step in steps])
+
+
+@pytest.mark.parametrize("run", PLAIN.runs())
+def test_every_canvas_equals_the_reference(run, load_case):
+    expected = PLAIN.tensors("expected")
+    got = history(PLAIN, run, load_case)
+    assert not id_differences(changes_only(expected[f"{run}.history"]), changes_only(got))
+    assert torch.equal(got[-1], expected[f"{run}.ids"])
+
+
+@pytest.mark.parametrize("run", REPLAY.runs())
+def test_with_the_recorded_draws_every_canvas_equals_the_reference(run, load_case):
+    expected = REPLAY.tensors("expected")
+    draws = Replay([expected[key] for key in sorted(expected) if key.startswith(f"{run}.rng.")])
+    got = history(REPLAY, run, load_case, draws, details=True)  # details draw nothing
+    assert not id_differences(changes_only(expected[f"{run}.history"]), changes_only(got))
+    assert not draws.recorded, "fewer draws than the reference made"
+
+
+@pytest.mark.parametrize("case", [PLAIN, REPLAY], ids=lambda case: case.name)
+def test_changed_expectations_are_noticed(case, load_case):
+    if not case.runs():
+        pytest.skip(f"{case.name} is not in this golden data")
+    run = case.runs()[0]
+    history = case.tensors("expected")[f"{run}.history"]
+    changed = history.clone()
+    changed[-1, 0, -1] += 1
+    assert not id_differences(history, history.clone())
+    assert id_differences(history, changed) and id_differences(history, history[:-1])

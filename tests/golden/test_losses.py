@@ -1,0 +1,145 @@
+"""Our losses, from the recorded noise and through the recorded draws, equal the published code's."""
+
+import pytest
+import torch
+from torch import Tensor
+
+import jobs.diffusion.objectives.llada as llada_module
+import jobs.diffusion.objectives.mdlm as mdlm_module
+from jobs.diffusion.objectives import Noised, build_objective
+from jobs.diffusion.objectives.base import masked_logits
+from jobs.specs.objective import LLaDAObjective, MDLMObjective
+from tests.golden.cases import Case, number_differences
+
+LLADA = Case("llada_loss")
+MDLM = [Case("dllm_mdlm_loss_llada"), Case("a2d_qwen2_mdlm_loss")]
+SCHEDULES = {"LinearAlphaScheduler": "linear", "CosineAlphaScheduler": "cosine"}
+IGNORED = -100
+LOSS = {"atol": 0.0, "rtol": 1e-5}
+GRADIENT = {"atol": 2e-5, "rtol": 1e-3}
+
+
+def llada_runs() -> list[str]:
+    if not LLADA.present:
+        return []
+    return sorted(key.removesuffix(".loss") for key in LLADA.tensors("expected") if key.endswith(".loss"))
+
+
+def mdlm_runs() -> list:
+    return [pytest.param(case, run, id=f"{case.name}:{run}") for case in MDLM for run in case.runs()]
+
+
+def compare_gradient(model: torch.nn.Module, expected: dict[str, Tensor], run: str) -> None:
+    """The embedding's gradient, where the case has one."""
+    for key in (f"{run}.grad_wte", f"{run}.grad_embed"):
+        if key in expected:
+            got = model.get_input_embeddings().weight.grad
+            assert not number_differences(expected[key], got, **GRADIENT), key
+
+
+def llada_batch(run: str) -> tuple[Tensor, Tensor, Tensor | None]:
+    """(ids, maskable, prompt lengths or None) of a run."""
+    inputs, expected = LLADA.tensors("inputs"), LLADA.tensors("expected")
+    ids = expected.get(f"{run}.effective_input_ids", inputs.get(f"{run}.input_ids"))
+    prompts = inputs.get(f"{run}.prompt_lengths")
+    maskable = torch.ones_like(ids, dtype=torch.bool)
+    if prompts is not None:
+        maskable = torch.arange(ids.shape[1]) >= prompts[:, None]
+    return ids, maskable, prompts
+
+
+@pytest.mark.parametrize("run", llada_runs())
+def test_llada_loss_equals_the_guidelines(run, load_case):
+    expected, args = LLADA.tensors("expected"), LLADA.json("args")
+    ids, maskable, prompts = llada_batch(run)
+    masked, p_mask = expected[f"{run}.masked_indices"], expected[f"{run}.p_mask"]
+    noised = Noised(expected[f"{run}.noisy_batch"], masked, p_mask, p_mask[:, 0])
+    model = load_case(LLADA, args["mask_id"]).model
+    model.zero_grad()
+    objective = build_objective(LLaDAObjective(time_epsilon=args["eps"]))
+    result = objective.loss(
+        masked_logits(model, noised, shifted=False), ids[masked], noised, maskable, prompts
+    )
+    result.loss.backward()
+    assert not number_differences(expected[f"{run}.loss"], result.loss.detach(), **LOSS)
+    assert result.level_count.sum() == masked.sum()
+    compare_gradient(model, expected, run)
+
+
+@pytest.mark.parametrize("run", llada_runs())
+def test_llada_noise_equals_the_guidelines(run, monkeypatch):
+    expected, args = LLADA.tensors("expected"), LLADA.json("args")
+    ids, maskable, _ = llada_batch(run)
+    # the last two draws are t and u; before them pre-training may draw for the random length
+    recorded = [expected[key] for key in sorted(expected) if key.startswith(f"{run}.rng.")][-2:]
+    monkeypatch.setattr(llada_module, "draw", lambda *_: recorded.pop(0))
+    objective = build_objective(LLaDAObjective(time_epsilon=args["eps"]))
+    noised = objective.noise(ids, maskable, args["mask_id"], None)
+    assert torch.equal(noised.masked, expected[f"{run}.masked_indices"])
+    assert torch.equal(noised.noised_ids, expected[f"{run}.noisy_batch"])
+    assert torch.equal(noised.p_mask, expected[f"{run}.p_mask"])
+
+
+def mdlm_batch(case: Case, run: str) -> tuple[Tensor, Tensor, Tensor]:
+    """(ids, maskable, attention mask) as dllm's trainer feeds them: in shifted runs a BOS is put before the
+    rows, unless every row's first label is ignored anyway."""
+    args, inputs = case.arguments(run), case.tensors("inputs")
+    ids, attention = inputs["input_ids"], inputs["attention_mask"]
+    labels = inputs[args.get("labels", "labels")]
+    if args["right_shift_logits"] and not bool((labels[:, 0] == IGNORED).all()):
+        settings = case.json("args")
+        bos = settings.get("tokenizer", settings)["bos_token_id"]
+        ids = torch.nn.functional.pad(ids, (1, 0), value=bos)
+        labels = torch.nn.functional.pad(labels, (1, 0), value=IGNORED)
+        attention = torch.nn.functional.pad(attention, (1, 0), value=1)
+    return ids, labels != IGNORED, attention
+
+
+def mdlm_objective(args: dict):
+    return build_objective(
+        MDLMObjective(
+            schedule=SCHEDULES[args.get("scheduler", "LinearAlphaScheduler")],
+            loss_weight_type=args["loss_weight_type"],
+            loss_norm_type=args["loss_norm_type"],
+            time_epsilon=args.get("time_epsilon", 1e-3),
+            antithetic=False,
+        )
+    )
+
+
+def mask_id_of(case: Case) -> int:
+    settings = case.json("args")
+    return settings.get("tokenizer", settings)["mask_token_id"]
+
+
+@pytest.mark.parametrize(("case", "run"), mdlm_runs())
+def test_mdlm_loss_equals_dllm(case, run, load_case):
+    args, expected = case.arguments(run), case.tensors("expected")
+    ids, maskable, attention = mdlm_batch(case, run)
+    masked, time = expected[f"{run}.masked_mask"], expected[f"{run}.t"]
+    mask_id = mask_id_of(case)
+    noised = Noised(ids.masked_fill(masked, mask_id), masked, time[:, None].expand_as(masked), time)
+    model = load_case(case, mask_id).model
+    model.zero_grad()
+    logits = masked_logits(model, noised, args["right_shift_logits"], attention)
+    result = mdlm_objective(args).loss(logits, ids[masked], noised, maskable)
+    result.loss.backward()
+    assert not number_differences(expected[f"{run}.loss"], result.loss.detach(), **LOSS)
+    compare_gradient(model, expected, run)
+
+
+@pytest.mark.parametrize(("case", "run"), mdlm_runs())
+def test_mdlm_noise_equals_dllm(case, run, monkeypatch):
+    args, expected = case.arguments(run), case.tensors("expected")
+    ids, maskable, _ = mdlm_batch(case, run)
+    objective = mdlm_objective(args)
+    monkeypatch.setattr(objective, "times", lambda *_: expected[f"{run}.t"])
+    monkeypatch.setattr(mdlm_module, "draw", lambda *_: expected[f"{run}.u"])
+    noised = objective.noise(ids, maskable, mask_id_of(case), None)
+    assert torch.equal(noised.masked, expected[f"{run}.masked_mask"])
+
+
+def test_a_wrong_loss_is_noticed():
+    loss = torch.tensor(3.0)
+    assert not number_differences(loss, loss.clone(), **LOSS)
+    assert number_differences(loss, loss * 1.0001, **LOSS)
