@@ -56,6 +56,12 @@ def _visible(index: int, uuid: str) -> bool:
     return any(n == str(index) or (n and uuid.startswith(n)) for n in map(str.strip, named.split(",")))
 
 
+def recorded(store: Store) -> bool:
+    """Whether any process has taken the census of this home yet."""
+    with store.read() as conn:
+        return conn.execute(select(devices.c.id).limit(1)).first() is not None
+
+
 def record(store: Store, found: list[Device]) -> None:
     """Make the rows say what is there now. A device that went away keeps its row while a job leases it."""
     with store.read() as conn:

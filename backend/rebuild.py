@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from backend.metrics import ingest
 from backend.outcome import judge, outcome_fields, read_result
+from backend.scheduler import count_devices, devices_taken
 from backend.store import Store
 from backend.store.tables import devices, jobs, levels, metrics
 from jobs.executors import Executor
@@ -24,7 +25,9 @@ def rebuild(store: Store, runs: Path, executor: Executor) -> list[str]:
     A job that runs stays running, with its devices; one that had not begun is stopped, not started.
     """
     folders = sorted(runs.iterdir(), key=lambda p: p.name) if runs.is_dir() else []
-    found = [_read(RunFolder(path), executor) for path in folders if RUN_ID.match(path.name)]
+    with store.read() as conn:
+        has_gpus = count_devices(conn, "cuda") > 0
+    found = [_read(RunFolder(p), executor, has_gpus) for p in folders if RUN_ID.match(p.name)]
     rows = sorted((row for row in found if row is not None), key=lambda row: row["created_at"])
     leased = {row["id"]: row.pop("leased") for row in rows}
     with store.write() as conn:
@@ -42,7 +45,7 @@ def rebuild(store: Store, runs: Path, executor: Executor) -> list[str]:
     return [row["id"] for row in rows]
 
 
-def _read(run: RunFolder, executor: Executor) -> dict[str, Any] | None:
+def _read(run: RunFolder, executor: Executor, has_gpus: bool) -> dict[str, Any] | None:
     """A row from a folder; None for a folder without a spec that can be read."""
     try:
         data = run.spec()
@@ -52,11 +55,13 @@ def _read(run: RunFolder, executor: Executor) -> dict[str, Any] | None:
     last = run.latest_attempt()
     created = run.spec_json.stat().st_mtime
     row = {"id": run.id, "kind": spec.kind, "name": spec.name, "spec": json.dumps(data), "leased": []}
-    row |= {"device": spec.launcher.device, "processes": spec.launcher.processes, "priority": spec.priority}
+    row |= {
+        "device": spec.launcher.device,
+        "processes": devices_taken(spec, has_gpus),
+        "priority": spec.priority,
+    }
     row |= {"attempt": last.number if last else 0, "created_at": created, "queued_at": created}
     row |= {"state": State.STOPPED.value, "reason": "It had not begun.", "started_at": None}
-    if spec.kind == "serve" and spec.launcher.device == "cpu":
-        row["processes"] = 0
     if last is None:
         return row
     facts = read_json(last.run_json) or {}

@@ -32,7 +32,15 @@ class Reconciler:
         """One pass over the jobs that hold devices; returns how many are still active."""
         with self.store.read() as conn:
             rows = conn.execute(select(jobs).where(jobs.c.state.in_([s.value for s in ACTIVE]))).all()
-        return sum(self.check(row) for row in rows)
+        return sum(self._checked(row) for row in rows)
+
+    def _checked(self, row: Any) -> bool:
+        """`check`, but one folder that cannot be read does not hold up the others."""
+        try:
+            return self.check(row)
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be looked at: %s", row.id, error)
+            return True
 
     def check(self, row: Any) -> bool:
         """Bring one row up to date; True if the job is still active."""

@@ -56,7 +56,10 @@ class Studio:
         self._thread: threading.Thread | None = None
         self._reconciler = Reconciler(self.store, self.runs, self.executor)
         self._scheduler = Scheduler(self.store, self.runs, self.executor, self.lease)
-        devices.record(self.store, census())
+        self._census = census
+        self._scheduling = False
+        if not devices.recorded(self.store):
+            devices.record(self.store, census())
 
     # --- services: made when asked for, so that a command loads only what it needs ----
 
@@ -161,7 +164,11 @@ class Studio:
     def _pass(self) -> float:
         """One round; returns how long to rest."""
         if not self.lease.hold():
+            self._scheduling = False
             return IDLE_SECONDS
+        if not self._scheduling:  # what the scheduler sees counts, not what some shell's variables hide
+            devices.record(self.store, self._census())
+            self._scheduling = True
         active = self._reconciler.tick()
         started = self._scheduler.tick()
         return ACTIVE_SECONDS if active or started else IDLE_SECONDS

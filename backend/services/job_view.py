@@ -97,7 +97,7 @@ def is_resumable(row: Any) -> bool:
 
 def _waiting(conn: Connection, row: Any, leased: dict[str, list[str]], scheduled: bool) -> str:
     if not scheduled:
-        return "No server is running to start it: use `studio launch`, or `studio resume` to wait for it."
+        return "No server is running to start it: start one with `studio launch`."
     kind = device_kind(conn, row.device)
     holders = [f"{job} ({', '.join(ids)})" for job, ids in leased.items() if ids[0].startswith(kind)]
     if not row.processes or not holders:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
 from backend.store.migrations import migrate
@@ -33,7 +33,8 @@ class Store:
         self.path = home / "studio.db"
         prepare_home(home)
         self.engine = create_engine(
-            f"sqlite:///{self.path}", connect_args={"timeout": BUSY_MILLISECONDS / 1000}
+            URL.create("sqlite", database=str(self.path)),  # quotes what a path may hold
+            connect_args={"timeout": BUSY_MILLISECONDS / 1000},
         )
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin)

@@ -1,0 +1,82 @@
+"""Endings in words for people."""
+
+import pytest
+
+from backend.outcome import REMEDIES, judge
+from jobs.protocol.events import FAILURES
+from jobs.protocol.states import State
+
+
+def ended(code=None, signal=None, lines=(), **more):
+    return {"code": code, "signal": signal, "stopped": False, "last_lines": list(lines), **more}
+
+
+def test_every_failure_has_a_remedy():
+    assert set(REMEDIES) == set(FAILURES)
+
+
+def test_the_result_decides_before_the_exit_code():
+    result = {"attempt": 2, "status": "succeeded"}
+    assert judge(2, ended(1), result, None).state == State.SUCCEEDED  # torchrun exits 1 after SIGTERM
+    assert judge(2, None, result, None).state == State.SUCCEEDED
+    assert judge(3, ended(1), result, None).state == State.FAILED, "another attempt's result"
+
+
+def test_stopped_by_result_or_by_request():
+    result = {"attempt": 1, "status": "stopped"}
+    assert judge(1, ended(0), result, None).state == State.STOPPED
+    forced = judge(1, ended(None, 9, stopped=True), None, None)
+    assert forced.state == State.STOPPED
+    assert "before it could save" in str(forced.reason)
+
+
+def test_an_error_event_speaks_for_itself():
+    error = {"attempt": 1, "text": "data.jsonl line 3: not JSON.", "failure": "data", "remedy": "Mend line 3."}
+    outcome = judge(1, ended(2, lines=["CUDA out of memory"]), None, error)
+    assert (outcome.state, outcome.failure) == (State.FAILED, "data")
+    assert (outcome.reason, outcome.remedy) == ("data.jsonl line 3: not JSON.", "Mend line 3.")
+    assert judge(2, ended(3), None, error).failure == "program", "an error of an earlier attempt"
+    assert judge(1, ended(1), None, {"attempt": 1, "failure": "unheard of"}).failure == "program"
+
+
+@pytest.mark.parametrize(
+    ("line", "failure"),
+    [
+        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB", "memory"),
+        ("RuntimeError: CUDA error: out of memory", "memory"),
+        ("RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried", "memory"),
+        ("MemoryError", "memory"),
+        ("OSError: [Errno 28] No space left on device", "resource"),
+        ("OSError: [Errno 30] Read-only file system: 'x'", "resource"),
+        ("The server socket has failed to listen: EADDRINUSE", "resource"),
+        ("Unable to JIT load the op due to ninja not being installed.", "resource"),
+        ("ModuleNotFoundError: No module named 'deepspeed'", "program"),
+        ("  exitcode  : -9 (pid: 4711)", "killed"),
+        ("Killed", "killed"),
+    ],
+)
+def test_texts_of_libraries(line, failure):
+    outcome = judge(1, ended(1, lines=["before", line, "after"]), None, None)
+    assert (outcome.state, outcome.failure) == (State.FAILED, failure)
+    assert outcome.reason and outcome.remedy and outcome.last_lines == ["before", line, "after"]
+
+
+def test_signals():
+    assert judge(1, ended(signal=9), None, None).failure == "killed"
+    assert judge(1, ended(signal=9, oom_kills=1), None, None).failure == "memory"
+    assert judge(1, ended(code=137), None, None).failure == "killed"
+    assert "segfault" in str(judge(1, ended(signal=11), None, None).reason)
+    assert judge(1, ended(signal=15), None, None).failure == "killed"
+
+
+def test_no_result_is_no_success():
+    outcome = judge(1, ended(0, lines=["bye"]), None, None)
+    assert outcome.state == State.FAILED
+    assert "without a result" in str(outcome.reason) and "bye" in str(outcome.reason)
+
+
+def test_lost_is_honest():
+    assert judge(1, None, None, None).state == State.LOST
+    rebooted = judge(1, None, None, None, same_boot=False)
+    assert rebooted.state == State.LOST and "restarted" in str(rebooted.reason)
+    assert judge(1, {"never_started": True}, None, None).state == State.LOST
