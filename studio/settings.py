@@ -87,8 +87,9 @@ def load(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | No
         values[name] = _convert(SETTINGS[name].kind, value, "--" + name.replace("_", "-"))
     values["home"] = home
     values["token"] = values["token"] or _token_file(home / TOKEN_FILE)
-    if values["token"] is not None and not values["token"].isprintable():
-        raise SpecError("the token holds characters that cannot be typed; use letters, digits and signs.")
+    token = values["token"]
+    if token is not None and not (token.isascii() and token.isprintable() and " " not in token):
+        raise SpecError("the token holds characters that no browser sends; use letters, digits and signs.")
     return Settings(**values)
 
 

@@ -1,0 +1,59 @@
+"""The web application: our routes behind the guard. The page is mounted into it by `studio launch`."""
+
+import asyncio
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+
+from fastapi import FastAPI
+
+from backend.api import datasets, devices, errors, events, health, jobs, models, recipes, samples, specs
+from backend.api.guard import Guard
+from backend.studio import Studio
+
+# One file each; `router(studio)` makes its routes.
+ROUTERS = {
+    "health": health.router,
+    "jobs": jobs.router,
+    "models": models.router,
+    "datasets": datasets.router,
+    "recipes": recipes.router,
+    "specs": specs.router,
+    "samples": samples.router,
+    "devices": devices.router,
+    "events": events.router,
+}
+
+
+def create_app(
+    studio: Studio,
+    token: str | None = None,
+    allowed_hosts: Iterable[str] = (),
+    max_upload_mb: int = 512,
+) -> FastAPI:
+    """The application over a studio, which the caller starts and closes.
+
+    `app.state.closing` is an event: once set, the streams end.
+    """
+    # No documentation pages: theirs load scripts from elsewhere.
+    app = FastAPI(
+        title="dLLM Studio",
+        version=installed_version(),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+    )
+    app.state.studio = studio
+    app.state.closing = asyncio.Event()
+    for router in ROUTERS.values():
+        app.include_router(router(studio), prefix="/api")
+    errors.install(app)
+    app.add_middleware(Guard, token=token, allowed_hosts=tuple(allowed_hosts), max_upload_mb=max_upload_mb)
+    return app
+
+
+def installed_version() -> str:
+    """Our version; "0" from a tree that is not installed."""
+    try:
+        return version("dllm-studio")
+    except PackageNotFoundError:
+        return "0"

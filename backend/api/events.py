@@ -1,0 +1,114 @@
+"""GET /api/events: one stream a page for everything that moves (server-sent events).
+
+    /api/events?topics=jobs,job:train-0001,log:train-0001,sample:serve-0003_k3j9x2&after=CURSOR
+
+A message is `id: CURSOR` and `data: {"topic": ..., ...}`. The cursor names the place in every topic, so a
+browser that reconnects with Last-Event-ID, or a page that comes back with `after`, misses nothing and sees
+nothing twice.
+"""
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import AsyncIterator
+from urllib.parse import parse_qsl, urlencode
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from backend.api.job_feed import JobFeed
+from backend.api.run_index import RunIndexes
+from backend.api.topics import TOPICS, Sources, Topic
+from backend.studio import Studio
+from jobs.protocol.errors import SpecError, StudioError
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 15.0
+RETRY_MILLISECONDS = 2000
+MOST_TOPICS = 32
+HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+
+
+def router(studio: Studio) -> APIRouter:
+    """Routes under /api."""
+    routes = APIRouter()
+    sources = Sources(studio, JobFeed(studio), RunIndexes())
+
+    @routes.get("/events")
+    async def events(request: Request, topics: str, after: str = "") -> StreamingResponse:
+        cursor = request.headers.get("last-event-id") or after
+        names = [name for name in dict.fromkeys(topics.split(",")) if name]
+        if not 1 <= len(names) <= MOST_TOPICS:
+            raise SpecError(f"topics: name 1 to {MOST_TOPICS}, separated by commas.")
+        closing: asyncio.Event = request.app.state.closing
+        body = stream(sources, names, cursor, closing)
+        return StreamingResponse(body, media_type="text/event-stream", headers=HEADERS)
+
+    return routes
+
+
+async def stream(
+    sources: Sources, names: list[str], cursor: str, closing: asyncio.Event
+) -> AsyncIterator[str]:
+    """Messages until the client leaves or the server closes."""
+    yield f"retry: {RETRY_MILLISECONDS}\n\n"
+    known = dict(parse_qsl(cursor))
+    topics: list[Topic] = []
+    for name in names:
+        try:
+            topics.append(make_topic(sources, name, known.get(name)))
+        except StudioError as error:
+            yield message({}, error_text(name, str(error)))
+    due = {topic.name: 0.0 for topic in topics}
+    spoken = time.monotonic()
+    while not closing.is_set():
+        now = time.monotonic()
+        for topic in topics:
+            if due[topic.name] > now:
+                continue
+            async for text in look(topic):
+                yield message({t.name: t.cursor for t in topics}, text)
+                spoken = time.monotonic()
+            due[topic.name] = time.monotonic() + topic.pause
+        topics = [topic for topic in topics if not topic.finished or topic.cursor]
+        if time.monotonic() - spoken > HEARTBEAT_SECONDS:
+            yield ": still here\n\n"
+            spoken = time.monotonic()
+        waits = [due[topic.name] for topic in topics if not topic.finished]
+        await asyncio.sleep(max(0.0, min(waits, default=now + 0.5) - time.monotonic()))
+
+
+def make_topic(sources: Sources, name: str, after: str | None) -> Topic:
+    """The topic of a name such as `job:train-0001`. Raises: StudioError."""
+    kind, _, about = name.partition(":")
+    if kind not in TOPICS or bool(about) == (kind == "jobs"):
+        raise SpecError(f"there is no topic {name!r}; topics are jobs, job:ID, log:ID and sample:REQUEST.")
+    return TOPICS[kind](sources, name, about, after)
+
+
+async def look(topic: Topic) -> AsyncIterator[str]:
+    """What a topic has to say. One topic's trouble is told and ends that topic only."""
+    if topic.finished:
+        return
+    try:
+        async for text in topic.look():
+            yield text
+    except StudioError as error:
+        topic.finished = True
+        yield error_text(topic.name, str(error))
+    except Exception:  # the edge of the stream: the other topics go on
+        log.exception("the topic %s failed", topic.name)
+        topic.finished = True
+        yield error_text(topic.name, "An error in the server; its log says more.")
+
+
+def message(cursors: dict[str, str], data: str) -> str:
+    """One server-sent event. JSON holds no bare newline, so the data is one line."""
+    cursor = urlencode({name: place for name, place in cursors.items() if place})
+    return f"id: {cursor}\ndata: {data}\n\n"
+
+
+def error_text(name: str, sentence: str) -> str:
+    return json.dumps({"topic": name, "error": sentence}, ensure_ascii=False)

@@ -1,0 +1,53 @@
+"""The list of jobs for all open streams: asked of the database once, however many pages look."""
+
+import asyncio
+import time
+from hashlib import blake2s
+
+from anyio.to_thread import run_sync
+
+from backend.store.watch import ChangeCounter
+from backend.studio import Studio
+
+CHECK_SECONDS = 0.4  # at most so often is the database asked whether it changed
+REFRESH_SECONDS = 5.0  # what changes by the clock alone, such as a lease that ran out, shows after this
+LISTED = 200
+LEFT_OUT = {"spec", "last_lines"}  # a list needs neither; `job:ID` has them
+
+
+class JobFeed:
+    """Job views as JSON by id, newest first, with a digest that names the state of the whole list."""
+
+    def __init__(self, studio: Studio):
+        self.views: dict[str, str] = {}
+        self.digest = ""
+        self.changes = 0  # moves whenever any row may have changed
+        self._jobs = studio.jobs
+        self._counter = ChangeCounter(studio.store.path)
+        self._stamp = 0
+        self._checked = self._refreshed = self._listed = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def check(self) -> int:
+        """`changes` as of now."""
+        async with self._lock:
+            now = time.monotonic()
+            if now - self._checked < CHECK_SECONDS:
+                return self.changes
+            self._checked = now
+            stamp = self._counter.read()
+            if stamp != self._stamp or stamp < 0 or now - self._refreshed > REFRESH_SECONDS:
+                self._stamp, self._refreshed = stamp, now
+                self.changes += 1
+            return self.changes
+
+    async def refresh(self) -> None:
+        """Bring `views` and `digest` up to date."""
+        changes = await self.check()
+        async with self._lock:
+            if self._listed == changes:
+                return
+            listed = await run_sync(lambda: self._jobs.list(limit=LISTED))
+            self.views = {view.id: view.model_dump_json(exclude=LEFT_OUT) for view in listed}
+            self.digest = blake2s("".join(self.views.values()).encode(), digest_size=6).hexdigest()
+            self._listed = changes

@@ -1,0 +1,102 @@
+"""/api/jobs: list, submit, stop, resume, delete, and what a job wrote."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Depends, Query, Request
+from pydantic import BaseModel, Field
+
+from backend.api.errors import NotFound
+from backend.services.job_view import JobView
+from backend.studio import Studio
+from jobs.protocol.errors import JobError
+from jobs.protocol.states import State
+from jobs.specs.job import KINDS
+
+LOG_BYTES = 1_000_000
+
+
+class Submission(BaseModel):
+    """A job to start. The same `request_id` twice starts one job."""
+
+    spec: dict[str, Any]
+    request_id: str | None = Field(default=None, max_length=200)
+
+
+def known(job_id: str, request: Request) -> str:
+    """A job's id out of the path. Raises: NotFound."""
+    studio: Studio = request.app.state.studio
+    try:
+        return studio.jobs.get(job_id).id
+    except JobError as error:
+        raise NotFound(str(error)) from None
+
+
+Known = Annotated[str, Depends(known)]
+
+
+def router(studio: Studio) -> APIRouter:
+    """Routes under /api."""
+    routes = APIRouter(prefix="/jobs")
+
+    @routes.get("")
+    def jobs(
+        state: Annotated[list[State] | None, Query()] = None,
+        kind: Annotated[list[str] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
+    ) -> dict[str, list[JobView]]:
+        kinds = None if kind is None else [k for k in kind if k in KINDS]
+        return {"jobs": studio.jobs.list(states=state, kinds=kinds, limit=limit)}
+
+    @routes.post("", status_code=201)
+    def submit(submission: Submission) -> JobView:
+        return studio.jobs.submit(submission.spec, submission.request_id)
+
+    @routes.get("/{job_id}")
+    def job(job_id: Known) -> JobView:
+        return studio.jobs.get(job_id)
+
+    @routes.post("/{job_id}/stop")
+    def stop(job_id: Known, grace: Annotated[float, Body(embed=True, ge=0, le=3600)] = 30) -> JobView:
+        return studio.jobs.stop(job_id, grace)
+
+    @routes.post("/{job_id}/resume")
+    def resume(job_id: Known) -> JobView:
+        return studio.jobs.resume(job_id)
+
+    @routes.delete("/{job_id}")
+    def delete(job_id: Known) -> dict:
+        studio.jobs.delete(job_id)
+        return {"deleted": job_id}
+
+    @routes.get("/{job_id}/log")
+    def log(
+        job_id: Known,
+        attempt: Annotated[int | None, Query(ge=1)] = None,
+        offset: int = 0,
+        limit: Annotated[int, Query(ge=1, le=LOG_BYTES)] = 200_000,
+    ) -> dict:
+        """A negative offset counts from the end."""
+        text, following = studio.jobs.log(job_id, attempt, offset, limit)
+        return {"text": text, "offset": following}
+
+    @routes.get("/{job_id}/metrics")
+    def metrics(
+        job_id: Known, names: str = "", max_points: Annotated[int, Query(ge=2, le=10_000)] = 500
+    ) -> dict:
+        wanted = [name for name in names.split(",") if name] or None
+        return {"metrics": studio.jobs.metrics(job_id, wanted, max_points)}
+
+    @routes.get("/{job_id}/levels")
+    def levels(job_id: Known) -> dict:
+        return {"levels": studio.jobs.levels(job_id)}
+
+    @routes.get("/{job_id}/events")
+    def events(job_id: Known, offset: Annotated[int, Query(ge=0)] = 0) -> dict:
+        found, following = studio.jobs.events(job_id, offset)
+        return {"events": found, "offset": following}
+
+    @routes.get("/{job_id}/checkpoints")
+    def checkpoints(job_id: Known) -> dict:
+        return {"checkpoints": studio.jobs.checkpoints(job_id)}
+
+    return routes

@@ -1,0 +1,80 @@
+"""/api/sample, /api/samples, /api/serving: the playground's model server."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Query
+from fastapi.responses import FileResponse
+from pydantic import BaseModel, Field
+
+from backend.api.errors import NotFound
+from backend.services.samples import SampleView
+from backend.services.sampling import Handle
+from backend.studio import Studio
+from jobs.protocol import trajectory
+from jobs.protocol.errors import JobError
+
+
+class Question(BaseModel):
+    """One text to sample; exactly one of prompt, messages, infill and grid."""
+
+    model: str
+    prompt: str | None = None
+    messages: list[dict[str, str]] | None = None
+    infill: str | None = None
+    grid: str | None = None
+    blanks: int = 8
+    sampler: dict[str, Any] | None = None
+    seed: int = Field(default=0, ge=0)
+
+
+def router(studio: Studio) -> APIRouter:
+    """Routes under /api."""
+    routes = APIRouter()
+
+    @routes.post("/sample", status_code=202)
+    def sample(question: Question) -> Handle:
+        return studio.sampling.generate(**dict(question))
+
+    @routes.get("/samples")
+    def recent(n: Annotated[int, Query(ge=1, le=200)] = 20) -> dict[str, list[SampleView]]:
+        return {"samples": studio.sampling.recent(n)}
+
+    @routes.get("/samples/{request}")
+    def whole(request: str) -> dict:
+        try:
+            path = studio.sampling.find(request)
+        except JobError as error:
+            raise NotFound(str(error)) from None
+        lines = trajectory.read(path) if path.exists() else []
+        done = bool(lines) and lines[-1].get("type") == "end"
+        return {
+            "request": request,
+            "lines": lines,
+            "done": done,
+            "phase": studio.sampling.phase(request),
+        }
+
+    @routes.get("/samples/{request}/file")
+    def file(request: str) -> FileResponse:
+        try:
+            path = studio.sampling.find(request)
+        except JobError as error:
+            raise NotFound(str(error)) from None
+        if not path.is_file():
+            raise NotFound(f"the sample {request} has not begun yet.")
+        return FileResponse(path, media_type="application/jsonl", filename=path.name)
+
+    @routes.post("/samples/{request}/cancel")
+    def cancel(request: str) -> dict:
+        return {"cancelled": studio.sampling.cancel(request)}
+
+    @routes.get("/serving")
+    def serving() -> dict:
+        return studio.sampling.status()
+
+    @routes.post("/serving/unload")
+    def unload(model: Annotated[str, Body(embed=True)]) -> dict:
+        studio.sampling.unload(model)
+        return {"unloaded": model}
+
+    return routes
