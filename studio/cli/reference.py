@@ -1,12 +1,18 @@
 """Writes docs/cli.md from the commands themselves: python -m studio.cli.reference docs/cli.md"""
 
+import inspect
 import sys
+from collections.abc import Callable
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args, get_type_hints
 
-import typer
+from typer.models import ArgumentInfo, OptionInfo
 
-from studio.cli.main import COMMANDS, app
+from studio.cli.main import COMMANDS, root
+from studio.settings import SETTINGS
+
+VALUES = {str: "TEXT", int: "NUMBER", float: "NUMBER", Path: "PATH"}
 
 HEAD = """# Command line
 
@@ -18,53 +24,87 @@ prints it for programs. What is asked for goes to standard output, what is said 
 Exit codes: 0 done; 1 the job did not succeed, or `doctor` found something wrong; 2 it cannot be done, and one
 sentence says why; 70 an error in the program (`studio --debug ...` shows where); 130 left with Ctrl-C.
 
-## studio
-"""
+## studio"""
+
+SETTINGS_HEAD = """## Settings
+
+What `studio launch` goes by. A flag comes first, then the environment (`STUDIO_PORT` for `port`), then
+`settings.toml` in the home folder, then the default. A token never stands in settings.toml."""
 
 
 def page() -> str:
     """The whole page."""
-    group: Any = typer.main.get_command(app)
-    parts = [HEAD, _options(group)]
+    blocks = [HEAD, _options(root)]
     for panel, commands in COMMANDS.items():
-        parts.append(f"## {panel}\n")
-        parts += [_command(name, group.commands[name]) for name in commands]
-    return "\n".join(parts)
+        blocks.append(f"## {panel}")
+        for name, function in commands.items():
+            blocks += _command(name, function)
+    return "\n\n".join([*blocks, SETTINGS_HEAD, _settings()]) + "\n"
 
 
-def _command(name: str, command: Any) -> str:
-    arguments = [p for p in command.params if p.param_type_name == "argument"]
-    usage = " ".join(["studio", name, *(_argument(a) for a in arguments), "[OPTIONS]"])
-    lines = [f"### studio {name}\n", f"    {usage}\n", f"{' '.join(command.help.split())}\n"]
-    lines += [f"- `{a.make_metavar() if not a.metavar else a.metavar}`: {a.help}" for a in arguments]
-    return "\n".join(lines) + ("\n\n" if arguments else "\n") + _options(command)
+def _command(name: str, function: Callable[..., Any]) -> list[str]:
+    arguments = [p for p in _parameters(function) if isinstance(p.info, ArgumentInfo)]
+    usage = " ".join(["studio", name, *(p.info.metavar or p.name.upper() for p in arguments), "[OPTIONS]"])
+    told = [f"- `{p.info.metavar or p.name.upper()}`: {p.info.help}" for p in arguments]
+    blocks = [f"### studio {name}", f"    {usage}", inspect.getdoc(function) or "", "\n".join(told)]
+    return [block for block in [*blocks, _options(function)] if block]
 
 
-def _argument(argument: Any) -> str:
-    shown = argument.metavar or argument.name.upper()
-    return shown if argument.required else f"[{shown}]"
-
-
-def _options(command: Any) -> str:
+def _options(function: Callable[..., Any]) -> str:
     lines = ["| option | meaning | default |", "| --- | --- | --- |"]
-    for option in command.params:
-        if option.param_type_name == "option":
-            lines.append(f"| {_names(option)} | {option.help or ''} | {_default(option)} |")
-    return "\n".join(lines) + "\n"
+    for p in _parameters(function):
+        if isinstance(p.info, OptionInfo):
+            lines.append(f"| {_names(p)} | {p.info.help or ''} | {_default(p)} |")
+    return "\n".join(lines)
 
 
-def _names(option: Any) -> str:
-    names = [*option.opts, *option.secondary_opts]
-    value = "" if option.is_flag else f" {option.metavar or option.type.name.upper()}"
-    return ", ".join(f"`{name}{value}`" for name in names)
+def _settings() -> str:
+    lines = ["| setting | meaning | default | in settings.toml |", "| --- | --- | --- | --- |"]
+    for name, setting in SETTINGS.items():
+        default = "" if setting.default in (None, ()) else f"`{setting.default}`"
+        lines.append(f"| `{name}` | {setting.help} | {default} | {'yes' if setting.stored else 'no'} |")
+    return "\n".join(lines)
 
 
-def _default(option: Any) -> str:
-    if isinstance(option.show_default, str):
-        return f"`{option.show_default}`"
-    if option.default in (None, False, [], "") or callable(option.default):
+class Parameter(NamedTuple):
+    """A parameter of a command: its name, what typer knows of it, its type and its default."""
+
+    name: str
+    info: Any
+    type: Any
+    default: Any
+
+
+def _parameters(function: Callable[..., Any]) -> list[Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    found = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        kind, info = get_args(hints[name])[:2]
+        found.append(Parameter(name, info, kind, parameter.default))
+    return found
+
+
+def _names(p: Parameter) -> str:
+    # Inside Annotated, typer keeps the first name where the default would stand.
+    names = [n for n in (p.info.default, *(p.info.param_decls or ())) if isinstance(n, str)]
+    names = names or ["--" + p.name.replace("_", "-")]
+    types = [t for t in (get_args(p.type) or (p.type,)) if t is not type(None)]
+    kind = (get_args(types[0]) or types)[0]  # list[str]: str
+    if kind is bool:
+        value = ""
+    elif issubclass(kind, Enum):
+        value = " " + "|".join(member.value for member in kind)
+    else:
+        value = " " + (p.info.metavar or VALUES[kind])
+    return ", ".join(f"`{name}{value}`".replace("|", "\\|") for name in names)
+
+
+def _default(p: Parameter) -> str:
+    if isinstance(p.info.show_default, str):
+        return f"`{p.info.show_default}`"
+    if p.default in (None, False, ""):
         return ""
-    return f"`{getattr(option.default, 'value', option.default)}`"
+    return f"`{getattr(p.default, 'value', p.default)}`"
 
 
 if __name__ == "__main__":
