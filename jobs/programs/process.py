@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from transformers.utils.logging import disable_progress_bar
+
 from jobs.protocol.errors import DataError, ModelError, ResourceError, StudioError
 from jobs.protocol.events import EventWriter, read_events
 from jobs.protocol.folder import AttemptFolder, RunFolder, write_json
@@ -128,6 +130,7 @@ def main(kind: str, body: Callable[[Process], None], arguments: list[str] | None
     parser.add_argument("run_folder", type=Path)
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help="given by the launcher")
     given = parser.parse_args(arguments)
+    disable_progress_bar()  # bars of characters are noise in a log file
     run = RunFolder(given.run_folder)
     rank = int(os.environ.get("RANK", "0"))
     attempt: AttemptFolder | None = None

@@ -52,7 +52,8 @@ def sample(process: Process) -> None:
         work.add(place, row)
     if any(ask.mode == "messages" for ask in work.asks):
         process.note(
-            'Prompts go through the model\'s chat template; rows {"text": ...} would be gone on with.'
+            "Prompts are asked through the model's chat template. "
+            'To have a text gone on with as it stands, give rows {"text": ...}.'
         )
     process.phase("sampling")
     countdown = Countdown(process, len(located))
@@ -169,7 +170,7 @@ def row_as_ask(row: dict, config: Any, has_template: bool) -> Ask:
     """
     field = next((f for f in FIELDS if f in row), None)
     if field is None:
-        raise DataError(f"a prompt's row has one of the fields {', '.join(FIELDS)}; it has {', '.join(row)}.")
+        raise DataError(f"a row needs one of the fields {', '.join(FIELDS)}; has {', '.join(row)}.")
     value = row[field]
     if field == "messages":
         if not isinstance(value, list) or not value:

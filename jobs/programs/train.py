@@ -1,6 +1,7 @@
 """Train a dLLM: `python -m jobs.programs.train RUN_FOLDER`, or the same under torchrun or deepspeed."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,13 @@ import torch
 from transformers import PrinterCallback, TrainerState
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.trainer import TRAINER_STATE_NAME
-from transformers.utils.logging import disable_progress_bar
 
 from jobs.diffusion.objectives import build_objective
 from jobs.models import adapters, checkpoint, create
 from jobs.models.checkpoint import Checkpoint
 from jobs.programs.generation import positions
 from jobs.programs.process import Process, main
-from jobs.programs.training import arguments
+from jobs.programs.training import arguments, ranks
 from jobs.programs.training.corpus import Corpus, load_corpus
 from jobs.programs.training.film import make_film
 from jobs.programs.training.ranks import StopVote
@@ -188,7 +188,19 @@ def validation_before(process: Process) -> float | None:
         offset = read[-1][0]
 
 
-if __name__ == "__main__":
+def program() -> int:
+    """The process from its arguments to its exit code."""
     logging.basicConfig(level=logging.WARNING)
-    disable_progress_bar()
-    sys.exit(main("train", train))
+    code = main("train", train)
+    if code == 0:
+        ranks.leave()
+    elif ranks.is_distributed():
+        # The others may wait for this rank in the middle of a step; its threads must not hold up the exit.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(program())

@@ -92,10 +92,9 @@ class Desk:
         request = parse_request(given)
         path = self.process.run.sample(request.id)
         with self._lock:
-            try:
-                path.touch(mode=0o600, exist_ok=False)  # so that it can be tailed at once
-            except FileExistsError:
-                raise JobError(f"There is already a request {request.id!r}; take a new id.") from None
+            if request.id in self._waiting or (path.exists() and path.stat().st_size > 0):
+                raise JobError(f"There is already a request {request.id!r}; take a new id.")
+            path.touch(mode=0o600)  # so that it can be tailed at once
             self._waiting[request.id] = request
             self.last_used = time.monotonic()
         self._queue.put(request)

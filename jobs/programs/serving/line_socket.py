@@ -15,6 +15,7 @@ LINE_LIMIT = 4 * 2**20  # bytes of one request
 PATIENCE = 10.0  # seconds a client may take to send its line
 PATH_LIMIT = 100  # bytes: a unix socket's path has room for 107
 BACKLOG = 64
+FAREWELL = 1.0  # seconds that each reply on its way has when the server leaves
 
 Handle = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -34,6 +35,7 @@ class LineSocket:
         finally:
             os.umask(mask)
         self._socket.listen(BACKLOG)
+        self._talks: list[threading.Thread] = []
 
     def serve(self, seconds: float) -> None:
         """Wait at most so long for a client."""
@@ -42,11 +44,16 @@ class LineSocket:
             connection, _ = self._socket.accept()
         except TimeoutError:
             return
-        threading.Thread(target=self._talk, args=(connection,), daemon=True).start()
+        self._talks = [talk for talk in self._talks if talk.is_alive()]
+        self._talks.append(threading.Thread(target=self._talk, args=(connection,), daemon=True))
+        self._talks[-1].start()
 
     def close(self) -> None:
+        """Take no more clients; those whose reply is on its way still get it."""
         self._socket.close()
         self.path.unlink(missing_ok=True)
+        for talk in self._talks:
+            talk.join(FAREWELL)
 
     def _talk(self, connection: socket.socket) -> None:
         with connection, contextlib.suppress(OSError):  # the client left: there is nobody to tell

@@ -29,6 +29,14 @@ def any_rank(flag: bool, device: torch.device) -> bool:
     return bool(shared.item())
 
 
+def leave() -> None:
+    """Take leave of the other ranks when all is done; a process group left open may abort the exit."""
+    if dist.is_available() and dist.is_initialized():
+        if dist.get_world_size() > 1:
+            dist.barrier()
+        dist.destroy_process_group()
+
+
 class StopVote:
     """One answer for all ranks to "were we asked to stop?". Every rank must ask at the same places."""
 
