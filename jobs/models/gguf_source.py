@@ -56,7 +56,7 @@ def read_tokenizer(path: Path) -> PreTrainedTokenizerBase:
     """The tokenizer inside a GGUF file. Raises: ModelError."""
     try:
         return AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
-    except READ_ERRORS as error:
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises plain Exception
         raise ModelError(f"the tokenizer in {path} cannot be read: {error}") from None
 
 

@@ -30,7 +30,7 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     try:
         loader = PreTrainedTokenizerFast if _is_plain(folder) else AutoTokenizer
         return loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, ImportError) as error:
+    except Exception as error:  # noqa: BLE001 - the tokenizers library raises plain Exception
         raise ModelError(f"the tokenizer in {folder} cannot be read: {_first_line(error)}") from None
 
 
