@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,10 +70,10 @@ def test_exit_codes_signals_and_missing_programs(start, studio_home):
 def test_the_child_is_first_in_line_for_the_memory_killer(start):
     run = start("steps=400")
     child, guard = identity(run, "child"), identity(run, "supervisor")
-    assert int(open(f"/proc/{child.pid}/oom_score_adj").read()) == 500
-    assert int(open(f"/proc/{guard.pid}/oom_score_adj").read()) < 500
+    assert int(Path(f"/proc/{child.pid}/oom_score_adj").read_text()) == 500
+    assert int(Path(f"/proc/{guard.pid}/oom_score_adj").read_text()) < 500
     assert os.getsid(guard.pid) != os.getsid(0) and os.getsid(child.pid) == child.pid
-    assert b"DLLM_STUDIO_COOKIE" not in open(f"/proc/{guard.pid}/environ", "rb").read()
+    assert b"DLLM_STUDIO_COOKIE" not in Path(f"/proc/{guard.pid}/environ").read_bytes()
 
 
 def test_stop_saves_and_leaves(start):

@@ -31,10 +31,10 @@ def test_stopped_by_result_or_by_request():
 
 
 def test_an_error_event_speaks_for_itself():
-    error = {"attempt": 1, "text": "data.jsonl line 3: not JSON.", "failure": "data", "remedy": "Mend line 3."}
+    error = {"attempt": 1, "text": "d.jsonl line 3: not JSON.", "failure": "data", "remedy": "Mend it."}
     outcome = judge(1, ended(2, lines=["CUDA out of memory"]), None, error)
     assert (outcome.state, outcome.failure) == (State.FAILED, "data")
-    assert (outcome.reason, outcome.remedy) == ("data.jsonl line 3: not JSON.", "Mend line 3.")
+    assert (outcome.reason, outcome.remedy) == ("d.jsonl line 3: not JSON.", "Mend it.")
     assert judge(2, ended(3), None, error).failure == "program", "an error of an earlier attempt"
     assert judge(1, ended(1), None, {"attempt": 1, "failure": "unheard of"}).failure == "program"
 
