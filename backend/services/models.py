@@ -48,12 +48,11 @@ class ModelService:
         folders = {known: folder for known, _, folder in self._folders()}
         if name in folders:
             return folders[name]
-        if is_path(name) or absolute(name).is_dir():
-            folder = absolute(name)
-            if folder.is_dir():
-                return folder
-            if is_path(name) and name.startswith(("/", "~", ".")):
-                raise ModelError(f"{folder}: there is no such model folder.")
+        folder = absolute(name)
+        if name and (folder.is_dir() if is_path(name) else is_model_folder(folder)):
+            return folder
+        if name.startswith(("/", "~", ".")):
+            raise ModelError(f"{folder}: there is no such model folder.")
         raise ModelError(f"there is no model {name!r}. {_nearest(name, list(folders))}")
 
     def dllm(self, name: str) -> Path:

@@ -126,7 +126,7 @@ class SamplingService:
             reply = self._ask(run, {"op": "cancel", "request": request}, timeout=10)
         except Unreachable:
             return self.settle(request)
-        return bool(reply.get("cancelled", True))
+        return bool(reply.get("ok"))
 
     def find(self, request: str) -> Path:
         """The trajectory file of a request (it may not be there yet).

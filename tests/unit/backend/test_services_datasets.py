@@ -1,0 +1,101 @@
+"""The list of data sets, previews, and what is refused."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from backend.services import datasets
+from backend.services.datasets import DatasetService
+from jobs.protocol.errors import AccessError, DataError
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> DatasetService:
+    bundled, home = tmp_path / "assets" / "data", tmp_path / "home" / "datasets"
+    bundled.mkdir(parents=True)
+    home.mkdir(parents=True)
+    rows = [{"messages": [{"role": "user", "content": f"hello {n}"}]} for n in range(7)]
+    (bundled / "chat.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows) + "\n")
+    return DatasetService(tmp_path / "home", tmp_path / "assets")
+
+
+def add(service: DatasetService, name: str, text: str | bytes) -> Path:
+    path = service.roots["home"] / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return path
+
+
+def test_files_and_builders_are_listed(service: DatasetService):
+    add(service, "notes.txt", "one\n\ntwo\n")
+    add(service, "ignored.csv", "a,b")
+    views = {view.name: view for view in service.list()}
+    assert views["chat"].rows == 7 and views["chat"].rows_exact and views["chat"].format == "messages"
+    assert views["notes"].rows == 2 and views["notes"].format == "text" and views["notes"].source == "home"
+    assert views["sudoku"].source == "builder" and views["sudoku"].options[0]["name"] == "size"
+    assert "ignored" not in views
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ('{"text": "a"}', "text"),
+        ('{"prompt": "a"}', "prompts"),
+        ('{"prompt": "a", "completion": "b"}', "messages"),
+        ('{"instruction": "a", "output": "b"}', "messages"),
+        ('{"pixels": 3}', "unknown"),
+    ],
+)
+def test_the_format_is_seen_from_the_first_row(service: DatasetService, text: str, form: str):
+    add(service, "some.jsonl", text)
+    assert service.get("some").format == form
+
+
+def test_preview_shows_rows_as_they_are(service: DatasetService):
+    assert [row["messages"][0]["content"] for row in service.preview("chat", 2)] == ["hello 0", "hello 1"]
+    add(service, "list.json", '[{"text": "a"}, {"text": "b"}]')
+    assert service.preview("list") == [{"text": "a"}, {"text": "b"}]
+    add(service, "bad.jsonl", '{"text": 1}\nnot json\n[1]\n')
+    assert service.preview("bad") == [{"text": 1}, {"broken": "not json"}, {"broken": "[1]"}]
+
+
+@pytest.mark.parametrize("text", ["", "{oops", b"\xff\xfe\x00", "[1, 2]"])
+def test_what_is_wrong_is_told_in_the_list(service: DatasetService, text):
+    add(service, "wrong.jsonl", text)
+    assert service.get("wrong").problem
+    add(service, "wrong2.json", "{}")
+    assert service.get("wrong2").problem
+
+
+def test_counting_has_a_limit(service: DatasetService, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(datasets, "COUNT_BYTES", 100)
+    add(service, "long.txt", "0123456789\n" * 50)
+    view = service.get("long")
+    assert view.rows == 9 and not view.rows_exact
+
+
+def test_a_link_out_of_the_folder_is_not_shown(service: DatasetService, tmp_path: Path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("key")
+    (service.roots["home"] / "link.txt").symlink_to(secret)
+    with pytest.raises(AccessError):
+        service.preview("link")
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "/etc/passwd", "..", "sudoku"])
+def test_preview_of_other_places_is_refused(service: DatasetService, name: str):
+    with pytest.raises((DataError, AccessError)):
+        service.preview(name)
+
+
+def test_resolve(service: DatasetService, tmp_path: Path):
+    assert service.resolve("chat") == service.resolve("chat.jsonl") == service.roots["bundled"] / "chat.jsonl"
+    mine = tmp_path / "my file.jsonl"
+    mine.write_text('{"text": "a"}\n')
+    assert service.resolve(str(mine)) == mine
+    with pytest.raises(DataError, match=r"nowhere\.jsonl: there is no such file"):
+        service.resolve("nowhere.jsonl")
+    with pytest.raises(DataError, match="Did you mean chat"):
+        service.resolve("chatt")
+    with pytest.raises(DataError, match="is a folder"):
+        service.resolve(str(tmp_path))
