@@ -11,7 +11,7 @@ QUICK := not e2e and not ui and not chaos and not slow and not benchmark
 # The tests share the cores with the jobs they start: one thread each.
 RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 
-.PHONY: help demo test check fast chaos slow assets docs wheel clean
+.PHONY: help demo test check chaos slow docs wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -29,7 +29,7 @@ check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 secon
 	$(RUN_TESTS) -q -m "$(QUICK)" $(PYTEST)
 
 chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for longer than `make test` does
-	STUDIO_CHAOS_ROUNDS=50 $(RUN_TESTS) -m chaos $(PYTEST)
+	CHAOS_ROUNDS=50 $(RUN_TESTS) -m chaos $(PYTEST)
 
 slow: .venv/.dev  ## tests on real models out of packages
 	$(RUN_TESTS) -m slow $(PYTEST)

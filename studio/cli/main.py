@@ -36,7 +36,6 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
 FAILED = 1  # the job that was waited for did not succeed
 REFUSED = 2  # what was asked cannot be done as asked; also wrong options
 BUG = 70  # sysexits.h: internal software error
-PIPE_CLOSED = 141  # 128 + SIGPIPE, as a shell reports it
 
 app = typer.Typer(
     name="studio",
@@ -80,9 +79,6 @@ def main() -> None:
     except StudioError as error:
         _complain(str(error))
         sys.exit(REFUSED)
-    except BrokenPipeError:  # `studio jobs | head`: nobody reads on, and nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(PIPE_CLOSED)
     except Exception as error:  # noqa: BLE001  the edge of the process: the last place to speak plainly
         _complain(
             f"an error in the program ({type(error).__name__}: {error}). "
