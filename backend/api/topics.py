@@ -22,6 +22,7 @@ from jobs.protocol.folder import RUN_ID, RunFolder
 
 FRAME_SECONDS = 1 / 30
 PATIENCE_SECONDS = 3.0  # a sample that stands still so long may have lost its server
+PHASE_SECONDS = 0.3
 LOG_TAIL_BYTES = 65_536
 LOG_CHUNK_BYTES = 131_072
 SAMPLE_CHUNK_BYTES = 262_144
@@ -177,7 +178,7 @@ class SampleTopic(Topic):
         self._offset = int(self.cursor) if self.cursor.isdecimal() else 0
         self._reset = self._offset == 0
         self._path = self._sampling.find(about)
-        self._phase: str | None = None
+        self._phase, self._phase_due = "", 0.0
         self._moved = time.monotonic()
         self.pause = FRAME_SECONDS
 
@@ -195,9 +196,12 @@ class SampleTopic(Topic):
         if any_news:
             self._moved = time.monotonic()
             self.pause = FRAME_SECONDS
-        elif self._offset == 0 and (phase := self._waiting()) != self._phase:
-            self._phase = phase
-            yield self.message(waiting=phase)
+        elif self._offset == 0 and time.monotonic() > self._phase_due:
+            self._phase_due = time.monotonic() + PHASE_SECONDS
+            phase = await run_sync(self._sampling.phase, self.about)
+            if phase and phase != self._phase:
+                self._phase = phase
+                yield self.message(waiting=phase)
         if time.monotonic() - self._moved > PATIENCE_SECONDS:
             self._moved = time.monotonic()
             self.pause = 0.2
@@ -208,9 +212,6 @@ class SampleTopic(Topic):
     def _at_end(self) -> bool:
         """A page that comes back to a finished sample, with all of it read."""
         return self._path.is_file() and self._path.stat().st_size == self._offset and ends(self._path)
-
-    def _waiting(self) -> str:
-        return self._sampling.phase(self.about) or "waiting for the model"
 
     def _read(self) -> list[str]:
         """Whole new lines, at most about SAMPLE_CHUNK_BYTES of them."""

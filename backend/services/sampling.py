@@ -30,6 +30,7 @@ from jobs.specs.sampler import SAMPLERS
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.1
+MOST_BLANKS = 1024
 ANSWER_SECONDS = 600.0  # the server answers after loading a model, which may take minutes from a slow disk
 USABLE = (State.QUEUED, State.STARTING, State.RUNNING)
 FORMS = ("prompt", "messages", "infill", "grid")
@@ -83,8 +84,8 @@ class SamplingService:
         content = {name: value for name, value in given.items() if value is not None}
         if len(content) != 1:
             raise SpecError(f"give exactly one of {', '.join(FORMS)}; given: {', '.join(content) or 'none'}.")
-        if not 1 <= blanks <= 4096:
-            raise SpecError(f"blanks must be between 1 and 4096; it is {blanks}.")
+        if not 1 <= blanks <= MOST_BLANKS:
+            raise SpecError(f"blanks must be between 1 and {MOST_BLANKS}; it is {blanks}.")
         if not 0 <= seed < 2**31:
             raise SpecError(f"seed must be between 0 and {2**31 - 1}; it is {seed}.")
         path = self.models.dllm(model)
@@ -109,8 +110,17 @@ class SamplingService:
         self._server(self.models.dllm(model))
 
     def phase(self, request: str) -> str:
-        """What a request is waiting for; empty once the model server has it."""
-        return self._phases.get(request, "")
+        """What a request is waiting for, as long as its trajectory has no line; empty after that."""
+        if request in self._phases:
+            return self._phases[request]
+        path = self.find(request)
+        if path.exists() and path.stat().st_size > 0:
+            return ""
+        try:
+            job = self.jobs.get(path.parent.parent.name)
+        except JobError:
+            return ""
+        return "waiting for its turn" if job.phase in (None, "", "ready", "unmasking") else str(job.phase)
 
     def cancel(self, request: str) -> bool:
         """Stop a request where it stands. False where it had ended before."""

@@ -1,0 +1,250 @@
+"""Requests reach the model server, one server for all, and every failure ends in the trajectory file."""
+
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from backend.services.models import ModelService
+from backend.services.sampling import SamplingService
+from jobs.programs.serving.line_socket import LineSocket
+from jobs.protocol import trajectory
+from jobs.protocol.errors import JobError, ModelError, SpecError
+from jobs.protocol.folder import RunFolder
+from jobs.protocol.states import State
+from tests.fakes.model_folders import make_model
+from tests.fakes.processes import until
+
+START = {
+    "type": "start",
+    "version": 1,
+    "model": "m",
+    "prompt": "Once",
+    "sampler": {"name": "llada"},
+    "seed": 3,
+}
+END = {"type": "end", "reason": "finished", "nfe": 4, "seconds": 0.5, "text": "x", "texts": []}
+
+
+class Jobs:
+    """A JobService of serve jobs only; the test moves their states."""
+
+    def __init__(self, runs: Path):
+        self.runs = runs
+        self.views: dict[str, Any] = {}
+
+    def submit(self, spec: Any, request_id: str | None = None) -> Any:
+        run = RunFolder.create(self.runs, spec.kind, spec.model_dump(mode="json"))
+        run.new_attempt()
+        view = SimpleNamespace(id=run.id, state=State.QUEUED, reason=None, waiting="Starts soon.", phase=None)
+        self.views[run.id] = view
+        return view
+
+    def get(self, job_id: str) -> Any:
+        if job_id not in self.views:
+            raise JobError(f"There is no job {job_id!r}.")
+        return self.views[job_id]
+
+    def list(self, states: Any = None, kinds: Any = None, limit: int = 100) -> list[Any]:
+        return [view for view in reversed(self.views.values()) if states is None or view.state in states]
+
+
+class Server:
+    """The serve program's socket, answering as `handle` says."""
+
+    def __init__(self, run: RunFolder, handle=lambda request: {}):
+        attempt = run.latest_attempt()
+        assert attempt is not None
+        self.heard: list[dict] = []
+        self._handle, self._leave = handle, threading.Event()
+        self._door = LineSocket(attempt.socket, self._answer)
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _answer(self, request: dict) -> dict:
+        self.heard.append(request)
+        return self._handle(request)
+
+    def _serve(self) -> None:
+        while not self._leave.is_set():
+            self._door.serve(0.02)
+
+    def close(self) -> None:
+        self._leave.set()
+        self._thread.join()
+        self._door.close()
+
+
+@pytest.fixture
+def jobs(studio_home: Path) -> Jobs:
+    return Jobs(studio_home / "runs")
+
+
+@pytest.fixture
+def sampling(studio_home: Path, jobs: Jobs, tmp_path: Path) -> SamplingService:
+    make_model(tmp_path / "assets" / "models" / "stories")
+    models = ModelService(studio_home, tmp_path / "assets")
+    return SamplingService(jobs, models, studio_home)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def serve(jobs: Jobs):
+    servers = []
+
+    def start(job_id: str, handle=lambda request: {}) -> Server:
+        jobs.views[job_id].state = State.RUNNING
+        servers.append(Server(RunFolder(jobs.runs / job_id), handle))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.close()
+
+
+def last(sampling: SamplingService, request: str) -> dict:
+    path = sampling.find(request)
+    until(lambda: path.exists() and path.read_text().endswith("\n"))
+    return trajectory.read(path)[-1]
+
+
+def test_the_handle_comes_before_the_server(sampling: SamplingService, jobs: Jobs, serve):
+    started = time.monotonic()
+    handle = sampling.generate("stories", prompt="Once", seed=3, sampler={"steps": 8})
+    assert time.monotonic() - started < 1 and handle.request.startswith(handle.job_id + "_")
+    assert "model server" in sampling.phase(handle.request)
+    until(lambda: "Starts soon" in sampling.phase(handle.request))
+    server = serve(handle.job_id)
+    heard = until(lambda: server.heard)[0]
+    assert heard["op"] == "generate" and heard["request"] == handle.request and heard["seed"] == 3
+    assert heard["prompt"] == "Once" and heard["sampler"]["steps"] == 8 and "blanks" not in heard
+    assert Path(heard["model"]).name == "stories"
+    until(lambda: handle.request not in sampling._phases)
+    jobs.views[handle.job_id].phase = "loading the model"
+    assert sampling.phase(handle.request) == "loading the model"
+
+
+def test_one_server_for_many_requests(sampling: SamplingService, jobs: Jobs, serve):
+    threads = [
+        threading.Thread(target=sampling.generate, args=("stories",), kwargs={"prompt": "a"})
+        for _ in range(6)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert list(jobs.views) == ["serve-0001"]
+    server = serve("serve-0001")
+    until(lambda: len(server.heard) == 6)
+
+
+def test_a_refusal_becomes_the_end_of_the_trajectory(sampling: SamplingService, serve):
+    def refuse(request: dict) -> dict:
+        raise SpecError("The prompt is too long.")
+
+    handle = sampling.generate("stories", prompt="Once")
+    serve(handle.job_id, refuse)
+    end = last(sampling, handle.request)
+    assert end["type"] == "end" and end["reason"] == "error" and end["error"] == "The prompt is too long."
+
+
+def test_a_server_that_fails_to_start_is_told(sampling: SamplingService, jobs: Jobs):
+    handle = sampling.generate("stories", prompt="Once")
+    jobs.views[handle.job_id].reason = "Out of memory."
+    jobs.views[handle.job_id].state = State.FAILED
+    end = last(sampling, handle.request)
+    assert end["reason"] == "error" and "Out of memory" in end["error"]
+
+
+def test_a_server_that_had_left_is_replaced(sampling: SamplingService, jobs: Jobs, serve):
+    handle = sampling.generate("stories", prompt="Once")
+    jobs.views[handle.job_id].state = State.SUCCEEDED  # idle for long enough, just then
+    until(lambda: "serve-0002" in jobs.views)
+    server = serve("serve-0002")
+    assert until(lambda: server.heard)[0]["request"] == handle.request
+    RunFolder(jobs.runs / "serve-0002").samples.mkdir()
+    RunFolder(jobs.runs / "serve-0002").sample(handle.request).write_text(trajectory.encode(START))
+    assert sampling.find(handle.request).parent.parent.name == "serve-0002"
+    sampling._runs.clear()  # as after a restart of the web server
+    assert sampling.find(handle.request).parent.parent.name == "serve-0002"
+
+
+def test_cancel_before_the_server_is_there(sampling: SamplingService):
+    handle = sampling.generate("stories", prompt="Once")
+    assert sampling.cancel(handle.request)
+    assert last(sampling, handle.request)["reason"] == "cancelled"
+    assert not sampling.cancel(handle.request)
+
+
+def test_cancel_is_passed_on(sampling: SamplingService, serve):
+    handle = sampling.generate("stories", prompt="Once")
+    server = serve(handle.job_id)
+    until(lambda: handle.request not in sampling._phases)
+    assert sampling.cancel(handle.request)
+    assert server.heard[-1] == {"op": "cancel", "request": handle.request}
+
+
+def test_a_trajectory_whose_server_died_is_ended_once(sampling: SamplingService, jobs: Jobs, serve):
+    handle = sampling.generate("stories", prompt="Once")
+    serve(handle.job_id)
+    until(lambda: handle.request not in sampling._phases)
+    path = sampling.find(handle.request)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(trajectory.encode(START))
+    assert not sampling.settle(handle.request)
+    jobs.views[handle.job_id].state = State.LOST
+    assert sampling.settle(handle.request) and not sampling.settle(handle.request)
+    assert [line["type"] for line in trajectory.read(path)] == ["start", "end"]
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        ({}, SpecError),
+        ({"prompt": "a", "grid": "b"}, SpecError),
+        ({"prompt": "a", "seed": -1}, SpecError),
+        ({"infill": "a ____", "blanks": 0}, SpecError),
+        ({"prompt": "a", "sampler": {"name": "none"}}, SpecError),
+        ({"prompt": "a", "sampler": {"stepz": 4}}, SpecError),
+        ({"prompt": "a", "model": "storys"}, ModelError),
+    ],
+)
+def test_wrong_requests_start_no_server(sampling: SamplingService, jobs: Jobs, words: dict, error: type):
+    with pytest.raises(error):
+        sampling.generate(**{"model": "stories", **words})
+    assert not jobs.views
+
+
+@pytest.mark.parametrize("request_id", ["../../etc/passwd", "a/b", "", "nope", "serve-9999_abc"])
+def test_find_stays_in_the_runs(sampling: SamplingService, request_id: str):
+    with pytest.raises(JobError):
+        sampling.find(request_id)
+
+
+def test_status_and_unload(sampling: SamplingService, jobs: Jobs, serve):
+    assert sampling.status() == {"job": None, "models": [], "requests": []}
+    with pytest.raises(JobError, match="no model server"):
+        sampling.unload("stories")
+    sampling.warm("stories")
+    assert sampling.status()["job"].id == "serve-0001"
+    server = serve("serve-0001", lambda request: {"models": ["/m"], "requests": []})
+    assert sampling.status()["models"] == ["/m"]
+    sampling.unload("stories")
+    assert server.heard[-1]["op"] == "unload"
+
+
+def test_recent_samples(sampling: SamplingService, jobs: Jobs):
+    jobs.submit(SimpleNamespace(kind="serve", model_dump=lambda mode: {"kind": "serve"}))
+    run = RunFolder(jobs.runs / "serve-0001")
+    run.samples.mkdir()
+    long_end = {**END, "text": "x" * 200_000}
+    run.sample("serve-0001_a").write_text(trajectory.encode(START) + trajectory.encode(long_end))
+    run.sample("serve-0001_b").write_text(trajectory.encode(START) + '{"type": "st')
+    run.sample("serve-0001_c").write_text("")
+    views = {view.request: view for view in sampling.recent(10)}
+    assert views["serve-0001_a"].done and views["serve-0001_a"].nfe == 4
+    assert views["serve-0001_a"].prompt == "Once" and views["serve-0001_a"].seed == 3
+    assert not views["serve-0001_b"].done and not views["serve-0001_c"].done
+    assert len(sampling.recent(1)) == 1
