@@ -44,8 +44,9 @@ def _targets(model: nn.Module, targets: str) -> str | list[str]:
     }
     unknown = [name for name in asked if name.rsplit(".", 1)[-1] not in linear]
     if unknown or not asked:
+        named = ", ".join(unknown) or repr(targets)
         raise SpecError(
-            f"tuning.targets: the model has no linear module {', '.join(unknown) or targets!r}; "
+            f"tuning.targets: the model has no linear module {named}; "
             f"it has {', '.join(sorted(linear))}. Or write all-linear."
         )
     return asked

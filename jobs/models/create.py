@@ -7,6 +7,10 @@ from typing import Any
 import torch
 from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, GPT2LMHeadModel, PreTrainedConfig
 from transformers import PreTrainedTokenizerBase as Tokenizer
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 
 from jobs.models.bidirectional import make_bidirectional, switch_off_causality
 from jobs.models.checkpoint import Checkpoint
@@ -44,7 +48,7 @@ def create(spec: NewModelSpec, seed: int) -> Checkpoint:
 
 
 def _config(spec: NewModelSpec, tokenizer: Tokenizer) -> PreTrainedConfig:
-    kinds = {kind for kind, cls in CONFIG_MAPPING.items() if cls in MODEL_FOR_CAUSAL_LM_MAPPING}
+    kinds = set(MODEL_FOR_CAUSAL_LM_MAPPING_NAMES) - set(MODEL_FOR_MASKED_LM_MAPPING_NAMES)  # no encoders
     if spec.architecture not in kinds:
         near = difflib.get_close_matches(spec.architecture, kinds, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else " Examples: gpt2, llama, qwen2, qwen3."
@@ -69,8 +73,8 @@ def _config(spec: NewModelSpec, tokenizer: Tokenizer) -> PreTrainedConfig:
         options["max_position_embeddings"] = cells
     try:
         config = cls(**options, **special, vocab_size=len(tokenizer))
-    except (TypeError, ValueError) as error:
-        raise SpecError(f"config of {spec.architecture}: {error}") from None
+    except Exception as error:  # noqa: BLE001 - validation errors of transformers share no better base
+        raise SpecError(f"config of {spec.architecture}: {str(error).strip().splitlines()[-1]}") from None
     if cells and spec.architecture != "gpt2":
         raise SpecError(
             f"grid needs architecture gpt2, which has a position table; {spec.architecture} has none."

@@ -10,10 +10,11 @@ from typing import ClassVar, Protocol
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.utils.checkpoint import checkpoint
 
 from jobs.protocol.events import LEVELS
 
-CHUNK_ROWS = 4096  # rows of logits whose float32 copy exists at once in the cross-entropy
+CHUNK = 2**26  # logits whose float32 copy exists at once in the cross-entropy: 256 MiB
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,21 @@ def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None
     return torch.rand(shape, generator=generator, device=source).to(like.device)
 
 
-def token_losses(logits: Tensor, targets: Tensor, chunk_rows: int = CHUNK_ROWS) -> Tensor:
-    """Cross-entropy [N] in float32 nats of logits [N, V] against targets [N], a chunk of rows at a time."""
-    if len(targets) <= chunk_rows:
-        return F.cross_entropy(logits.float(), targets, reduction="none")
-    pairs = zip(logits.split(chunk_rows), targets.split(chunk_rows), strict=True)
-    return torch.cat([F.cross_entropy(part.float(), goal, reduction="none") for part, goal in pairs])
+def token_losses(logits: Tensor, targets: Tensor, chunk: int = CHUNK) -> Tensor:
+    """Cross-entropy [N] in float32 nats of logits [N, V] against targets [N].
+
+    More than `chunk` numbers go through in parts of rows, each computed again in the backward pass: else the
+    float32 log-probabilities of all rows would be kept until then.
+    """
+    if logits.numel() <= chunk:
+        return _cross_entropy(logits, targets)
+    rows = max(1, chunk // logits.shape[-1])
+    parts = zip(logits.split(rows), targets.split(rows), strict=True)
+    return torch.cat([checkpoint(_cross_entropy, *part, use_reentrant=False) for part in parts])
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    return F.cross_entropy(logits.float(), targets, reduction="none")
 
 
 def result(loss: Tensor, losses: Tensor, noised: Noised) -> LossResult:

@@ -1,0 +1,41 @@
+"""Tiny models that the mathematics is tried on."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
+
+from jobs.diffusion.denoiser import Denoiser
+from jobs.specs.diffusion_config import DiffusionConfig
+
+WORDS, MASK, EOS = 24, 23, 22
+
+
+def tiny(kind: str) -> torch.nn.Module:
+    """A bidirectional model of 24 tokens with clear preferences, float32, eval."""
+    torch.manual_seed(3)
+    if kind == "gpt2":
+        config = GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=96, vocab_size=WORDS)
+        config.initializer_range = 0.3
+        config.is_causal = False
+        return GPT2LMHeadModel(config).eval()
+    config = LlamaConfig(
+        **{"vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
+        **{"intermediate_size": 48, "initializer_range": 0.3, "max_position_embeddings": 96},
+    )
+    config.is_causal = False
+    return LlamaForCausalLM(config).eval()
+
+
+@pytest.fixture(scope="session")
+def make() -> Callable[..., Denoiser]:
+    """make(kind="llama", **DiffusionConfig fields) -> a denoiser; models are shared, do not change them."""
+    models: dict[str, Any] = {}
+
+    def maker(kind: str = "llama", **fields: Any) -> Denoiser:
+        models.setdefault(kind, tiny(kind))
+        return Denoiser(models[kind], DiffusionConfig(mask_token_id=MASK, **fields))
+
+    return maker
