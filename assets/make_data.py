@@ -1,0 +1,36 @@
+"""Makes the example files of assets/data: `python -m assets.make_data`."""
+
+import itertools
+import json
+import random
+from pathlib import Path
+
+from jobs.data.builders import build, sudoku
+from jobs.data.builders import story_grammar as grammar
+
+FOLDER = Path(__file__).parent / "data"
+SEED = 2026
+ROWS = 400
+PROMPTS = 20
+BLANKS = (30, 35, 40, 45, 45, 45, 50, 50)
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    rows = itertools.islice(build("stories", {"seed": SEED, "instructions": 1.0}), ROWS)
+    write("stories-instructions.jsonl", [json.dumps(row, ensure_ascii=False) for row in rows])
+    rng = random.Random(SEED)
+    asked = [
+        grammar.instruction(rng, rng.choice(grammar.NAMES), rng.choice(grammar.THINGS))
+        for _ in range(PROMPTS)
+    ]
+    write("story-prompts.txt", asked)
+    write("sudoku-puzzles.txt", [sudoku.puzzle(SEED + i, 9, blanks)[0] for i, blanks in enumerate(BLANKS)])
+
+
+def write(name: str, lines: list[str]) -> None:
+    (FOLDER / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
