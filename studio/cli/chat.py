@@ -45,15 +45,8 @@ def chat(
                     messages = []
                     continue
                 messages.append({"role": "user", "content": said})
-                canvas = generate(
-                    studio,
-                    console,
-                    answer_only=True,
-                    model=model,
-                    messages=messages,
-                    sampler=settings,
-                    seed=seed,
-                )
+                request = {"model": model, "messages": messages, "sampler": settings, "seed": seed}
+                canvas = generate(studio, console, request, answer_only=True)
                 if not console.is_terminal:
                     print(canvas.answer)
                 messages.append({"role": "assistant", "content": canvas.answer or ""})

@@ -87,7 +87,7 @@ def _one(
     else:
         form = "infill" if GAP in prompt else "prompt"
     console = Console(quiet=json)
-    canvas = generate(studio, console, model=model, sampler=settings, seed=seed, **{form: prompt})
+    canvas = generate(studio, console, {"model": model, form: prompt, "sampler": settings, "seed": seed})
     if json:
         print(
             as_json(

@@ -43,7 +43,9 @@ def _servers(studio: "Studio") -> list[Any]:
     return [job for job in studio.jobs.list(kinds=["serve"]) if job.active]
 
 
-def generate(studio: "Studio", console: "Console", answer_only: bool = False, **request: Any) -> Canvas:
+def generate(
+    studio: "Studio", console: "Console", request: dict[str, Any], answer_only: bool = False
+) -> Canvas:
     """One text, from the request to its last token, shown while it is written.
 
     Ctrl-C cancels it and leaves. Raises: ModelError with the server's own sentence.
