@@ -104,8 +104,8 @@ def _conversations(
         report(start, len(rows))
         chunk = rows[start : start + CHUNK]
         pairs = [_parts(row, tokenizer) for row in chunk]
-        prompts = tokenize([prompt for prompt, _ in pairs], tokenizer, chunk[0].place)
-        answers = tokenize([answer for _, answer in pairs], tokenizer, chunk[0].place)
+        prompts = tokenize([prompt for prompt, _ in pairs], tokenizer, chunk)
+        answers = tokenize([answer for _, answer in pairs], tokenizer, chunk)
         for prompt, answer in zip(prompts, answers, strict=True):
             encoded.unknown += _count_unknown(prompt + answer, tokenizer)
             if len(prompt) >= max_length:
@@ -136,24 +136,37 @@ def _texts(
     for start in range(0, len(rows), CHUNK):
         report(start, len(rows))
         chunk = rows[start : start + CHUNK]
-        for ids in tokenize([row.text or "" for row in chunk], tokenizer, chunk[0].place):
+        for ids in tokenize([row.text or "" for row in chunk], tokenizer, chunk):
             encoded.unknown += _count_unknown(ids, tokenizer)
             yield ids if eos is None else [*ids, eos]
     report(len(rows), len(rows))
 
 
-def tokenize(texts: list[str], tokenizer: Any, place: str = "") -> list[list[int]]:
+def tokenize(texts: list[str], tokenizer: Any, rows: list[Row] | None = None) -> list[list[int]]:
     """Token ids of each text, without the special tokens that a tokenizer adds by itself.
 
+    `rows` are where the texts came from, for the error message.
     Raises: DataError where the tokenizer cannot spell a text.
     """
     if not texts:
         return []
     try:
         return tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
-    except Exception as error:  # the tokenizers library raises no narrower class
-        where = f"near {place}: " if place else ""
-        raise DataError(f"{where}the tokenizer cannot read this text: {error}") from error
+    except Exception:  # the tokenizers library raises no narrower class
+        number = next((n for n, text in enumerate(texts) if _unspeakable(text, tokenizer)), None)
+        if number is None:
+            raise
+        letter = next((c for c in texts[number] if _unspeakable(c, tokenizer)), texts[number])
+        where = f"{rows[number].place}: " if rows else ""
+        raise DataError(f"{where}the tokenizer has no token for {letter!r}.") from None
+
+
+def _unspeakable(text: str, tokenizer: Any) -> bool:
+    try:
+        tokenizer(text, add_special_tokens=False)
+    except Exception:  # noqa: BLE001 - as above
+        return True
+    return False
 
 
 def _count_unknown(ids: list[int], tokenizer: Any) -> int:

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from jobs.data import formats
-from jobs.data.builders import BUILDERS, build
+from jobs.data.builders import build
 from jobs.data.files import blank_lines_part, read_file
 from jobs.data.rows import Row
-from jobs.protocol.errors import DataError, SpecError
+from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
 
 CHUNK = 2048  # rows read between two calls of `report`
@@ -63,8 +63,6 @@ def _located(data: DataSpec) -> Iterator[tuple[str, Row]]:
 
 
 def _built(name: str, options: dict[str, Any]) -> Iterator[tuple[str, dict]]:
-    if name not in BUILDERS:
-        raise SpecError(f"data.builder: there is no builder {name!r}; known: {', '.join(BUILDERS)}.")
     for number, row in enumerate(build(name, options), 1):
         yield f"builder {name}, row {number}", row
 

@@ -88,7 +88,7 @@ def _grid(ask: Ask, tokenizer: Any, config: DiffusionConfig) -> Canvas:
         blank = cell in canvases.GRID_BLANKS
         token = [config.mask_token_id] if blank else tokenize([cell], tokenizer)[0]
         if len(token) != 1 or (not blank and token[0] == tokenizer.unk_token_id):
-            raise DataError(f"Cell {number} of the grid is {cell!r}, which this model does not know.")
+            raise DataError(f"Cell {number} of the grid: {cell!r} is no single token of this model.")
         ids += token
     if config.mask_token_id not in ids:
         raise DataError("The grid has no blank cell; write . or 0 for the cells to be filled.")

@@ -165,8 +165,8 @@ def read_prompts(path: Path) -> Iterator[tuple[str, dict]]:
 def row_as_ask(row: dict, config: Any, has_template: bool) -> Ask:
     """How a row of the prompts file is meant; its first field of FIELDS decides.
 
-    `prompt` is a question to a model with a chat template and a text to go on with to others; `text` is always
-    a text to go on with. An answer at the end of `messages` is left out. Raises: DataError.
+    `prompt` is a question to a model with a chat template, a text to go on with to others; `text` always is
+    the latter. An answer at the end of `messages` is left out. Raises: DataError.
     """
     field = next((f for f in FIELDS if f in row), None)
     if field is None:

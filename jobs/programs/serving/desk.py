@@ -1,5 +1,6 @@
 """Requests: what they may hold, the queue, and the thread that answers one after the other."""
 
+import contextlib
 import json
 import queue
 import threading
@@ -67,9 +68,11 @@ class Desk:
         with self._lock:
             waiting = list(self._waiting.values())
         for request in waiting:
-            self.cancel(request.id)
+            with contextlib.suppress(JobError):  # it ended just now
+                self.cancel(request.id)
         self._queue.put(None)
-        self._worker.join(seconds)
+        if self._worker.ident is not None:
+            self._worker.join(seconds)
 
     def idle_seconds(self) -> float:
         with self._lock:

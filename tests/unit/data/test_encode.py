@@ -1,0 +1,166 @@
+"""From rows to token sequences and batches."""
+
+import pytest
+import torch
+
+from jobs.data import chat
+from jobs.data.collate import Collator
+from jobs.data.encode import Sequence, encode, end_of_text, tokenize
+from jobs.data.rows import Message, Row
+from jobs.models.tokenizers import character_tokenizer
+from jobs.protocol.errors import DataError, ModelError
+from jobs.specs.data import DataSpec
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzASU: \n"
+TEMPLATE = (
+    "{% for m in messages %}{{ m['role'][0] }}:{{ m['content'] }}\n{% endfor %}"
+    "{% if add_generation_prompt %}a:{% endif %}"
+)
+
+
+@pytest.fixture
+def tokenizer():
+    return character_tokenizer(LETTERS)
+
+
+def spec(**options):
+    return DataSpec(path="rows.jsonl", **options)
+
+
+def talk(question, answer):
+    return Row("rows.jsonl, line 1", messages=(Message("user", question), Message("assistant", answer)))
+
+
+def test_the_prompt_is_what_sampling_renders_and_the_answer_ends_with_eos(tokenizer):
+    tokenizer.chat_template = TEMPLATE
+    (sequence,) = encode([talk("hi", "yes")], tokenizer, spec()).sequences
+    prompt = chat.render([{"role": "user", "content": "hi"}], tokenizer, add_generation_prompt=True)
+    assert sequence.input_ids[: sequence.prompt_length] == tokenize([prompt], tokenizer)[0]
+    answer = sequence.input_ids[sequence.prompt_length :]
+    assert tokenizer.decode(answer[:-1]) == "yes\n"
+    assert answer[-1] == tokenizer.eos_token_id
+
+
+def test_a_template_that_closes_with_eos_gets_no_second_one(tokenizer):
+    tokenizer.chat_template = TEMPLATE.replace("}}\n{% endfor", "}}<eos>\n{% endfor")
+    (sequence,) = encode([talk("hi", "yes")], tokenizer, spec()).sequences
+    assert sequence.input_ids[sequence.prompt_length :].count(tokenizer.eos_token_id) == 1
+
+
+def test_without_append_eos_none_is_added(tokenizer):
+    tokenizer.chat_template = TEMPLATE
+    (sequence,) = encode([talk("hi", "yes")], tokenizer, spec(append_eos=False)).sequences
+    assert tokenizer.eos_token_id not in sequence.input_ids
+
+
+def test_a_tokenizer_without_template_gets_the_plain_one(tokenizer):
+    assert chat.ensure_template(tokenizer)
+    assert not chat.ensure_template(tokenizer)
+    prompt, answer = chat.prompt_and_answer(talk("hi", "yes").messages, tokenizer)
+    assert (prompt, answer) == ("User: hi\nAssistant: ", "yes\n")
+
+
+def test_only_the_last_answer_is_trained(tokenizer):
+    tokenizer.chat_template = TEMPLATE
+    turns = ("one", "two", "three", "four")
+    messages = tuple(Message(("user", "assistant")[i % 2], turn) for i, turn in enumerate(turns))
+    (sequence,) = encode([Row("here", messages=messages)], tokenizer, spec()).sequences
+    assert "two" in tokenizer.decode(sequence.input_ids[: sequence.prompt_length])
+    assert tokenizer.decode(sequence.input_ids[sequence.prompt_length : -1]) == "four\n"
+
+
+def test_a_template_that_rewrites_past_turns_is_managed(tokenizer):
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m['content'] }}{% if loop.last %}S{% else %}U{% endif %}:{% endfor %}"
+    )
+    prompt, answer = chat.prompt_and_answer(talk("hi", "yes").messages, tokenizer)
+    assert (prompt, answer) == ("hiS:", "yesS:")
+
+
+def test_a_template_that_refuses_is_named_with_its_row(tokenizer):
+    tokenizer.chat_template = "{{ raise_exception('no such role') }}"
+    with pytest.raises(
+        DataError, match=r"rows.jsonl, line 1: the model's chat template refuses.*no such role"
+    ):
+        encode([talk("hi", "yes")], tokenizer, spec())
+
+
+def test_long_conversations_are_cut_or_left_out(tokenizer):
+    tokenizer.chat_template = TEMPLATE
+    rows = [talk("hi", "y" * 50), talk("h" * 50, "yes"), talk("hi", "yes")]
+    found = encode(rows, tokenizer, spec(max_length=20))
+    assert [len(s.input_ids) for s in found.sequences] == [20, 12]
+    assert (found.truncated, found.skipped) == (1, 1)
+    assert len(found.notes(20)) == 2
+    with pytest.raises(DataError, match=r"raise data.max_length"):
+        encode([rows[1]], tokenizer, spec(max_length=20))
+
+
+def test_packed_texts_fill_whole_sequences(tokenizer):
+    rows = [Row("here", text=text) for text in ("abc", "de", "fghi", "j")]
+    found = encode(rows, tokenizer, spec(max_length=5))
+    joined = [i for s in found.sequences for i in s.input_ids]
+    assert [len(s.input_ids) for s in found.sequences] == [5, 5]  # 14 tokens: 4 are left over
+    assert tokenizer.decode(joined) == "abc<eos>de<eos>fgh"
+
+
+def test_a_text_shorter_than_one_sequence_is_kept(tokenizer):
+    found = encode([Row("here", text="abc")], tokenizer, spec(max_length=50))
+    assert [len(s.input_ids) for s in found.sequences] == [4]
+
+
+def test_one_text_one_sequence(tokenizer):
+    rows = [Row("here", text="abc"), Row("here", text="abcdefgh")]
+    found = encode(rows, tokenizer, spec(max_length=5, packing=False, append_eos=False))
+    assert [tokenizer.decode(s.input_ids) for s in found.sequences] == ["abc", "abcde"]
+    assert found.truncated == 1
+
+
+def test_text_that_cannot_be_spelt_names_its_place(tokenizer):
+    with pytest.raises(DataError, match=r"rows\.txt, line 4: the tokenizer has no token for 'Ä'"):
+        encode([Row("rows.txt, line 3", text="a"), Row("rows.txt, line 4", text="bÄÖ")], tokenizer, spec())
+
+
+def test_a_tokenizer_without_eos_is_refused_only_if_one_is_wanted(tokenizer):
+    tokenizer.eos_token = None
+    with pytest.raises(ModelError, match="append_eos"):
+        end_of_text(tokenizer)
+    assert encode([Row("here", text="abc")], tokenizer, spec(append_eos=False)).sequences
+
+
+def test_progress_is_reported_and_may_stop(tokenizer):
+    rows = [Row("here", text="a")] * 600
+    seen = []
+    encode(rows, tokenizer, spec(), report=lambda done, total: seen.append((done, total)))
+    assert seen == [(0, 600), (256, 600), (512, 600), (600, 600)]
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode(rows, tokenizer, spec(), report=stop)
+
+
+SEQUENCES = [Sequence([1, 2, 3, 4], 2), Sequence([5, 6], 1)]
+
+
+def test_filling_that_is_part_of_the_answer_is_masked_and_attended_to():
+    batch = Collator(9, "answer")(SEQUENCES)
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4], [5, 6, 9, 9]]
+    assert batch["maskable"].tolist() == [[False, False, True, True], [False, True, True, True]]
+    assert batch["prompt_lengths"].tolist() == [2, 1]
+    assert batch["lengths"].tolist() == [4, 2]
+    assert "attention_mask" not in batch
+
+
+def test_filling_that_is_ignored_is_neither():
+    batch = Collator(9, "ignore")(SEQUENCES)
+    assert batch["maskable"].tolist() == [[False, False, True, True], [False, True, False, False]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+    assert "attention_mask" not in Collator(9, "ignore")(SEQUENCES[:1])
+
+
+def test_a_shifted_model_never_has_its_first_position_masked():
+    batch = Collator(9, "ignore", first_is_given=True)([Sequence([1, 2, 3])])
+    assert batch["maskable"].tolist() == [[False, True, True]]
+    assert batch["input_ids"].dtype == torch.long
