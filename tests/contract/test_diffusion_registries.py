@@ -1,0 +1,121 @@
+"""What every objective, schedule, sampler and family must keep, over each entry of its dict.
+
+A new entry is tested by being named; nothing here needs a change for it.
+"""
+
+import inspect
+from typing import get_args
+
+import pytest
+import torch
+
+from jobs.diffusion import schedules
+from jobs.diffusion.objectives import OBJECTIVES, LossResult, build_objective, training_loss
+from jobs.diffusion.samplers import SAMPLERS, Step
+from jobs.models import checkpoint
+from jobs.models.create import create
+from jobs.models.families import FAMILIES, detect
+from jobs.models.source import read_config
+from jobs.models.weights import tensor_names
+from jobs.specs import objective as objective_specs
+from jobs.specs import sampler as sampler_specs
+from jobs.specs.job import NewModelSpec
+
+LLAMA = {
+    **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24},
+    **{"initializer_range": 0.3, "max_position_embeddings": 64},
+}
+
+
+@pytest.fixture(scope="module")
+def dllm() -> checkpoint.Checkpoint:
+    return create(
+        NewModelSpec(architecture="llama", config=LLAMA, tokenizer="characters:abcdefghijklmnop"), 0
+    )
+
+
+def test_the_engine_and_the_specs_have_the_same_names():
+    assert set(OBJECTIVES) == set(objective_specs.OBJECTIVES)
+    assert set(SAMPLERS) == set(sampler_specs.SAMPLERS)
+    named = get_args(objective_specs.MDLMObjective.model_fields["schedule"].annotation)
+    assert set(schedules.SCHEDULES) == set(named)
+
+
+@pytest.mark.parametrize("name", schedules.SCHEDULES)
+def test_a_schedule_falls_from_one_to_zero_with_positive_weights(name):
+    schedule = schedules.SCHEDULES[name]
+    time = torch.linspace(0, 1, 101)
+    alpha = schedule.alpha(time)
+    assert alpha.shape == time.shape and (alpha.diff() < 0).all()
+    assert torch.allclose(alpha[[0, -1]], torch.tensor([1.0, 0.0]), atol=1e-6)
+    assert (schedule.weight(time[1:-1]) > 0).all() and schedule.weight(time[1:]).isfinite().all()
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("shifted", [False, True])
+@pytest.mark.parametrize("conversation", [False, True])
+def test_an_objective_trains(name, shifted, conversation, dllm):
+    options = objective_specs.OBJECTIVES[name]()
+    objective = build_objective(options)
+    assert objective.name == name == options.name
+    ids = torch.randint(16, (3, 12), generator=torch.Generator().manual_seed(0))
+    prompts = torch.tensor([2, 5, 11]) if conversation else None
+    maskable = torch.arange(12) >= (prompts if conversation else torch.zeros(3))[:, None]
+    dllm.model.zero_grad()
+    lost = training_loss(
+        objective,
+        dllm.model,
+        ids,
+        maskable,
+        mask_id=dllm.config.mask_token_id,
+        shifted=shifted,
+        prompt_lengths=prompts,
+        generator=torch.Generator().manual_seed(1),
+    )
+    assert isinstance(lost, LossResult) and lost.loss.isfinite() and lost.loss > 0
+    assert lost.level_loss.shape == lost.level_count.shape == (8,) and not lost.level_loss.requires_grad
+    lost.loss.backward()
+    assert dllm.model.get_input_embeddings().weight.grad.abs().sum() > 0
+    noised = objective.noise(ids, maskable, dllm.config.mask_token_id, torch.Generator().manual_seed(1))
+    assert torch.equal(noised.masked, noised.noised_ids == dllm.config.mask_token_id)
+    assert not (noised.masked & ~maskable).any()
+    assert noised.p_mask.shape == ids.shape and ((noised.p_mask > 0) & (noised.p_mask <= 1)).all()
+    assert noised.time.shape == (3,) and ((noised.time > 0) & (noised.time <= 1)).all()
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_fills_every_mask_and_stops_when_asked(name, dllm):
+    options = sampler_specs.SAMPLERS[name]()
+    mask = dllm.config.mask_token_id
+    ids = torch.tensor([[0, 1, mask, mask, 2, mask], [3, mask, mask, mask, mask, mask]])
+    sample = SAMPLERS[name]
+    steps = [s for s in sample(dllm.denoiser(), ids, None, options, torch.Generator().manual_seed(0))]
+    again = list(sample(dllm.denoiser(), ids, None, options, torch.Generator().manual_seed(0)))
+    assert all(isinstance(step, Step) for step in steps)
+    assert not (steps[-1].ids == mask).any() and torch.equal(steps[-1].ids, again[-1].ids)
+    assert torch.equal(steps[-1].ids[ids != mask], ids[ids != mask])
+    assert not list(sample(dllm.denoiser(), ids, None, options, should_stop=lambda: True))
+    assert list(inspect.signature(sample).parameters)[:6] == [
+        *("denoiser", "ids", "attention_mask", "options", "generator", "should_stop")
+    ]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_family_reads_what_it_writes_and_nobody_else_claims_it(name, dllm, tmp_path):
+    family = FAMILIES[name]
+    checkpoint.export(dllm, name, tmp_path / "official")
+    raw, names = read_config(tmp_path / "official"), tensor_names(tmp_path / "official")
+    assert family.name == name and family.title
+    assert detect(raw, names) is family
+    assert [other for other in FAMILIES.values() if other.claims(raw, names)] == [family]
+    assert {family.to_official(family.to_stock(tensor)) for tensor in names} == names
+    assert family.to_stock("a.name.nobody.knows") == "a.name.nobody.knows"
+    loaded = checkpoint.load(tmp_path / "official")
+    assert family.stock_config(raw).is_causal is False
+    for key, tensor in dllm.model.state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[key], tensor), key
+
+
+def test_our_own_folders_belong_to_no_official_format(dllm, tmp_path):
+    checkpoint.save(dllm.model, dllm.tokenizer, dllm.config, tmp_path / "own")
+    assert detect(read_config(tmp_path / "own"), tensor_names(tmp_path / "own")) is None
