@@ -75,7 +75,7 @@ def judge(
     if status == "succeeded":
         return Outcome(State.SUCCEEDED, last_lines=lines)
     if status == "stopped":
-        return Outcome(State.STOPPED, "Stopped on request; what it had is saved.", last_lines=lines)
+        return Outcome(State.STOPPED, "Stopped on request.", last_lines=lines)
     if error is not None and error.get("attempt") == attempt:
         return _from_event(error, lines)
     if ended.get("stopped"):
@@ -131,6 +131,7 @@ def outcome_fields(outcome: Outcome, ended: dict[str, Any]) -> dict[str, Any]:
         "last_lines": json.dumps(outcome.last_lines),
         "ended_at": ended.get("ended_at") or time.time(),
         "seconds_left": None,
+        **({"phase": None} if outcome.failure is None else {}),  # of a failed job it tells where it was
         **({"started_at": ended["started_at"]} if ended.get("started_at") else {}),
     }
 

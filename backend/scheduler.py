@@ -18,6 +18,10 @@ from jobs.specs.job import JobSpec
 
 log = logging.getLogger(__name__)
 
+SERVE_IDLE = "ready"  # the phase of a serve job between requests
+GIVE_WAY_SECONDS = 30.0  # so long after its last request it may be asked to make room
+GIVE_WAY_GRACE = 10.0
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -33,6 +37,7 @@ class Scheduler:
 
     def __init__(self, store: Store, runs: Path, executor: Executor, lease: SchedulerLease | None = None):
         self.store, self.runs, self.executor, self.lease = store, runs, executor, lease
+        self.held_up: set[str] = set()  # kinds of device that a queued job other than serve waits for
 
     def tick(self) -> int:
         """Start everything that can start now; returns how many were tried."""
@@ -40,7 +45,30 @@ class Scheduler:
         while (claim := self.claim()) is not None:
             self.start(claim)
             count += 1
+        if self.held_up:
+            self._make_room()
         return count
+
+    def _make_room(self) -> None:
+        """Ask playgrounds that nobody uses to leave devices that others wait for; use brings them back."""
+        with self.store.read() as conn:
+            query = (
+                select(jobs.c.id, jobs.c.attempt)
+                .join(devices, devices.c.job_id == jobs.c.id)
+                .where(jobs.c.kind == "serve", jobs.c.state == State.RUNNING, jobs.c.phase == SERVE_IDLE)
+                .where(devices.c.kind.in_(self.held_up))
+                .distinct()
+            )
+            rows = conn.execute(query).all()
+        for row in rows:
+            run = RunFolder(self.runs / row.id)
+            if quiet_seconds(run) < GIVE_WAY_SECONDS:
+                continue
+            with self.store.write() as conn:
+                moved = move(conn, row.id, State.STOPPING, at_attempt=row.attempt)
+            if moved:
+                log.info("%s gives its device to a waiting job", row.id)
+                self.executor.stop(run, row.attempt, GIVE_WAY_GRACE)
 
     def claim(self) -> Claim | None:
         """The next job that fits, moved to starting with its devices, in one transaction.
@@ -48,6 +76,7 @@ class Scheduler:
         Jobs come by priority, then age. A job that must wait for devices holds up later ones of its kind of
         device, so that a big job is not starved by small ones.
         """
+        self.held_up = set()
         with self.store.read() as conn:  # idle most of the time: look without the writer's lock
             if conn.execute(select(jobs.c.id).where(jobs.c.state == State.QUEUED).limit(1)).first() is None:
                 return None
@@ -67,6 +96,8 @@ class Scheduler:
                 chosen = free[kind][: row.processes]
                 if len(chosen) < row.processes:
                     held_up.add(kind)
+                    if row.kind != "serve":
+                        self.held_up.add(kind)
                     continue
                 claimed = {"attempt": row.attempt + 1, "claimed_at": time.time()}
                 if move(conn, row.id, State.STARTING, at_attempt=row.attempt, **claimed):
@@ -106,6 +137,14 @@ class Scheduler:
         with self.store.read() as conn:
             state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one_or_none()
         return state == State.STARTING
+
+
+def quiet_seconds(run: RunFolder) -> float:
+    """How long ago the run wrote its last event."""
+    try:
+        return time.time() - run.events.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def new_attempt(run: RunFolder, number: int) -> int:

@@ -7,7 +7,8 @@ only: it must not fall over with anything that it guards.
     lock held            the supervisor lives (released by the kernel at its death)
     run.json             cookie, command, devices from the executor; identities added here; mtime: heartbeat
     stop                 asks for a stop: after `grace` seconds SIGTERM, after `term` more SIGKILL, to every
-                         descendant; the file may hold {"grace": seconds, "term": seconds}
+                         descendant; the file may hold {"grace": seconds, "term": seconds}. While files of
+                         a checkpoint or model are being written the grace goes on, up to ten times as long
     exit.json            {code, signal, stopped, started_at, ended_at, last_lines, adopted, oom_kills}
 
 With --adopt it guards processes that an earlier supervisor left behind; they are found by the cookie in
@@ -34,6 +35,7 @@ POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 5.0
 GRACE_SECONDS = 60.0  # from the stop request to SIGTERM
 TERM_SECONDS = 10.0  # from SIGTERM to SIGKILL
+SAVING_SECONDS, SAVING_TIMES = 10.0, 10  # a file written so lately: it is saving; at most so many graces
 LINGER_SECONDS = 2.0  # for what outlives the main process, before SIGTERM
 LOCK_SECONDS = 1.0  # a reconciler that looks whether the lock is free holds it for a moment
 LAST_LINES, LAST_BYTES = 30, 8192
@@ -231,11 +233,23 @@ class Supervisor:
         if self.stop_since is None:
             self.stop_since = now
         grace, term = self._patience()  # read anew: a second request may be less patient
-        if self.term_since is None and now - self.stop_since >= grace:
+        waited = now - self.stop_since
+        if self.term_since is None and waited >= grace:
+            if waited < SAVING_TIMES * grace and self._saving():
+                return  # a signal now would cost what the stop is meant to save
             self.term_since = now
             self._signal(self.members(), signal.SIGTERM)
         elif self.term_since is not None and now - self.term_since >= term:
             self._signal(self.members(), signal.SIGKILL)
+
+    def _saving(self) -> bool:
+        """Whether a checkpoint or the model is being written."""
+        newest = 0.0
+        for folder in (self.run.checkpoints, self.run.model):
+            for path in folder.rglob("*"):
+                with contextlib.suppress(OSError):
+                    newest = max(newest, path.stat().st_mtime)
+        return time.time() - newest < SAVING_SECONDS
 
     def _patience(self) -> tuple[float, float]:
         try:

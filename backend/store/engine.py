@@ -15,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import URL, Connection, create_engine, event
 from sqlalchemy.exc import DatabaseError
 
-from backend.store.migrations import migrate
+from backend.store.migrations import is_current, migrate
 from jobs.protocol.errors import ResourceError
 
 BUSY_MILLISECONDS = 30_000
@@ -38,8 +38,11 @@ class Store:
         )
         event.listen(self.engine, "connect", _configure)
         event.listen(self.engine, "begin", _begin)
-        with self.write() as conn:
-            migrate(conn)
+        with self.read() as conn:  # a look first: opening must not wait for a writer
+            current = is_current(conn)
+        if not current:
+            with self.write() as conn:
+                migrate(conn)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -16,12 +16,22 @@ def first_tables(conn: Connection) -> None:
 MIGRATIONS: list[Callable[[Connection], None]] = [first_tables]
 
 
+def is_current(conn: Connection) -> bool:
+    """Whether nothing is to be done."""
+    return version(conn) == len(MIGRATIONS)
+
+
+def version(conn: Connection) -> int:
+    """How many of MIGRATIONS the database has seen."""
+    return conn.exec_driver_sql("PRAGMA user_version").scalar_one()
+
+
 def migrate(conn: Connection) -> None:
     """Bring the database to this version's shape, inside the caller's transaction.
 
     Raises: ResourceError if a newer version made it.
     """
-    done = conn.exec_driver_sql("PRAGMA user_version").scalar_one()
+    done = version(conn)
     if done > len(MIGRATIONS):
         raise ResourceError(
             "The database was made by a newer version of dLLM Studio. Install that version, "

@@ -49,7 +49,7 @@ def test_from_spec_to_curve(studio):
     job = studio.jobs.submit(train_spec("steps=20"))
     job = studio.jobs.wait(job.id, 20)
     assert (job.state, job.attempt, job.step, job.total) == (State.SUCCEEDED, 1, 20, 20)
-    assert (job.phase, job.metrics, job.devices) == ("training", {"loss": 0.5}, [])
+    assert (job.phase, job.metrics, job.devices) == (None, {"loss": 0.5}, [])
     assert job.created_at <= job.started_at <= job.ended_at
     assert len(studio.jobs.metrics(job.id)["loss"]) == 20
     assert [level["step"] for level in studio.jobs.levels(job.id)] == [5, 10, 15, 20]

@@ -1,10 +1,14 @@
 """Which job starts, on what."""
 
+import os
+
 import pytest
 
+from backend.metrics import ingest
 from backend.scheduler import Scheduler
 from jobs.executors import InlineExecutor
 from jobs.protocol.errors import ResourceError
+from jobs.protocol.events import EventWriter
 from jobs.protocol.states import State
 from tests.fakes.studio import make_studio, serve_spec, train_spec
 
@@ -93,6 +97,37 @@ def test_serving_on_a_gpu_takes_one(make):
     serve = studio.jobs.submit(serve_spec())
     scheduler_of(studio).tick()
     assert studio.jobs.get(serve.id).devices == ["cuda:0"]
+
+
+def test_an_idle_playground_makes_room(make):
+    studio = make(cuda=1)
+    serve = studio.jobs.submit(serve_spec())
+    scheduler = scheduler_of(studio)
+    scheduler.tick()
+    run = studio.jobs.folder(serve.id)
+    events = EventWriter(run.events, 1)
+    events.write("phase", text="ready")
+    ingest(studio.store, run)
+    second = studio.jobs.submit(serve_spec())
+    os.utime(run.events, (1, 1))
+    scheduler.tick()
+    assert studio.jobs.get(serve.id).state == State.RUNNING, "another playground does not push it out"
+    studio.jobs.stop(second.id)
+    studio.jobs.submit(train_spec())
+    os.utime(run.events)
+    scheduler.tick()
+    assert studio.jobs.get(serve.id).state == State.RUNNING, "it was used a moment ago"
+    events.write("phase", text="unmasking")
+    ingest(studio.store, run)
+    os.utime(run.events, (1, 1))
+    scheduler.tick()
+    assert studio.jobs.get(serve.id).state == State.RUNNING, "it is at work"
+    events.write("phase", text="ready")
+    ingest(studio.store, run)
+    os.utime(run.events, (1, 1))
+    scheduler.tick()
+    assert studio.jobs.get(serve.id).state == State.STOPPING
+    assert run.attempt(1).stop_requested()
 
 
 def test_what_can_never_fit_is_refused_with_advice(make):
