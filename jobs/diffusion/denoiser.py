@@ -1,5 +1,7 @@
 """The model as a denoiser: ids with masks in, logits that line up with the ids out."""
 
+import inspect
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +15,8 @@ class Denoiser:
     def __init__(self, model: torch.nn.Module, config: DiffusionConfig):
         self.model = model
         self.config = config
+        inner = model.get_base_model() if hasattr(model, "get_base_model") else model  # inside LoRA
+        self._counts_positions = "position_ids" in inspect.signature(inner.forward).parameters
 
     @property
     def mask_id(self) -> int:
@@ -38,7 +42,8 @@ class Denoiser:
         extra = {}
         if attention_mask is not None and not bool(attention_mask.all()):
             extra["attention_mask"] = attention_mask
-            extra["position_ids"] = (attention_mask.long().cumsum(1) - 1).clamp(min=0)
+            if self._counts_positions:  # models with ALiBi count from the mask themselves
+                extra["position_ids"] = (attention_mask.long().cumsum(1) - 1).clamp(min=0)
         # 3. Only those outputs pass through the vocabulary matrix.
         out = self.model(input_ids=ids, logits_to_keep=wanted_W, use_cache=False, **extra)
         return out.logits.float()

@@ -57,6 +57,12 @@ def _has_window(config: PreTrainedConfig) -> bool:
     return bool(getattr(config, "sliding_window", None)) and getattr(config, "use_sliding_window", True)
 
 
+def causal_layers(config: PreTrainedConfig) -> list[str]:
+    """Kinds of layers whose direction no switch changes: recurrent, linear and chunked attention."""
+    kinds = {kind for part in configs_of(config) for kind in getattr(part, "layer_types", None) or ()}
+    return sorted(kinds - {"full_attention", "sliding_attention"})
+
+
 def open_windows(config: PreTrainedConfig) -> None:
     """Give window layers full attention. Call before the model is built.
 

@@ -17,6 +17,7 @@ from transformers.models.auto.modeling_auto import (
 from jobs.models import checkpoint, gguf_source
 from jobs.models.bidirectional import (
     WINDOW_CHOICES,
+    causal_layers,
     has_windows,
     later_token_matters,
     make_bidirectional,
@@ -79,7 +80,13 @@ def convert(spec: ConvertSpec, target: Path, report: Report) -> DiffusionConfig:
     # 3. Write aside, read back, check, rename.
     aside = checkpoint.begin_folder(target)
     try:
-        _write_and_check(model, source, diffusion, aside, report)
+        report("writing", 0.5)
+        written = fingerprints(model.state_dict())
+        model.save_pretrained(aside)
+        source.tokenizer.save_pretrained(aside)
+        del model  # the check reads it again: never two of them in memory
+        report("checking", 0.8)
+        check_written(aside, written, source.tokenizer, mask_id)
         diffusion.save(aside)
         checkpoint.finish_folder(aside, target)
     except BaseException:
@@ -106,7 +113,14 @@ def open_source(spec: ConvertSpec) -> Source:
             f"{folder} is a {family.title} checkpoint, a dLLM already; use it as it is, without conversion."
         )
     check_causal(raw, folder)
-    return Source(folder, checkpoint.stock_config(folder), load_tokenizer(folder))
+    config = checkpoint.stock_config(folder)
+    stuck = causal_layers(config)
+    if stuck:
+        raise ModelError(
+            f"{folder} has {', '.join(stuck)} layers, which read a text in one direction only; "
+            "choose a model whose layers are all full or sliding attention."
+        )
+    return Source(folder, config, load_tokenizer(folder))
 
 
 def check_causal(raw: dict[str, Any], folder: Path) -> None:
@@ -161,35 +175,30 @@ def _read_model(spec: ConvertSpec, source: Source) -> PreTrainedModel:
     return checkpoint.load_stock(source.path, source.config, dtype)
 
 
-def _write_and_check(
-    model: PreTrainedModel, source: Source, diffusion: DiffusionConfig, aside: Path, report: Report
-) -> None:
-    """Weights, config and tokenizer to `aside`, then read back by plain transformers and compared.
+def check_written(aside: Path, written: dict[str, str], before: Tokenizer, mask_id: int) -> None:
+    """Read the new folder with plain transformers and compare it with what was meant.
 
-    Raises: ModelError.
+    `written` holds the fingerprints of the tensors. Raises: ModelError.
     """
-    report("writing", 0.5)
-    written = fingerprints(model.state_dict())
-    model.save_pretrained(aside)
-    source.tokenizer.save_pretrained(aside)
-    report("checking", 0.8)
-    again = AutoModelForCausalLM.from_pretrained(aside, dtype="auto", local_files_only=True).eval()
-    read = fingerprints(again.state_dict())
+    model = AutoModelForCausalLM.from_pretrained(aside, dtype="auto", local_files_only=True).eval()
+    read = fingerprints(model.state_dict())
     changed = sorted(name for name in written.keys() | read.keys() if written.get(name) != read.get(name))
     if changed:
         raise ModelError(
             f"the written model differs from the converted one in {changed[0]}; nothing was kept."
         )
-    rows = again.get_input_embeddings().weight.shape[0]
+    rows = model.get_input_embeddings().weight.shape[0]
     tokenizer = load_tokenizer(aside)
-    probe = source.tokenizer.decode(range(0, len(tokenizer), -(-len(tokenizer) // 64)))
-    if tokenizer.encode(probe) != source.tokenizer.encode(probe):
+    probe = before.decode(range(0, len(tokenizer), -(-len(tokenizer) // 64)))
+    if tokenizer.encode(probe) != before.encode(probe):
         raise ModelError("the tokenizer splits text otherwise after it was written; nothing was kept.")
-    if diffusion.mask_token_id >= rows or tokenizer.mask_token_id != diffusion.mask_token_id:
-        raise ModelError(f"the mask token did not survive writing (id {diffusion.mask_token_id} of {rows}).")
-    if not later_token_matters(again, rows):
+    if mask_id >= rows or tokenizer.mask_token_id != mask_id:
         raise ModelError(
-            f"{again.config.model_type} stays causal in transformers even with is_causal off, so it cannot "
+            f"the mask token did not survive writing (id {mask_id} of {rows}); nothing was kept."
+        )
+    if not later_token_matters(model, rows):
+        raise ModelError(
+            f"{model.config.model_type} stays causal in transformers even with is_causal off, so it cannot "
             "become a diffusion model here. Choose another source."
         )
 

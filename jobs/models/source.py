@@ -1,5 +1,6 @@
 """Finding a model: a folder, or a Hub id that is in the local cache or can be downloaded."""
 
+import contextlib
 import json
 import re
 from pathlib import Path
@@ -58,12 +59,17 @@ def _fetch(name: str) -> Path:
             f"{name} is no local folder, and it cannot be got from the Hugging Face Hub: "
             f"{str(error).strip().splitlines()[0]} Download it where there is a network and give the folder."
         ) from None
-    for file in OPTIONAL:
-        cached_file(name, file, _raise_exceptions_for_missing_entries=False)
-    index = cached_file(name, INDEX, _raise_exceptions_for_missing_entries=False)
+    folder = Path(str(config)).parent
+    _fetch_if_there(name, [*OPTIONAL, INDEX])
     shards = [SINGLE]
-    if index is not None:
-        shards = sorted(set(json.loads(Path(index).read_text(encoding="utf-8"))["weight_map"].values()))
-    for shard in shards:
-        cached_file(name, shard, _raise_exceptions_for_missing_entries=False)
-    return Path(str(config)).parent
+    if (folder / INDEX).is_file():
+        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
+    _fetch_if_there(name, shards)
+    return folder
+
+
+def _fetch_if_there(name: str, files: list[str]) -> None:
+    """Files that a model may lack. If a needed one could not be got, reading the folder says so."""
+    for file in files:
+        with contextlib.suppress(OSError):
+            cached_file(name, file)

@@ -84,21 +84,25 @@ def sample(
         logits_BWV = guided(denoiser, ids, given_BL, options.cfg_scale, attention_mask, window)
         if options.suppress_eos and eos_id is not None:
             logits_BWV[..., eos_id] = -torch.inf
+        softmax_BWV = probabilities(logits_BWV)
         # 2. A token for every position; never the mask itself.
-        wanted_BWV = logits_BWV.clone()
-        wanted_BWV[..., denoiser.mask_id] = -torch.inf
-        tokens_BW = choose(wanted_BWV, options.temperature, draws, ids, window)
+        logits_BWV[..., denoiser.mask_id] = -torch.inf
+        tokens_BW = choose(logits_BWV, options.temperature, draws, ids, window)
         # 3. How sure the model is of it. Each row keeps its surest; the rest stay masked for another step.
-        confidence_BW = confidence(logits_BWV, tokens_BW, options, draws, ids, window, (eos_id, eot_id))
+        chance_BW = softmax_BWV.gather(-1, tokens_BW[..., None])[..., 0]
+        if options.remasking == "random":
+            confidence_BW = draws.uniform(ids, window)
+        elif options.delay_eos:
+            confidence_BW = without_ends(softmax_BWV, tokens_BW, chance_BW, (eos_id, eot_id))
+        else:
+            confidence_BW = chance_BW
         revealed_BL = surest(confidence_BW, masked_BW, window, take, ids.shape[1])
         # 4. Write them, on a new canvas.
         revealed_BW = revealed_BL[:, window]
         ids = ids.clone()
         ids[:, window] = torch.where(revealed_BW, tokens_BW, ids[:, window])
-        # 5. What the page shows: untempered probabilities.
-        softmax_BWV = probabilities(logits_BWV)
         written_BL = torch.zeros(ids.shape, device=ids.device)
-        written_BL[:, window] = torch.where(revealed_BW, chance(softmax_BWV, tokens_BW), 0.0)
+        written_BL[:, window] = torch.where(revealed_BW, chance_BW, 0.0)
         extra = details(softmax_BWV, masked_BW, revealed_BW, denoiser.mask_id) if want_details else ()
         nfe += 1 if options.cfg_scale == 0 else 2
         yield Step(index, nfe, block, ids, revealed_BL, written_BL, *extra)
@@ -116,34 +120,21 @@ def visits(whole: Plan) -> Iterator[tuple[int, slice, Tensor, list[int]]]:
                 yield block, window, in_block_BL, take
 
 
-def chance(softmax_BWV: Tensor, tokens_BW: Tensor) -> Tensor:
-    """[B, W] the probability of each token."""
-    return softmax_BWV.gather(-1, tokens_BW[..., None])[..., 0]
-
-
-def confidence(
-    logits_BWV: Tensor,
-    tokens_BW: Tensor,
-    options: LLaDASampler,
-    draws: Draws,
-    ids: Tensor,
-    window: slice,
-    ends: tuple[int | None, int | None],
+def without_ends(
+    softmax_BWV: Tensor, tokens_BW: Tensor, chance_BW: Tensor, ends: tuple[int | None, ...]
 ) -> Tensor:
-    """[B, W] what decides which positions are revealed first.
+    """[B, W] the tokens' probabilities once the end tokens are taken out of the softmax: a position that
+    wants to end the text gets 0 and is written last.
 
-    `delay_eos` takes both end tokens out of the softmax after the tokens were chosen, so that a position that
-    wants to end the text has confidence 0. (The published code edits the wrong tensor at temperature > 0,
-    ML-GSAI/LLaDA issue 137; this is what it says it does, and equals it at temperature 0.)
+    The published code edits the wrong tensor at temperature > 0 (ML-GSAI/LLaDA issue 137); this is what it
+    says it does, and equals it at temperature 0.
     """
-    if options.remasking == "random":
-        return draws.uniform(ids, window)
-    if options.delay_eos:
-        logits_BWV = logits_BWV.clone()
-        for end in ends:
-            if end is not None:
-                logits_BWV[..., end] = -torch.inf
-    return chance(probabilities(logits_BWV), tokens_BW)
+    left_BW = torch.ones_like(chance_BW)
+    is_end_BW = torch.zeros_like(tokens_BW, dtype=torch.bool)
+    for end in {end for end in ends if end is not None}:
+        left_BW = left_BW - softmax_BWV[..., end]
+        is_end_BW |= tokens_BW == end
+    return torch.where(is_end_BW, 0.0, chance_BW / left_BW.clamp(min=torch.finfo(left_BW.dtype).tiny))
 
 
 def surest(confidence_BW: Tensor, masked_BW: Tensor, window: slice, take: list[int], length: int) -> Tensor:
@@ -152,7 +143,7 @@ def surest(confidence_BW: Tensor, masked_BW: Tensor, window: slice, take: list[i
     topk runs over whole rows, as in the published code, so that ties fall the same way.
     """
     confidence_BL = torch.full((len(take), length), -torch.inf, device=confidence_BW.device)
-    confidence_BL[:, window] = torch.where(masked_BW, confidence_BW.float(), -torch.inf)
+    confidence_BL[:, window] = torch.where(masked_BW, confidence_BW, -torch.inf)
     revealed_BL = torch.zeros_like(confidence_BL, dtype=torch.bool)
     for row, count in enumerate(take):
         if count:

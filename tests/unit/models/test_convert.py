@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -192,6 +191,25 @@ def test_a_dllm_is_not_converted_twice(toy, tmp_path):
     refused(tmp_path / "first", tmp_path, "dLLM checkpoint already")
 
 
+def test_a_hub_model_in_the_local_cache_is_found(toy, tmp_path, monkeypatch):
+    """Laid out as huggingface_hub does it."""
+    cache = tmp_path / "hub" / "models--toys--llama"
+    shutil.copytree(toy("llama"), cache / "snapshots" / "abc")
+    (cache / "refs").mkdir()
+    (cache / "refs" / "main").write_text("abc")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert run("toys/llama", tmp_path / "out").source == "toys/llama"
+    assert checkpoint.load(tmp_path / "out").tokenizer.mask_token == "<|mask|>"
+
+
+def test_one_way_layers_are_refused(copy, tmp_path):
+    config = json.loads((copy / "config.json").read_text())
+    config |= {"model_type": "qwen3", "architectures": ["Qwen3ForCausalLM"]}
+    config["layer_types"] = ["full_attention", "linear_attention"]
+    (copy / "config.json").write_text(json.dumps(config))
+    refused(copy, tmp_path, "linear_attention layers, which read a text in one direction only")
+
+
 def test_an_unreachable_hub_model_says_so(tmp_path):
     refused("nobody/no-such-model", tmp_path, "cannot be got from the Hugging Face Hub")
 
@@ -224,24 +242,29 @@ from jobs.models import checkpoint
 from jobs.models.convert import convert
 from jobs.specs.job import ConvertSpec
 
-def report(text, share):
-    if text == sys.argv[3]:
-        os.kill(os.getpid(), signal.SIGKILL)
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
 
-checkpoint.finish_folder = checkpoint.finish_folder if sys.argv[3] != "last" else (
-    lambda *_: os.kill(os.getpid(), signal.SIGKILL))
-convert(ConvertSpec(source=sys.argv[1]), Path(sys.argv[2]), report)
+source, first, *targets = sys.argv[1:]
+convert(ConvertSpec(source=source), Path(first), lambda *_: None)  # what is imported late is now
+for target, moment in zip(targets, ("writing", "checking", "renaming")):
+    child = os.fork()
+    if child == 0:
+        if moment == "renaming":
+            checkpoint.finish_folder = die
+        convert(ConvertSpec(source=source), Path(target), lambda text, share: text == moment and die())
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
 """
 
 
-@pytest.mark.parametrize("moment", ["checking", "last"])
-def test_a_kill_leaves_no_folder_that_looks_whole(moment, toy, tmp_path):
-    target = tmp_path / "models" / "out"
-    command = [sys.executable, "-c", KILLED, str(toy("llama")), str(target), moment]
-    killed = subprocess.run(command, capture_output=True, env=os.environ, check=False)
-    assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
-    left = list(target.parent.iterdir())
-    assert len(left) == 1 and left[0].name.startswith(".out.partial-"), "aside, with a name that says so"
-    assert (left[0] / FILE).exists() == (moment == "last")
-    run(toy("llama"), target)  # the next try clears it away
-    assert [path.name for path in target.parent.iterdir()] == ["out"]
+def test_a_kill_leaves_no_folder_that_looks_whole(toy, tmp_path):
+    targets = [tmp_path / moment / "out" for moment in ("writing", "checking", "renaming")]
+    command = [sys.executable, "-c", KILLED, toy("llama"), tmp_path / "first", *targets]
+    subprocess.run(command, check=True)
+    for target in targets:
+        left = list(target.parent.iterdir())
+        assert len(left) == 1 and left[0].name.startswith(".out.partial-"), "aside, and the name says so"
+        assert (left[0] / FILE).exists() == (target.parent.name == "renaming")
+        run(toy("llama"), target)  # the next try clears it away
+        assert [path.name for path in target.parent.iterdir()] == ["out"]
