@@ -1,7 +1,6 @@
 """Conversion: what is written, what is refused and with which sentence, and what a kill leaves behind."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
