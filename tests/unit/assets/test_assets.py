@@ -1,4 +1,4 @@
-"""The bundled files: recipes that validate, a tokenizer that fits the grammar, models that are small and load."""
+"""The bundled files: recipes that validate, a tokenizer that fits the grammar, small models that load."""
 
 import random
 from pathlib import Path
