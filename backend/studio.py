@@ -119,13 +119,15 @@ class Studio:
 
     def refresh(self) -> bool:
         """Bring the rows up to date once, unless another process does that. True if we did."""
+        if self._thread is not None:  # the loop does it; two passes at once would disturb a start
+            self._wake.set()
+            return self.holds_lease
         if not self.lease.hold():
             return False
         try:
             self._reconciler.tick()
         finally:
-            if self._thread is None:
-                self.lease.release()
+            self.lease.release()
         return True
 
     def close(self) -> None:

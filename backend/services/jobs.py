@@ -193,20 +193,41 @@ class JobService:
         return self.get(run.id)
 
     def stop(self, job_id: str, grace: float = 30) -> JobView:
-        """Ask a job to save and leave; after `grace` seconds it is made to. Harmless if it has ended."""
+        """Ask a job to save and leave; after `grace` seconds it is made to. Harmless if it has ended.
+
+        The request lies in the run folder, so that a database on a full disk does not stand in its way.
+        """
+        with self.store.read() as conn:
+            row = self._row(conn, job_id)
+        asked = self._pass_on(row, grace)
+        try:
+            self._note_stop(job_id, grace)
+        except ResourceError:
+            if not asked:
+                raise
+        if not asked:
+            with self.store.read() as conn:
+                self._pass_on(self._row(conn, job_id), grace)
+        self._wake()
+        return self.get(job_id)
+
+    def _pass_on(self, row: Any, grace: float) -> bool:
+        """Write the stop request of an attempt that has a folder."""
+        run = RunFolder(self.runs / row.id)
+        if row.state not in ACTIVE or not run.attempt(row.attempt).path.is_dir():
+            return False
+        self.executor.stop(run, row.attempt, grace)
+        return True
+
+    def _note_stop(self, job_id: str, grace: float) -> None:
         with self.store.write() as conn:
             row = self._row(conn, job_id)
-            fields = {"reason": "Stopped before it began.", "ended_at": time.time()}
             if row.state == State.QUEUED:
+                fields = {"reason": "Stopped before it began.", "ended_at": time.time()}
                 move(conn, job_id, State.STOPPED, at_attempt=row.attempt, **fields)
             elif row.state in ACTIVE:
                 move(conn, job_id, State.STOPPING, at_attempt=row.attempt)
                 conn.execute(update(jobs).where(jobs.c.id == job_id).values(stop_grace=grace))
-        run = RunFolder(self.runs / row.id)
-        if row.state in ACTIVE and run.attempt(row.attempt).path.is_dir():
-            self.executor.stop(run, row.attempt, grace)
-        self._wake()
-        return self.get(job_id)
 
     def resume(self, job_id: str) -> JobView:
         """Queue a new attempt, which goes on from the last whole checkpoint.

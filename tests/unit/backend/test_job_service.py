@@ -113,6 +113,22 @@ def test_stop_before_the_start(studio):
     assert studio.jobs.get(job.id).attempt == 0
 
 
+def test_a_stop_passes_a_database_on_a_full_disk(studio, monkeypatch):
+    job = studio.jobs.submit(train_spec())
+    monkeypatch.setattr(InlineExecutor, "submit", lambda *_: None)
+    Scheduler(studio.store, studio.runs, studio.executor).tick()
+
+    def full(*_):
+        raise ResourceError("The disk is full.")
+
+    monkeypatch.setattr(studio.jobs, "_note_stop", full)
+    studio.jobs.stop(job.id)
+    assert studio.jobs.folder(job.id).attempt(1).stop_requested()
+    queued = studio.jobs.submit(train_spec())
+    with pytest.raises(ResourceError):
+        studio.jobs.stop(queued.id)
+
+
 def test_delete_only_what_has_ended(studio):
     job = studio.jobs.submit(train_spec())
     with pytest.raises(JobError, match="stop it before"):
