@@ -11,7 +11,7 @@ QUICK := not e2e and not ui and not chaos and not slow and not benchmark
 # The tests share the cores with the jobs they start: one thread each.
 RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 
-.PHONY: help demo test check chaos slow docs wheel clean
+.PHONY: help demo test check chaos slow assets docs wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -33,6 +33,15 @@ chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for 
 
 slow: .venv/.dev  ## tests on real models out of packages
 	$(RUN_TESTS) -m slow $(PYTEST)
+
+assets: .venv/.studio  ## train the bundled models and make their data again by the recipes: an hour or more
+	$(BIN)/python -m assets.make_data
+	set -e; for model in stories:bfloat16 sudoku-9x9:float32; do \
+		name=$${model%%:*}; run=$$($(BIN)/studio run $$name --wait --home build/assets); \
+		$(BIN)/python -m assets.bundle build/assets/runs/$$run $$name --dtype $${model##*:}; \
+	done
+	$(BIN)/python -m assets.measure stories
+	$(BIN)/python -m assets.measure sudoku
 
 docs: .venv/.dev  ## write docs/cli.md anew from the commands' own help
 	$(BIN)/python -m studio.cli.reference docs/cli.md
