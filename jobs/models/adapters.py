@@ -19,18 +19,18 @@ def add_lora(model: PreTrainedModel, tuning: TuningSpec) -> PeftModel:
     """
     config = LoraConfig(
         r=tuning.rank,
-        lora_alpha=tuning.alpha,  # pyright: ignore[reportArgumentType] - any number scales
+        lora_alpha=tuning.alpha,
         lora_dropout=tuning.dropout,
         target_modules=_targets(model, tuning.targets),
         task_type=None,  # a causal-LM task type would wrap generate(), which a dLLM has not got
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
-    return get_peft_model(model, config)  # pyright: ignore[reportReturnType]
+    return get_peft_model(model, config)
 
 
 def merge(model: PeftModel) -> PreTrainedModel:
     """The plain model with the LoRA matrices added into its weights."""
-    return model.merge_and_unload()  # pyright: ignore[reportCallIssue]
+    return model.merge_and_unload()
 
 
 def _targets(model: nn.Module, targets: str) -> str | list[str]:

@@ -91,7 +91,7 @@ def load(
         raise ModelError(
             f"{folder}: mask_token_id {diffusion.mask_token_id} is out of range; the model has {rows} tokens."
         )
-    return Checkpoint(model.to(device).eval(), tokenizer, diffusion, folder)  # pyright: ignore
+    return Checkpoint(model.to(device).eval(), tokenizer, diffusion, folder)
 
 
 def stock_config(folder: Path) -> PreTrainedConfig:
@@ -119,7 +119,7 @@ def load_stock(folder: Path, config: PreTrainedConfig, dtype: str | torch.dtype)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
     check_loading(info, folder)
-    return make_bidirectional(model)  # pyright: ignore[reportReturnType]
+    return make_bidirectional(model)
 
 
 def load_official(folder: Path, family: Family, dtype: str | torch.dtype) -> PreTrainedModel:
@@ -140,7 +140,7 @@ def load_official(folder: Path, family: Family, dtype: str | torch.dtype) -> Pre
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise ModelError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
     check_loading(info, folder, family)
-    return make_bidirectional(model)  # pyright: ignore[reportReturnType]
+    return make_bidirectional(model)
 
 
 def check_loading(info: dict[str, Any], folder: Path, family: Family | None = None) -> None:
@@ -164,7 +164,7 @@ def save(model: PreTrainedModel, tokenizer: Tokenizer | None, config: DiffusionC
     """
     aside = begin_folder(folder)
     try:
-        make_bidirectional(model).save_pretrained(aside)  # pyright: ignore[reportCallIssue]
+        make_bidirectional(model).save_pretrained(aside)
         if tokenizer is not None:
             tokenizer.save_pretrained(aside)
         config.save(aside)
@@ -202,10 +202,10 @@ def export(checkpoint: Checkpoint, family_name: str, folder: Path) -> None:
 def begin_folder(folder: Path) -> Path:
     """A new empty folder beside `folder`, to be filled and then given to `finish_folder`.
 
-    Raises: ModelError if `folder` exists and is no checkpoint, for it will be replaced.
+    Raises: ModelError if `folder` exists and is no dLLM checkpoint, for it will be replaced.
     """
-    replaceable = not folder.exists() or (folder / FILE).is_file() or (folder / CONFIG).is_file()
-    if not replaceable and not (folder.is_dir() and not any(folder.iterdir())):
+    empty = folder.is_dir() and not any(folder.iterdir())
+    if folder.exists() and not empty and not (folder / FILE).is_file():
         raise ModelError(f"{folder} exists and is no checkpoint; choose another place.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.glob(f".{folder.name}{PARTIAL}*"):

@@ -42,7 +42,6 @@ class Source:
     path: Path
     config: PreTrainedConfig
     tokenizer: Tokenizer
-    family: str = "a2d"
 
 
 def convert(spec: ConvertSpec, target: Path, report: Report) -> DiffusionConfig:
@@ -65,7 +64,6 @@ def convert(spec: ConvertSpec, target: Path, report: Report) -> DiffusionConfig:
         open_windows(source.config)
     mask_id, added = give_mask_token(source.tokenizer, spec.mask_token)
     diffusion = DiffusionConfig(
-        family=source.family,
         mask_token_id=mask_id,
         shifted_logits=spec.shifted_logits,
         sliding_window=spec.sliding_window if windows else None,

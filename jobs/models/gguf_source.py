@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import gguf
 import torch
 from transformers import (
     AutoConfig,
@@ -17,6 +16,11 @@ from transformers import (
 from jobs.models.checkpoint import check_loading
 from jobs.protocol.errors import ModelError
 
+try:
+    import gguf
+except ImportError:  # a machine for training only needs no GGUF; reading one says what is missing
+    gguf = None
+
 MAGIC = b"GGUF"
 READ_ERRORS = (
     *(OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError, OverflowError, MemoryError),
@@ -30,6 +34,8 @@ def is_gguf(path: Path) -> bool:
 
 def check(path: Path) -> None:
     """Read the whole header and every tensor's place. Raises: ModelError for a missing or broken file."""
+    if gguf is None:
+        raise ModelError("reading a GGUF file needs the package gguf: pip install gguf.")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such file.")
     with path.open("rb") as file:

@@ -8,7 +8,7 @@ from typing import Any
 
 from transformers.utils import cached_file
 
-from jobs.models.weights import INDEX, SINGLE
+from jobs.models.weights import INDEX, SINGLE, shard_names
 from jobs.protocol.errors import ModelError
 
 CONFIG = "config.json"
@@ -61,10 +61,7 @@ def _fetch(name: str) -> Path:
         ) from None
     folder = Path(str(config)).parent
     _fetch_if_there(name, [*OPTIONAL, INDEX])
-    shards = [SINGLE]
-    if (folder / INDEX).is_file():
-        shards = sorted(set(json.loads((folder / INDEX).read_text(encoding="utf-8"))["weight_map"].values()))
-    _fetch_if_there(name, shards)
+    _fetch_if_there(name, shard_names(folder / INDEX) if (folder / INDEX).is_file() else [SINGLE])
     return folder
 
 

@@ -21,12 +21,8 @@ def weight_files(folder: Path) -> list[Path]:
 
     Raises: ModelError where there are none, only pickled ones, or a listed file is missing.
     """
-    index = folder / INDEX
-    if index.is_file():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise ModelError(f"{index} is broken. Copy the model again.") from None
+    if (folder / INDEX).is_file():
+        names = shard_names(folder / INDEX)
         missing = [name for name in names if not (folder / name).is_file()]
         if missing:
             raise ModelError(
@@ -41,6 +37,14 @@ def weight_files(folder: Path) -> list[Path]:
             "Convert them to safetensors first."
         )
     raise ModelError(f"{folder} has no weights: no {SINGLE} and no {INDEX}.")
+
+
+def shard_names(index: Path) -> list[str]:
+    """The files that an index lists. Raises: ModelError."""
+    try:
+        return sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except (ValueError, KeyError, AttributeError, TypeError):
+        raise ModelError(f"{index} is broken. Copy the model again.") from None
 
 
 def tensor_names(folder: Path) -> set[str]:

@@ -14,7 +14,7 @@ OBJECTIVES: dict[str, type] = {"llada": LLaDA, "mdlm": MDLM}
 
 def build_objective(options: Spec) -> Objective:
     """The objective that belongs to these options (an entry of jobs.specs.objective.OBJECTIVES)."""
-    return OBJECTIVES[options.name](options)  # pyright: ignore[reportAttributeAccessIssue]
+    return OBJECTIVES[options.name](options)
 
 
 __all__ = ["OBJECTIVES", "LossResult", "Noised", "Objective", "build_objective", "training_loss"]

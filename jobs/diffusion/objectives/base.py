@@ -50,7 +50,7 @@ class Objective(Protocol):
     name: ClassVar[str]
 
     def crop(self, input_ids: Tensor, generator: torch.Generator | None) -> int:
-        """How many of the L positions of this batch to keep; L for most objectives."""
+        """How many of the L positions of a batch of plain text to keep; L for most objectives."""
         ...
 
     def noise(
@@ -148,8 +148,8 @@ def training_loss(
     end-of-text tokens that the model sees and learns, as in LLaDA and dllm.
     The same seed of `generator` gives the same noise. A batch without a masked token has loss 0.
     """
-    # 1. Some objectives cut some batches to a random length.
-    keep = objective.crop(input_ids, generator)
+    # 1. Some objectives cut some batches of plain text to a random length.
+    keep = objective.crop(input_ids, generator) if prompt_lengths is None else input_ids.shape[1]
     input_ids, maskable = input_ids[:, :keep], maskable[:, :keep]
     if attention_mask is not None:
         attention_mask = attention_mask[:, :keep]

@@ -7,7 +7,7 @@ from transformers import AutoModelForCausalLM
 
 from jobs.models.bidirectional import has_windows, later_token_matters, make_bidirectional
 from jobs.models.convert import convert
-from jobs.protocol.errors import SpecError
+from jobs.protocol.errors import ModelError, SpecError
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import ConvertSpec
 
@@ -99,6 +99,14 @@ def test_padding_on_either_side_does_not_change_a_row(kind, attention, toy):
             torch.cat([torch.full((1, 3), 258), ids], 1), attention_mask=torch.tensor([[0] * 3 + [1] * 6])
         ).logits
     assert torch.allclose(padded[:, 3:], alone, atol=1e-5)
+
+
+def test_the_check_notices_broken_weights(toy):
+    model = AutoModelForCausalLM.from_pretrained(toy("llama"))
+    with torch.no_grad():
+        model.lm_head.weight[5, 5] = torch.nan
+    with pytest.raises(ModelError, match="not finite"):
+        later_token_matters(model, 256)
 
 
 def test_the_check_tells_causal_from_bidirectional(toy):

@@ -221,6 +221,12 @@ def test_another_folder_is_never_overwritten(toy, tmp_path):
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "important"
 
 
+def test_the_source_is_never_overwritten(copy):
+    with pytest.raises(ModelError, match="is no checkpoint; choose another place"):
+        run(copy, copy)
+    assert AutoModelForCausalLM.from_pretrained(copy).config.vocab_size == 259
+
+
 def test_a_model_that_stays_causal_is_not_kept(toy, tmp_path, monkeypatch):
     monkeypatch.setattr(convert_module, "later_token_matters", lambda *_: False)
     refused(toy("llama"), tmp_path, "stays causal")
