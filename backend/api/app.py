@@ -6,7 +6,19 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from backend.api import datasets, devices, errors, events, health, jobs, models, recipes, samples, specs
+from backend.api import (
+    datasets,
+    devices,
+    errors,
+    events,
+    health,
+    job_records,
+    jobs,
+    models,
+    recipes,
+    samples,
+    specs,
+)
 from backend.api.guard import Guard
 from backend.studio import Studio
 
@@ -14,6 +26,7 @@ from backend.studio import Studio
 ROUTERS = {
     "health": health.router,
     "jobs": jobs.router,
+    "job_records": job_records.router,
     "models": models.router,
     "datasets": datasets.router,
     "recipes": recipes.router,

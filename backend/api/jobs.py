@@ -1,4 +1,4 @@
-"""/api/jobs: list, submit, stop, resume, delete, and what a job wrote."""
+"""/api/jobs: list, submit, stop, resume, delete."""
 
 from typing import Annotated, Any
 
@@ -11,8 +11,6 @@ from backend.studio import Studio
 from jobs.protocol.errors import JobError
 from jobs.protocol.states import State
 from jobs.specs.job import KINDS
-
-LOG_BYTES = 1_000_000
 
 
 class Submission(BaseModel):
@@ -67,36 +65,5 @@ def router(studio: Studio) -> APIRouter:
     def delete(job_id: Known) -> dict:
         studio.jobs.delete(job_id)
         return {"deleted": job_id}
-
-    @routes.get("/{job_id}/log")
-    def log(
-        job_id: Known,
-        attempt: Annotated[int | None, Query(ge=1)] = None,
-        offset: int = 0,
-        limit: Annotated[int, Query(ge=1, le=LOG_BYTES)] = 200_000,
-    ) -> dict:
-        """A negative offset counts from the end."""
-        text, following = studio.jobs.log(job_id, attempt, offset, limit)
-        return {"text": text, "offset": following}
-
-    @routes.get("/{job_id}/metrics")
-    def metrics(
-        job_id: Known, names: str = "", max_points: Annotated[int, Query(ge=2, le=10_000)] = 500
-    ) -> dict:
-        wanted = [name for name in names.split(",") if name] or None
-        return {"metrics": studio.jobs.metrics(job_id, wanted, max_points)}
-
-    @routes.get("/{job_id}/levels")
-    def levels(job_id: Known) -> dict:
-        return {"levels": studio.jobs.levels(job_id)}
-
-    @routes.get("/{job_id}/events")
-    def events(job_id: Known, offset: Annotated[int, Query(ge=0)] = 0) -> dict:
-        found, following = studio.jobs.events(job_id, offset)
-        return {"events": found, "offset": following}
-
-    @routes.get("/{job_id}/checkpoints")
-    def checkpoints(job_id: Known) -> dict:
-        return {"checkpoints": studio.jobs.checkpoints(job_id)}
 
     return routes
