@@ -118,6 +118,8 @@ class Scheduler:
                 return  # a stop came first; the reconciler finishes it
             self.executor.submit(run, number, claim.devices)
         except (OSError, StudioError) as error:
+            if self._has_begun(run, number):
+                return  # slow, not failed: the reconciler follows it
             reason = str(error) if isinstance(error, StudioError) else f"{run.path}: {error.strerror}."
             failure = "resource" if isinstance(error, ResourceError | OSError) else "configuration"
             log.warning("%s could not be started: %s", claim.job_id, reason)
@@ -127,6 +129,15 @@ class Scheduler:
             return
         with self.store.write() as conn:
             move(conn, claim.job_id, State.RUNNING, at_attempt=number, started_at=time.time())
+
+    def _has_begun(self, run: RunFolder, number: int) -> bool:
+        """Whether a start that seemed to fail did happen; if not, it cannot happen later either."""
+        if not run.attempt(number).path.is_dir():
+            return False
+        try:
+            return not self.executor.abandon(run, number)
+        except OSError:  # a disk that takes no mark: no supervisor got as far as its lock
+            return False
 
     def _renumber(self, claim: Claim, number: int) -> None:
         with self.store.write() as conn:

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
-from backend.scheduler import device_kind, queue_order
+from backend.scheduler import count_devices, queue_order
 from backend.store.tables import devices, jobs
 from jobs.protocol.states import TERMINAL, State
 
@@ -61,12 +61,13 @@ def build_views(conn: Connection, rows: list[Any], runs: str, scheduled: bool) -
     ):
         leased.setdefault(device.job_id, []).append(device.id)
     positions: dict[str, int] = {}
+    has_gpus = count_devices(conn, "cuda") > 0
     if any(row.state == State.QUEUED for row in rows):
         order = conn.execute(queue_order().with_only_columns(jobs.c.id)).scalars()
         positions = {job_id: place for place, job_id in enumerate(order, start=1)}
     views = []
     for row in rows:
-        waiting = _waiting(conn, row, leased, scheduled) if row.state == State.QUEUED else None
+        waiting = _waiting(row, leased, has_gpus, scheduled) if row.state == State.QUEUED else None
         views.append(
             JobView(
                 **{name: getattr(row, name) for name in _COPIED},
@@ -95,10 +96,10 @@ def is_resumable(row: Any) -> bool:
     return ended_early and row.kind in RESUMABLE_KINDS
 
 
-def _waiting(conn: Connection, row: Any, leased: dict[str, list[str]], scheduled: bool) -> str:
+def _waiting(row: Any, leased: dict[str, list[str]], has_gpus: bool, scheduled: bool) -> str:
     if not scheduled:
         return "No server is running to start it: start one with `studio launch`."
-    kind = device_kind(conn, row.device)
+    kind = ("cuda" if has_gpus else "cpu") if row.device == "auto" else row.device
     holders = [f"{job} ({', '.join(ids)})" for job, ids in leased.items() if ids[0].startswith(kind)]
     if not row.processes or not holders:
         return "Starts in a moment."

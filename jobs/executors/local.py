@@ -20,6 +20,7 @@ from jobs.protocol.identity import boot_id, processes_with_cookie
 from jobs.specs.job import JobSpec
 from jobs.specs.load import parse_spec
 
+EXEC_SECONDS = 0.05
 START_SECONDS = 60  # for the supervisor to detach, on a machine that is very busy
 
 
@@ -92,8 +93,11 @@ class LocalExecutor:
             return Liveness(supervised=guarded, ended=ended)
         same_boot = facts.get("boot_id") == boot_id()
         survivors = ()
-        if not guarded and same_boot:
-            survivors = tuple(processes_with_cookie(str(facts["cookie"])))
+        if not guarded and same_boot and (cookie := facts.get("cookie")):
+            survivors = tuple(processes_with_cookie(cookie))
+            if not survivors:  # a process in the middle of an exec shows no environment: look twice
+                time.sleep(EXEC_SECONDS)
+                survivors = tuple(processes_with_cookie(cookie))
         return Liveness(guarded, ended, survivors, started=True, same_boot=same_boot)
 
     def stop(self, run: RunFolder, attempt: int, grace_seconds: float) -> None:
@@ -131,7 +135,6 @@ class LocalExecutor:
             env = env | {
                 "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH", "")]))
             }
-        process = None
         try:
             process = subprocess.run(
                 argv,
@@ -144,6 +147,8 @@ class LocalExecutor:
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
+            if supervised(run.attempt(attempt)):
+                return  # it was slow to say so, on a very busy machine
             raise ResourceError(f"The supervisor of {run.id} could not be started: {error}.") from None
         if process.returncode != 0:
             text = process.stderr.decode("utf-8", "replace").strip().splitlines()

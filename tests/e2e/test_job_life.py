@@ -97,7 +97,7 @@ def test_stop_saves_and_resume_goes_on(studio):
 
 def test_the_server_may_be_killed_at_any_time(studio, serve):
     server = serve()
-    long = studio.jobs.submit(train_spec("steps=80 pause=0.05"))
+    long = studio.jobs.submit(train_spec("steps=70 pause=0.05"))
     short = studio.jobs.submit(train_spec("steps=20"))
     reaches(studio, long.id, State.RUNNING)
     reaches(studio, short.id, State.RUNNING)
@@ -114,7 +114,7 @@ def test_the_server_may_be_killed_at_any_time(studio, serve):
     assert time.monotonic() - began < 10, "a dead holder's lease is not waited out"
     reaches(studio, queued.id, State.SUCCEEDED)
     assert reaches(studio, long.id, State.SUCCEEDED).attempt == 1
-    assert len(studio.jobs.metrics(long.id)["loss"]) == 80
+    assert len(studio.jobs.metrics(long.id)["loss"]) == 70
 
 
 def test_a_second_process_takes_over(studio, serve):
@@ -144,7 +144,7 @@ def test_server_and_supervisor_killed_together(studio, serve):
 
 def test_everything_killed_at_once_is_lost_and_resumes(studio):
     studio.start()
-    job = studio.jobs.submit(train_spec("steps=150"))
+    job = studio.jobs.submit(train_spec("steps=60"))
     run = studio.jobs.folder(job.id)
     until(run.last_checkpoint)
     for process in living(run):
@@ -172,7 +172,7 @@ def test_after_a_restart_of_the_machine(studio):
 
 def test_rebuild_finds_a_running_job(studio, serve):
     server = serve()
-    job = studio.jobs.submit(train_spec("steps=120 pause=0.03"))
+    job = studio.jobs.submit(train_spec("steps=70 pause=0.03"))
     reaches(studio, job.id, State.RUNNING)
     server.kill()
     server.wait()

@@ -97,10 +97,10 @@ def test_a_deaf_program_is_killed(start):
 def test_who_is_saving_is_not_interrupted(start):
     run = start("steps=2000 pause=0.1 deaf=1")  # it writes a checkpoint every half second
     until(run.last_checkpoint)
-    write_json(run.attempt(1).stop, {"grace": 0.3, "term": 0})
+    write_json(run.attempt(1).stop, {"grace": 0.15, "term": 0})
     asked = time.monotonic()
     assert ended(run)["signal"] == 9
-    assert 2 < time.monotonic() - asked < 10, "ten times the grace, and not for ever"
+    assert 1 < time.monotonic() - asked < 10, "ten times the grace, and not for ever"
 
 
 def test_a_second_request_may_be_less_patient(start):

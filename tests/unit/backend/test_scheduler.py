@@ -150,6 +150,15 @@ def test_a_start_that_fails_says_so_and_gives_the_devices_back(make, error):
     assert all(d["job"] is None for d in studio.jobs.devices())
 
 
+def test_a_slow_start_is_not_a_failed_one(make):
+    executor = Held(ResourceError("It took too long."))
+    executor.abandon = lambda run, attempt: False  # its supervisor is there after all
+    studio = make(executor=executor)
+    job = studio.jobs.submit(train_spec())
+    scheduler_of(studio).tick()
+    assert studio.jobs.get(job.id).state == State.STARTING and studio.jobs.get(job.id).devices == ["cpu:0"]
+
+
 def test_an_attempt_made_by_hand_is_not_overwritten(make):
     studio = make()
     job = studio.jobs.submit(train_spec())
