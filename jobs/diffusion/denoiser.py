@@ -10,7 +10,7 @@ from jobs.specs.diffusion_config import DiffusionConfig
 
 
 class Denoiser:
-    """A bidirectional language model in eval mode, and what it needs to be read rightly: mask token, shift."""
+    """A bidirectional language model in eval mode, and what it needs to be read rightly."""
 
     def __init__(self, model: torch.nn.Module, config: DiffusionConfig):
         self.model = model
