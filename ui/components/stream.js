@@ -1,0 +1,212 @@
+// window.studio: what every component of the page shares. One event stream, calls to the API, small DOM makers.
+// Text from models and files enters the page only through textContent.
+(() => {
+  "use strict";
+  if (window.studio) return;
+
+  // --- one event stream for the whole page -----------------------------------------------------------------
+  // Browsers allow six connections to a server and Gradio takes some, so all topics share one EventSource. When
+  // the topics change it is opened anew behind the last cursor: nothing is lost and nothing comes twice.
+  const handlers = new Map(); // topic -> Set of functions
+  let source = null;
+  let cursor = "";
+  let opened = ""; // topics of the open stream
+  let timer = 0;
+  let lastMessage = 0;
+
+  function subscribe(topic, handler) {
+    const fresh = !handlers.has(topic);
+    if (fresh) handlers.set(topic, new Set());
+    handlers.get(topic).add(handler);
+    if (!fresh) restart(topic); // a second listener needs the beginning too
+    schedule();
+    return () => {
+      const group = handlers.get(topic);
+      if (!group || !group.delete(handler)) return;
+      if (!group.size) handlers.delete(topic);
+      schedule();
+    };
+  }
+
+  function restart(topic) {
+    opened = ""; // forces a new stream
+    dropped.add(topic);
+  }
+  const dropped = new Set(); // topics that must start from their beginning
+
+  function schedule() {
+    clearTimeout(timer);
+    timer = setTimeout(open, 50);
+  }
+
+  async function open() {
+    const topics = [...handlers.keys()].sort();
+    if (topics.join(",") === opened && source && source.readyState !== EventSource.CLOSED) return;
+    const gone = opened.split(",").filter((t) => t && !handlers.has(t));
+    const again = dropped.size > 0;
+    if (source) source.close();
+    source = null;
+    opened = topics.join(",");
+    if (!topics.length) return;
+    // A cursor knows all topics it has seen: one that left, or must begin anew, makes it useless.
+    if (gone.length || again) cursor = "";
+    dropped.clear();
+    const after = cursor ? `&after=${encodeURIComponent(cursor)}` : "";
+    source = new EventSource(`/api/events?topics=${encodeURIComponent(opened)}${after}`);
+    source.onmessage = (event) => {
+      cursor = event.lastEventId || cursor;
+      online();
+      const message = JSON.parse(event.data);
+      for (const handler of [...(handlers.get(message.topic) || [])]) handler(message);
+    };
+    source.onopen = online;
+    source.onerror = offline;
+  }
+
+  function online() {
+    lastMessage = Date.now();
+    if (!document.documentElement.classList.contains("studio-offline")) return;
+    document.documentElement.classList.remove("studio-offline");
+    document.querySelectorAll(".studio-offline-note").forEach((note) => note.remove());
+  }
+
+  function offline() {
+    const closed = source && source.readyState === EventSource.CLOSED;
+    if (closed) setTimeout(() => ((opened = ""), open()), 3000); // the server said no: ask again, slowly
+    if (document.documentElement.classList.contains("studio-offline")) return;
+    document.documentElement.classList.add("studio-offline");
+    const since = new Date(lastMessage || Date.now()).toLocaleTimeString();
+    const note = el("div", { class: "note studio-offline-note", role: "status" },
+      el("span", { class: "i i-warn", "aria-hidden": "true" }),
+      el("span", { text: `Server not reachable since ${since}. Jobs go on without it. Trying again; the figures are from then.` }));
+    document.body.append(note);
+  }
+
+  // --- calls -------------------------------------------------------------------------------------------------
+  async function call(method, path, body) {
+    let reply;
+    try {
+      reply = await fetch(path, {
+        method,
+        credentials: "same-origin",
+        headers: body === undefined ? {} : { "content-type": "application/json" },
+        body: body === undefined ? undefined : JSON.stringify(body),
+      });
+    } catch {
+      throw new Error("The server cannot be reached. Jobs go on without it.");
+    }
+    const data = await reply.json().catch(() => ({}));
+    if (!reply.ok) throw new Error(data.error || `The server answered ${reply.status}.`);
+    return data;
+  }
+
+  // --- components ----------------------------------------------------------------------------------------------
+  const components = {};
+
+  function mount(name, element, props, watch) {
+    if (components[name]) return components[name](element, props, watch);
+    const wait = setInterval(() => {
+      if (!components[name]) return;
+      clearInterval(wait);
+      if (element.isConnected) components[name](element, props, watch);
+    }, 30);
+  }
+
+  // Runs `leave` once when the element has left the page: inactive Gradio tabs are taken out of it.
+  function whenGone(element, leave) {
+    const watcher = setInterval(() => {
+      if (element.isConnected) return;
+      clearInterval(watcher);
+      leave();
+    }, 1000);
+  }
+
+  // --- where we are --------------------------------------------------------------------------------------------
+  const params = Object.fromEntries(new URLSearchParams(location.search));
+
+  function remember(changes) {
+    const url = new URL(location.href);
+    for (const [key, value] of Object.entries(changes)) {
+      if (value === null || value === undefined || value === "") url.searchParams.delete(key);
+      else url.searchParams.set(key, value);
+    }
+    Object.assign(params, changes);
+    history.replaceState(history.state, "", url);
+  }
+
+  function open_tab(tab, detail = {}) {
+    const button = [...document.querySelectorAll('button[role="tab"]')].find(
+      (b) => b.textContent.trim().toLowerCase() === tab.toLowerCase());
+    if (button) button.click();
+    remember({ tab, ...detail });
+    window.dispatchEvent(new CustomEvent("studio:open", { detail: { tab, ...detail } }));
+  }
+
+  // --- DOM -------------------------------------------------------------------------------------------------------
+  // el("div", {class: "row", text: "hi", onclick: f, "aria-label": "..."}, child, ...)
+  function el(tag, attributes = {}, ...children) {
+    const svg = ["svg", "path", "line", "rect", "circle", "g", "text", "polyline", "title"].includes(tag) && attributes.svg !== false;
+    const node = svg && (tag !== "title") ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+    for (const [key, value] of Object.entries(attributes)) {
+      if (value === null || value === undefined || value === false || key === "svg") continue;
+      if (key === "text") node.textContent = value;
+      else if (key.startsWith("on") && typeof value === "function") node.addEventListener(key.slice(2), value);
+      else node.setAttribute(key, value === true ? "" : value);
+    }
+    node.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+    return node;
+  }
+
+  function toast(text, kind = "info") {
+    let box = document.querySelector(".studio-toasts");
+    if (!box) document.body.append((box = el("div", { class: "studio-toasts" })));
+    const note = el("div", { class: `note ${kind}`, role: kind === "bad" ? "alert" : "status" },
+      el("span", { class: `i i-${kind === "bad" ? "warn" : "info"}`, "aria-hidden": "true" }), el("span", { text }));
+    box.append(note);
+    setTimeout(() => note.remove(), kind === "bad" ? 9000 : 5000);
+  }
+
+  // --- figures as people read them -----------------------------------------------------------------------------
+  const format = {
+    seconds(s) {
+      if (s === null || s === undefined || !Number.isFinite(s)) return "";
+      if (s < 10) return `${s.toFixed(1)} s`;
+      if (s < 90) return `${Math.round(s)} s`;
+      if (s < 5400) return `${Math.round(s / 60)} min`;
+      const hours = Math.floor(s / 3600);
+      return hours < 48 ? `${hours} h ${Math.round((s % 3600) / 60)} min` : `${Math.round(s / 86400)} days`;
+    },
+    number(x) {
+      if (x === null || x === undefined || !Number.isFinite(x)) return "";
+      const size = Math.abs(x);
+      if (size !== 0 && (size < 1e-3 || size >= 1e7)) return x.toExponential(2);
+      if (Number.isInteger(x) || size >= 1000) return Math.round(x).toLocaleString("en");
+      return x.toPrecision(size >= 100 ? 4 : 3);
+    },
+    bytes(n) {
+      if (!Number.isFinite(n)) return "";
+      const units = ["B", "kB", "MB", "GB", "TB"];
+      let i = 0;
+      for (; n >= 1000 && i < units.length - 1; i++) n /= 1000;
+      return `${n < 10 && i ? n.toFixed(1) : Math.round(n)} ${units[i]}`;
+    },
+    ago(time) {
+      const s = Date.now() / 1000 - time;
+      return s < 5 ? "just now" : `${format.seconds(s)} ago`;
+    },
+  };
+
+  window.studio = { subscribe, call, components, mount, whenGone, params, remember, open: open_tab, el, toast, format };
+
+  // A deep link opens its tab as soon as Gradio has drawn the tab bar.
+  if (params.tab) {
+    const wait = setInterval(() => {
+      if (!document.querySelector('button[role="tab"]')) return;
+      clearInterval(wait);
+      const { tab, ...detail } = params;
+      delete detail.__theme;
+      open_tab(tab, detail);
+    }, 60);
+    setTimeout(() => clearInterval(wait), 15000);
+  }
+})();
