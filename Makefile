@@ -2,7 +2,7 @@
 #   make test PYTEST="-k samplers -x"     passes words on to pytest
 #   make demo PORT=7861                   another port
 PYTHON ?= python3
-PORT ?= 7860
+PORT ?=
 PYTEST ?=
 
 BIN := .venv/bin
@@ -17,7 +17,7 @@ help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
 
 demo: .venv/.studio  ## install, then start the studio with its bundled models
-	$(BIN)/studio launch --demo --port $(PORT)
+	$(BIN)/studio launch --demo $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev  ## install, then every test but the slow ones
 	$(RUN_TESTS) -m "not slow and not benchmark" $(PYTEST)

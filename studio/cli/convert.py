@@ -60,4 +60,4 @@ def convert(
     with services(home, schedule=True) as studio:
         job = wait_for(studio.jobs, studio.jobs.submit(spec).id)
     typer.echo(f"run:{job.id}")
-    typer.echo(f"The model is in {job.folder}. Its name in specs and commands: run:{job.id}", err=True)
+    typer.echo("That is its name in specs and commands. Train it before you judge it.", err=True)

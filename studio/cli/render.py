@@ -94,8 +94,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> "Table":
     from rich.text import Text
 
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for column in columns:
-        result.add_column(column, overflow="fold")
+    for column in columns:  # the first one is what people copy: it stays whole
+        result.add_column(column, overflow="fold", no_wrap=column == columns[0])
     for row in rows:
         result.add_row(*(Text(safe(cell)) if isinstance(cell, str) else cell for cell in row))
     return result
