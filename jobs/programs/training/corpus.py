@@ -45,7 +45,8 @@ def load_corpus(
 
     def reading(done: int) -> None:
         check()
-        process.progress(done, data.limit or done, None)
+        if data.limit is not None:  # otherwise nobody knows how many there are
+            process.progress(done, data.limit, None)
 
     process.phase("reading rows")
     found = load_rows(data, reading)
