@@ -55,6 +55,11 @@ LOG_TEXTS: list[tuple[re.Pattern[str], str, str]] = [
     )
 ]
 
+LAST_LINES = 30
+LOG_BYTES = 65_536
+ERROR_LINE = re.compile(r"^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception): .+)")
+SUMMARIES = ("torch.distributed.elastic", "subprocess.CalledProcessError")  # of launchers: not the cause
+
 SIGNALS = {6: "aborted itself", 7: "hit a bus error", 8: "hit an arithmetic error", 11: "crashed (segfault)"}
 
 
@@ -64,13 +69,16 @@ def judge(
     result: dict[str, Any] | None,
     error: dict[str, Any] | None,
     same_boot: bool = True,
+    log: list[str] | None = None,
 ) -> Outcome:
     """The outcome of `attempt` from exit.json, result.json and the newest error event (each may be None).
 
     result.json of this very attempt decides first: torchrun may exit with 1 after its workers did all well.
+    `log` is more of the log's end than exit.json holds: torchrun's summary pushes the cause out of the last
+    lines.
     """
     ended = ended or {}
-    lines = [str(line) for line in ended.get("last_lines") or []]
+    lines = [str(line) for line in ended.get("last_lines") or (log or [])[-LAST_LINES:]]
     status = result.get("status") if result and result.get("attempt") == attempt else None
     if status == "succeeded":
         return Outcome(State.SUCCEEDED, last_lines=lines)
@@ -83,7 +91,7 @@ def judge(
         return Outcome(State.STOPPED, reason, last_lines=lines)
     if ended.get("never_started"):
         return _outcome("lost", "Its start was cut off before anything ran.", lines, State.LOST)
-    return _from_end(ended, lines, same_boot)
+    return _from_end(ended, lines, log or lines, same_boot)
 
 
 def _from_event(error: dict[str, Any], lines: list[str]) -> Outcome:
@@ -93,10 +101,10 @@ def _from_event(error: dict[str, Any], lines: list[str]) -> Outcome:
     return Outcome(State.FAILED, text, str(failure), remedy, lines)
 
 
-def _from_end(ended: dict[str, Any], lines: list[str], same_boot: bool) -> Outcome:
+def _from_end(ended: dict[str, Any], lines: list[str], log: list[str], same_boot: bool) -> Outcome:
     code, number = ended.get("code"), ended.get("signal")
     for pattern, failure, reason in LOG_TEXTS:
-        for line in reversed(lines):
+        for line in reversed(log):
             if match := pattern.search(line):
                 detail = f" {match.group(1)}." if match.groups() and match.group(1) else ""
                 return _outcome(failure, reason + detail, lines)
@@ -109,13 +117,21 @@ def _from_end(ended: dict[str, Any], lines: list[str], same_boot: bool) -> Outco
         text = f"The program {what} (signal {number})." if what else f"Ended by signal {number}."
         return _outcome("program" if what else "killed", text, lines)
     if code is not None:
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-        cause = f" Its last line: {last[:300]}" if last else " It wrote nothing."
+        last = cause_line(log)
+        cause = f" {last[:300]}" if last else " It wrote nothing."
         text = "The program ended without a result." if code == 0 else f"The program ended with code {code}."
         return _outcome("program", text + cause, lines)
     if not same_boot:
         return _outcome("lost", "The machine was restarted while it ran.", lines, State.LOST)
     return _outcome("lost", "It ended without a trace: no exit code, no result.", lines, State.LOST)
+
+
+def cause_line(log: list[str]) -> str:
+    """The newest line that names an error of the program itself, else the last line."""
+    for line in reversed(log):
+        if (match := ERROR_LINE.match(line)) and not line.startswith(SUMMARIES):
+            return match.group(1).strip()
+    return next((f"Its last line: {line.strip()}" for line in reversed(log) if line.strip()), "")
 
 
 def _outcome(failure: str, reason: str, lines: list[str], state: State = State.FAILED) -> Outcome:
@@ -134,6 +150,16 @@ def outcome_fields(outcome: Outcome, ended: dict[str, Any]) -> dict[str, Any]:
         **({"phase": None} if outcome.failure is None else {}),  # of a failed job it tells where it was
         **({"started_at": ended["started_at"]} if ended.get("started_at") else {}),
     }
+
+
+def read_log(run: RunFolder, attempt: int) -> list[str]:
+    """The last lines of an attempt's log, as many as the search for a cause needs."""
+    try:
+        with open(run.attempt(attempt).log, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - LOG_BYTES))
+            return file.read().decode("utf-8", "replace").splitlines()
+    except OSError:
+        return []
 
 
 def read_result(run: RunFolder) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, insert, select, update
 
 from backend.metrics import ingest
-from backend.outcome import judge, outcome_fields, read_result
+from backend.outcome import judge, outcome_fields, read_log, read_result
 from backend.scheduler import count_devices, devices_taken
 from backend.store import Store
 from backend.store.tables import devices, jobs, levels, metrics
@@ -81,7 +81,8 @@ def _judge_again(store: Store, run: RunFolder, executor: Executor) -> None:
         return
     live = executor.poll(run, row.attempt)
     error = json.loads(row.error) if row.error else None
-    outcome = judge(row.attempt, live.ended, read_result(run), error, live.same_boot)
+    log = read_log(run, row.attempt)
+    outcome = judge(row.attempt, live.ended, read_result(run), error, live.same_boot, log)
     fields = outcome_fields(outcome, live.ended or {"ended_at": _last_sign(run)})
     with store.write() as conn:
         conn.execute(update(jobs).where(jobs.c.id == run.id).values(state=outcome.state.value, **fields))

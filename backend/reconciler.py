@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import select
 
 from backend.metrics import ingest
-from backend.outcome import Outcome, judge, outcome_fields, read_result
+from backend.outcome import Outcome, judge, outcome_fields, read_log, read_result
 from backend.store import Store, move
 from backend.store.tables import jobs
 from jobs.executors import Executor, Liveness
@@ -110,7 +110,8 @@ class Reconciler:
             error = conn.execute(select(jobs.c.error).where(jobs.c.id == row.id)).scalar_one_or_none()
         result = read_result(run)
         event = json.loads(error) if error else None
-        outcome = judge(row.attempt, live.ended, result, event, live.same_boot)
+        log_end = read_log(run, row.attempt)
+        outcome = judge(row.attempt, live.ended, result, event, live.same_boot, log_end)
         return self._move(row, outcome, live.ended or {})
 
     def _move(self, row: Any, outcome: Outcome, ended: dict[str, Any]) -> bool:

@@ -75,6 +75,17 @@ def test_no_result_is_no_success():
     assert "without a result" in str(outcome.reason) and "bye" in str(outcome.reason)
 
 
+def test_the_cause_is_found_above_a_launchers_summary():
+    summary = ["torch.distributed.elastic.multiprocessing.errors.ChildFailedError: "] + ["===="] * 40
+    log = ["[rank1]: Traceback (most recent call last):", "[rank1]: ValueError: no rows left", *summary]
+    outcome = judge(1, ended(1, lines=summary[-30:]), None, None, log=log)
+    assert outcome.reason == "The program ended with code 1. ValueError: no rows left"
+    log[1] = "[rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"
+    assert judge(1, ended(1, lines=summary[-30:]), None, None, log=log).failure == "memory"
+    lost = judge(1, None, None, None, log=[str(i) for i in range(100)])
+    assert lost.last_lines == [str(i) for i in range(70, 100)]
+
+
 def test_lost_is_honest():
     assert judge(1, None, None, None).state == State.LOST
     rebooted = judge(1, None, None, None, same_boot=False)
