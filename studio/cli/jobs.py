@@ -8,6 +8,8 @@ import typer
 from jobs.protocol.states import TERMINAL, State
 from studio.cli.session import Home, JobId, Json, services
 
+POLL_SECONDS = 0.5
+
 if TYPE_CHECKING:
     from backend.services.jobs import JobService, JobView
 
@@ -113,11 +115,12 @@ def logs(
     with services(home) as studio:
         offset = 0
         while True:
-            ended = studio.jobs.get(id).state in TERMINAL  # asked before reading: nothing comes after
+            active = studio.jobs.get(id).active  # asked before reading: nothing comes after the end
             offset = _print_log(studio.jobs, id, attempt, offset)
-            if ended or not follow:
+            if not (active and follow):
                 return
-            time.sleep(0.3)
+            time.sleep(POLL_SECONDS)
+            studio.refresh()  # where no server does
 
 
 def _print_log(jobs: "JobService", id: str, attempt: int | None, offset: int) -> int:

@@ -3,6 +3,7 @@
 Heavy libraries are imported inside the command that needs them, so `studio --help` answers at once.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Callable
@@ -70,6 +71,8 @@ def root(
     """Train, convert, sample and watch diffusion language models."""
     if debug:
         os.environ["STUDIO_DEBUG"] = "1"
+    if not _debugging():
+        logging.lastResort = _Sentences(logging.WARNING)  # `launch` sets up logging of its own
 
 
 def main() -> None:
@@ -87,9 +90,20 @@ def main() -> None:
         sys.exit(BUG)
 
 
+class _Sentences(logging.Handler):
+    """Warnings of the services as a person's sentence on stderr, without their traceback."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"studio: {record.getMessage()}", file=sys.stderr)
+
+
+def _debugging() -> bool:
+    return os.environ.get("STUDIO_DEBUG") == "1"
+
+
 def _complain(text: str) -> None:
     """Each problem as a line of its own; with --debug the traceback first."""
-    if os.environ.get("STUDIO_DEBUG") == "1":
+    if _debugging():
         import traceback
 
         traceback.print_exc()
