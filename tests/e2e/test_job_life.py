@@ -95,6 +95,20 @@ def test_stop_saves_and_resume_goes_on(studio):
     assert studio.jobs.wait(job.id, 20).state == State.STOPPED
 
 
+def test_torchrun_is_stopped_with_all_its_ranks(studio):
+    studio.start()
+    job = studio.jobs.submit(train_spec("steps=4000", launcher="torchrun", processes=2, device="cpu"))
+    until(lambda: (studio.jobs.get(job.id).step or 0) > 5, 60)
+    job = studio.jobs.get(job.id)
+    assert (job.phase, job.devices) == ("training in 2", ["cpu:0", "cpu:1"])
+    assert len(living(studio.jobs.folder(job.id))) >= 4, "supervisor, agent, two ranks"
+    studio.jobs.stop(job.id)
+    job = studio.jobs.wait(job.id, 30)
+    assert (job.state, job.devices) == (State.STOPPED, [])
+    assert read_json(studio.jobs.folder(job.id).result_json)["status"] == "stopped"
+    assert not living(studio.jobs.folder(job.id))
+
+
 def test_the_server_may_be_killed_at_any_time(studio, serve):
     server = serve()
     long = studio.jobs.submit(train_spec("steps=70 pause=0.05"))

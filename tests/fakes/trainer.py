@@ -5,7 +5,8 @@ What it does is told by the spec's name, as words: "steps=20 pause=0.05 exit=3 .
     raise=TEXT      prints TEXT and exits 1      kill=N        signals itself at step `at`
     deaf=1          ignores stop and SIGTERM     orphan=1      leaves a child in a session of its own
     error=NAME      writes an error event with that failure and exits 2
-It saves checkpoints every 5 steps and on stop, and goes on from the last one.
+It saves checkpoints every 5 steps and on stop, and goes on from the last one. Under torchrun only rank 0 tells
+and saves.
 """
 
 import json
@@ -23,7 +24,12 @@ def words(text: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in text.split() if "=" in word)
 
 
+FIRST = os.environ.get("RANK", "0") == "0"
+
+
 def save(run: RunFolder, step: int, events: EventWriter) -> None:
+    if not FIRST:
+        return
     folder = run.checkpoints / f"checkpoint-{step}"
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "trainer_state.json", {"global_step": step})
@@ -46,7 +52,7 @@ def last_acts(options: dict[str, str], events: EventWriter) -> None:
 
 def main(run: RunFolder, attempt: AttemptFolder) -> None:
     options = words(run.spec()["name"])
-    events = EventWriter(run.events, attempt.number)
+    events = EventWriter(run.events, attempt.number, enabled=FIRST)
     steps, pause = int(options.get("steps", 10)), float(options.get("pause", 0.02))
     deaf = "deaf" in options
     if deaf:
@@ -56,7 +62,7 @@ def main(run: RunFolder, attempt: AttemptFolder) -> None:
     last = run.last_checkpoint()
     first = json.loads((last / "trainer_state.json").read_text())["global_step"] if last else 0
     print(f"begin at {first}", flush=True)
-    events.write("phase", text="training")
+    events.write("phase", text=f"training in {os.environ.get('WORLD_SIZE', 1)}")
     status = "succeeded"
     for step in range(first + 1, steps + 1):
         time.sleep(pause)
@@ -71,7 +77,8 @@ def main(run: RunFolder, attempt: AttemptFolder) -> None:
             save(run, step, events)
             status = "stopped"
             break
-    write_json(run.result_json, {"attempt": attempt.number, "status": status})
+    if FIRST:
+        write_json(run.result_json, {"attempt": attempt.number, "status": status})
 
 
 if __name__ == "__main__":
