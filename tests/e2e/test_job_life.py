@@ -144,7 +144,7 @@ def test_a_second_process_takes_over(studio, serve):
 
 def test_server_and_supervisor_killed_together(studio, serve):
     server = serve()
-    job = studio.jobs.submit(train_spec("steps=60 pause=0.05"))
+    job = studio.jobs.submit(train_spec("steps=45 pause=0.05"))
     reaches(studio, job.id, State.RUNNING)
     guard = identity(studio.jobs.folder(job.id), "supervisor")
     server.kill()

@@ -5,8 +5,8 @@ What it does is told by the spec's name, as words: "steps=20 pause=0.05 exit=3 .
     raise=TEXT      prints TEXT and exits 1      kill=N        signals itself at step `at`
     deaf=1          ignores stop and SIGTERM     orphan=1      leaves a child in a session of its own
     error=NAME      writes an error event with that failure and exits 2
-It saves checkpoints every 5 steps and on stop, and goes on from the last one. Under torchrun only rank 0 tells
-and saves.
+It saves checkpoints every 5 steps and on stop, and goes on from the last one.
+Under torchrun only rank 0 tells and saves.
 """
 
 import json
