@@ -157,6 +157,34 @@
     return node;
   }
 
+  // A row of choices that acts as radio buttons: one tab stop, arrows change.
+  function segments(label, names, chosen, act) {
+    const group = el("div", { class: "seg sm", role: "radiogroup", "aria-label": label });
+    const pick = (name, focus) => {
+      for (const item of group.children) {
+        const on = item.dataset.name === name;
+        item.setAttribute("aria-checked", on);
+        item.tabIndex = on ? 0 : -1;
+        if (on && focus) item.focus();
+      }
+    };
+    for (const name of names) {
+      group.append(el("span", { role: "radio", "data-name": name, text: name.charAt(0).toUpperCase() + name.slice(1),
+        onclick: () => (pick(name, true), act(name)) }));
+    }
+    group.addEventListener("keydown", (event) => {
+      const move = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+      if (!move) return;
+      event.preventDefault();
+      const at = names.findIndex((name) => group.querySelector(`[data-name="${name}"]`).getAttribute("aria-checked") === "true");
+      const name = names[(at + move + names.length) % names.length];
+      pick(name, true);
+      act(name);
+    });
+    pick(chosen, false);
+    return group;
+  }
+
   function toast(text, kind = "info") {
     let box = document.querySelector(".studio-toasts");
     if (!box) document.body.append((box = el("div", { class: "studio-toasts" })));
@@ -196,7 +224,7 @@
     },
   };
 
-  window.studio = { subscribe, call, components, mount, whenGone, params, remember, open: open_tab, el, toast, format };
+  window.studio = { subscribe, call, components, mount, whenGone, params, remember, open: open_tab, el, segments, toast, format };
 
   // A deep link opens its tab as soon as Gradio has drawn the tab bar.
   if (params.tab) {
