@@ -75,7 +75,7 @@ class Guard:
             return await send({"type": "websocket.close", "code": 1008})  # nothing here speaks it
         request = HTTPConnection(scope)
         body = _Body(scope, request.headers, receive, self.upload_bytes)
-        send = _with_headers(send, body)
+        send = _with_headers(scope, send, body)
         try:
             self.check_host(request.headers)
             self.check_origin(scope["method"], request.headers)
@@ -195,7 +195,7 @@ def caller(request: HTTPConnection) -> str:
     return "owner"
 
 
-def _with_headers(send: Send, body: _Body) -> Send:
+def _with_headers(scope: Scope, send: Send, body: _Body) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
             if body.too_long:
@@ -203,6 +203,8 @@ def _with_headers(send: Send, body: _Body) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
+            if scope["path"].startswith("/api/"):
+                headers.setdefault("cache-control", "no-store")
         await send(message)
 
     return wrapped

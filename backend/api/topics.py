@@ -20,6 +20,7 @@ from jobs.protocol.errors import JobError
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import RUN_ID, RunFolder
 
+LOOK_SECONDS = 0.5
 FRAME_SECONDS = 1 / 30
 PATIENCE_SECONDS = 3.0  # a sample that stands still so long may have lost its server
 PHASE_SECONDS = 0.3
@@ -51,7 +52,7 @@ class Topic:
         self.sources, self.name, self.about = sources, name, about
         self.cursor = after or ""
         self.finished = False
-        self.pause = 0.5  # seconds until the next look
+        self.pause = LOOK_SECONDS  # until the next look
 
     def look(self) -> AsyncIterator[str]:
         """Yield JSON messages; `cursor` holds when a message is yielded. Raises: StudioError."""
@@ -205,6 +206,10 @@ class SampleTopic(Topic):
         if time.monotonic() - self._moved > PATIENCE_SECONDS:
             self._moved = time.monotonic()
             self.pause = 0.2
+            if await run_sync(self._sampling.is_lost, self.about):
+                self.finished = True
+                yield self.message(error="This sample was lost when the server was restarted; ask again.")
+                return
             await run_sync(self._sampling.settle, self.about)
             self._path = await run_sync(self._sampling.find, self.about)
             self.finished = self._at_end()

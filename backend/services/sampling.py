@@ -29,7 +29,9 @@ from jobs.specs.sampler import SAMPLERS
 
 log = logging.getLogger(__name__)
 
-POLL_SECONDS = 0.1
+POLL_SECONDS, PATIENT_POLL_SECONDS = 0.1, 1.0  # between two tries to reach the server
+SOON_SECONDS = 15.0  # after so long it is not about to start, but waits for a device
+QUIET_SECONDS = 120.0
 MOST_BLANKS = 1024
 ANSWER_SECONDS = 600.0  # the server answers after loading a model, which may take minutes from a slow disk
 USABLE = (State.QUEUED, State.STARTING, State.RUNNING)
@@ -156,16 +158,23 @@ class SamplingService:
             return self._run(run).sample(request)
         raise JobError(f"there is no sample {request!r}.")
 
+    def is_lost(self, request: str) -> bool:
+        """Whether nobody will ever answer: the web server was restarted before it handed the request over."""
+        return request not in self._phases and not self.find(request).exists()
+
     def settle(self, request: str) -> bool:
         """End the file of a request whose server is gone. True if that was so."""
         if request in self._phases:
             return False
         path = self.find(request)
+        if not path.exists():
+            return False
         try:
             job = self.jobs.get(path.parent.parent.name)
-        except JobError:
-            job = None
-        if job is not None and job.state not in TERMINAL:
+            alive = job.state not in TERMINAL
+        except JobError:  # a run without a row may still be writing
+            job, alive = None, time.time() - path.stat().st_mtime < QUIET_SECONDS
+        if alive:
             return False
         with self._lock:
             if ends(path):
@@ -231,7 +240,7 @@ class SamplingService:
                 self._cancelled.discard(request)
 
     def _hand_over(self, run: str, request: str, words: dict[str, Any]) -> None:
-        retried = False
+        retried, begun = False, time.monotonic()
         while True:
             if request in self._cancelled:
                 return self._fail(request, "cancelled", None)
@@ -249,7 +258,8 @@ class SamplingService:
             try:
                 reply = self._ask(run, {"op": "generate", "request": request, **words}, ANSWER_SECONDS)
             except Unreachable:
-                time.sleep(POLL_SECONDS)
+                soon = time.monotonic() - begun < SOON_SECONDS
+                time.sleep(POLL_SECONDS if soon else PATIENT_POLL_SECONDS)
                 continue
             if not reply.get("ok"):
                 raise JobError(str(reply.get("error", "the model server refused the request.")))

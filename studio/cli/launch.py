@@ -90,6 +90,7 @@ def serve(settings: "Settings") -> None:
     from backend.store.engine import prepare_home
     from backend.studio import Studio
 
+    print("Starting the studio ...", flush=True)
     prepare_home(settings.home)
     lock = ServerLock(settings.home)
     lock.acquire()

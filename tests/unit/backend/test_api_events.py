@@ -27,6 +27,7 @@ END = {"type": "end", "reason": "finished"}
 def studio(studio_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studio]:
     monkeypatch.setattr("backend.api.job_feed.CHECK_SECONDS", 0.0)
     monkeypatch.setattr("backend.api.topics.PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr("backend.api.topics.LOOK_SECONDS", 0.03)
     with make_studio(studio_home) as studio:
         yield studio
 
@@ -252,6 +253,14 @@ def test_a_sample_whose_server_is_gone_ends(sources: Sources, studio: Studio):
     topic = "sample:serve-0001_a"
     page = listen(sources, topic, lambda page: page.last.get("done"))
     assert page.messages[-1]["lines"][-1]["reason"] == "error"
+
+
+def test_a_sample_that_was_never_handed_over_is_told(sources: Sources, studio: Studio):
+    path = sample_file(studio)
+    topic = "sample:serve-0001_a"
+    page = listen(sources, topic, lambda page: "error" in page.last)
+    assert "ask again" in page.last["error"]
+    assert not path.exists()  # looking changes nothing
 
 
 def test_wrong_topics_do_not_harm_the_others(sources: Sources, studio: Studio):

@@ -32,6 +32,13 @@ def web(studio: Studio) -> TestClient:
     return TestClient(app, base_url="http://127.0.0.1:7860", raise_server_exceptions=False)
 
 
+@pytest.fixture(scope="module")
+def still_web(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    """For requests that are all refused."""
+    with make_studio(tmp_path_factory.mktemp("home")) as studio:
+        yield TestClient(create_app(studio), base_url="http://127.0.0.1:7860", raise_server_exceptions=False)
+
+
 def test_reading_changes_nothing(web: TestClient, studio: Studio):
     """No GET route has a body that acts: after all of them nothing is there that was not there before."""
     before = sorted(p for p in studio.home.rglob("*") if "studio.db" not in p.name)
@@ -110,9 +117,9 @@ def test_what_a_job_wrote(web: TestClient, studio: Studio):
     ],
 )
 def test_what_is_wrong_is_one_sentence(
-    web: TestClient, method: str, path: str, body: dict | None, status: int
+    still_web: TestClient, method: str, path: str, body: dict | None, status: int
 ):
-    answer = web.request(method, path, json=body)
+    answer = still_web.request(method, path, json=body)
     assert answer.status_code == status, answer.text
     assert answer.json().keys() == {"error"} and answer.json()["error"]
     assert "Traceback" not in answer.text
