@@ -1,7 +1,6 @@
 """Switching the causal mask off in a stock transformers decoder, and the choice about window layers."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from torch import nn
@@ -13,6 +12,8 @@ WINDOW_CHOICES = (
     "sliding_window: keep (every position sees the window on both sides) or "
     "sliding_window: full (every position sees the whole text)"
 )
+
+WINDOW_AND_NOTHING_ELSE = frozenset({"qwen2", "qwen3", "qwen2_moe", "qwen3_moe", "gemma2"})
 
 
 def configs_of(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
@@ -64,25 +65,24 @@ def causal_layers(config: PreTrainedConfig) -> list[str]:
 
 
 def open_windows(config: PreTrainedConfig) -> None:
-    """Give window layers full attention. Call before the model is built.
+    """Let window layers see the whole text. Call before the model is built.
 
-    Where the layer kind also chooses the rotary base (Gemma 3), the kind must stay: there the window is made
-    as long as the longest text.
+    In some families the layer kind also chooses the rotary base (Gemma 3) or whether there are positions at
+    all (Cohere 2), so by default the kind stays and the window becomes as long as the longest text. Only
+    where the kind is known to choose nothing else it is changed, which spares the kernels a mask.
     """
     for part in configs_of(config):
         if not _has_window(part):
             continue
         layers = getattr(part, "layer_types", None)
-        rope: Any = getattr(part, "rope_parameters", None) or {}
         if not layers:
             part.sliding_window = None
             continue
-        part.sliding_window = part.max_position_embeddings  # Gemma 2 builds that mask even without a user
-        if "sliding_attention" in rope:
-            continue
-        part.layer_types = ["full_attention" if kind == "sliding_attention" else kind for kind in layers]
-        if hasattr(part, "use_sliding_window"):
-            part.use_sliding_window = False
+        part.sliding_window = part.max_position_embeddings
+        if part.model_type in WINDOW_AND_NOTHING_ELSE:
+            part.layer_types = ["full_attention"] * len(layers)
+            if hasattr(part, "use_sliding_window"):
+                part.use_sliding_window = False
 
 
 @torch.no_grad()

@@ -194,7 +194,13 @@ def check_written(aside: Path, written: dict[str, str], before: Tokenizer, mask_
         raise ModelError(
             f"the mask token did not survive writing (id {mask_id} of {rows}); nothing was kept."
         )
-    if not later_token_matters(model, rows):
+    try:
+        both_ways = later_token_matters(model, rows)
+    except ModelError:
+        raise
+    except Exception as error:  # noqa: BLE001 - anything may happen in an architecture that was never tried
+        raise ModelError(f"{model.config.model_type} cannot run with its causal mask off: {error}") from None
+    if not both_ways:
         raise ModelError(
             f"{model.config.model_type} stays causal in transformers even with is_causal off, so it cannot "
             "become a diffusion model here. Choose another source."

@@ -9,6 +9,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
+    Cohere2Config,
     Gemma2Config,
     Gemma3TextConfig,
     GPT2Config,
@@ -50,6 +51,9 @@ TOYS: dict[str, Callable[[], PreTrainedConfig]] = {
     "mistral": lambda: MistralConfig(**SIZES, sliding_window=WINDOW),
     "gemma2": lambda: Gemma2Config(
         **SIZES, head_dim=16, sliding_window=WINDOW, layer_types=["sliding_attention"] * 2
+    ),
+    "cohere2": lambda: Cohere2Config(
+        **SIZES, sliding_window=WINDOW, layer_types=["sliding_attention", "full_attention"]
     ),
     "gemma3": lambda: Gemma3TextConfig(
         **SIZES, head_dim=16, sliding_window=WINDOW, layer_types=["sliding_attention"] * 2
