@@ -1,6 +1,7 @@
 """Every route, ours and whatever is mounted, stands behind the same guard."""
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -30,8 +31,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("backend.api.guard.REFUSAL_SECONDS", 0)
 
 
+app_of = cache(create_app)
+
+
 def client(studio: Studio, url: str = URL, **options: Any) -> TestClient:
-    return TestClient(create_app(studio, **options), base_url=url, follow_redirects=False)
+    return TestClient(app_of(studio, **options), base_url=url, follow_redirects=False)
 
 
 def all_routes(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, str]]:
