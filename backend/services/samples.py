@@ -53,6 +53,15 @@ def read_view(path: Path) -> SampleView:
     return _view(path, stat.st_mtime, stat.st_size)
 
 
+def answer(path: Path) -> str:
+    """What a request wrote; empty until it has finished, or if it did not."""
+    try:
+        last = _last_line(path)
+    except FileNotFoundError:
+        return ""
+    return str(last.get("text", "")) if last.get("reason") == "finished" else ""
+
+
 def ends(path: Path) -> bool:
     """Whether a trajectory has its end line."""
     try:

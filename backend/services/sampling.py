@@ -18,7 +18,7 @@ from backend.services.job_view import JobView
 from backend.services.jobs import JobService
 from backend.services.model_server import Unreachable, ask
 from backend.services.models import ModelService
-from backend.services.samples import SampleView, ends, read_view, recent_files
+from backend.services.samples import SampleView, answer, ends, read_view, recent_files
 from jobs.protocol import trajectory
 from jobs.protocol.errors import JobError, SpecError, StudioError
 from jobs.protocol.folder import REQUEST_ID, RunFolder
@@ -161,6 +161,13 @@ class SamplingService:
     def is_lost(self, request: str) -> bool:
         """Whether nobody will ever answer: the web server was restarted before it handed the request over."""
         return request not in self._phases and not self.find(request).exists()
+
+    def answer(self, request: str) -> str:
+        """The text that a request wrote; empty until it has finished, or if it did not.
+
+        Raises: JobError where there is no such request.
+        """
+        return answer(self.find(request))
 
     def settle(self, request: str) -> bool:
         """End the file of a request whose server is gone. True if that was so."""

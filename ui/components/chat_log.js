@@ -1,0 +1,18 @@
+// The turns of a conversation, as plain text.
+(() => {
+  "use strict";
+  const { el } = window.studio;
+
+  window.studio.components.chat_log = (element, props, watch) => {
+    const root = element.querySelector(".chat-log");
+    const draw = () => {
+      const turns = (props.value || {}).turns || [];
+      root.hidden = !turns.length;
+      root.replaceChildren(...turns.map(({ role, content }) =>
+        el("p", { class: `turn ${role === "user" ? "user" : "model"}` },
+          el("b", { text: role === "user" ? "You" : "Model" }), el("span", { text: content }))));
+    };
+    watch("value", draw);
+    draw();
+  };
+})();
