@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from backend.metrics import ingest
 from backend.outcome import judge, outcome_fields, read_log, read_result
-from backend.scheduler import count_devices, devices_taken
+from backend.scheduler import count_devices, device_wanted, devices_taken
 from backend.store import Store
 from backend.store.tables import devices, jobs, levels, metrics
 from jobs.executors import Executor
@@ -56,7 +56,7 @@ def _read(run: RunFolder, executor: Executor, has_gpus: bool) -> dict[str, Any] 
     created = run.spec_json.stat().st_mtime
     row = {"id": run.id, "kind": spec.kind, "name": spec.name, "spec": json.dumps(data), "leased": []}
     row |= {
-        "device": spec.launcher.device,
+        "device": device_wanted(spec),
         "processes": devices_taken(spec, has_gpus),
         "priority": spec.priority,
     }

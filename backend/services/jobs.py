@@ -14,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from backend import metrics as curves
 from backend import rebuild
 from backend.lease import SchedulerLease
-from backend.scheduler import count_devices, device_kind, devices_taken, never_fits
+from backend.scheduler import count_devices, device_kind, device_wanted, devices_taken, never_fits
 from backend.services.job_view import JobView, build_views, is_resumable
 from backend.store import Store, move
 from backend.store.tables import devices, jobs
@@ -146,7 +146,7 @@ class JobService:
         """
         spec = self._parsed(spec)
         with self.store.read() as conn:
-            kind = device_kind(conn, spec.launcher.device)
+            kind = device_kind(conn, device_wanted(spec))
             query = select(devices.c.id).where(devices.c.kind == kind, devices.c.present == 1)
             chosen = list(conn.execute(query.order_by(devices.c.position)).scalars())
         run = RunFolder(self.runs / f"{spec.kind}-NNNN")
@@ -167,7 +167,7 @@ class JobService:
         with self.store.read() as conn:
             has_gpus = count_devices(conn, "cuda") > 0
             taken = devices_taken(spec, has_gpus)
-            if reason := never_fits(conn, device_kind(conn, spec.launcher.device), taken):
+            if reason := never_fits(conn, device_kind(conn, device_wanted(spec)), taken):
                 raise ResourceError(reason)
         try:
             run = RunFolder.create(self.runs, spec.kind, data)
@@ -176,7 +176,7 @@ class JobService:
         now = time.time()
         row = {"id": run.id, "kind": spec.kind, "name": spec.name, "state": State.QUEUED.value}
         row |= {"priority": spec.priority, "request_id": request_id, "spec": json.dumps(data)}
-        row |= {"device": spec.launcher.device, "processes": taken, "created_at": now, "queued_at": now}
+        row |= {"device": device_wanted(spec), "processes": taken, "created_at": now, "queued_at": now}
         try:
             with self.store.write() as conn:
                 stale = (jobs.c.id == run.id) & jobs.c.state.in_([s.value for s in TERMINAL])

@@ -92,6 +92,13 @@ def test_serving_on_the_cpu_takes_no_slot(make):
     assert studio.jobs.get(serve.id).devices == []
 
 
+def test_a_conversion_leaves_the_gpus_alone(make):
+    studio = make(cuda=1)
+    job = studio.jobs.submit({"kind": "convert", "source": "/models/x"})
+    scheduler_of(studio).tick()
+    assert studio.jobs.get(job.id).devices == ["cpu:0"]
+
+
 def test_serving_on_a_gpu_takes_one(make):
     studio = make(cuda=1)
     serve = studio.jobs.submit(serve_spec())
