@@ -1,0 +1,100 @@
+"""The page: its frame, its tabs, and how it is mounted into the server."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from fastapi import FastAPI
+from fastapi.responses import FileResponse, PlainTextResponse, Response
+
+from ui.components.frame_bar import FrameBar
+from ui.page import Page
+from ui.theme import theme
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
+    from studio.settings import Settings
+
+HERE = Path(__file__).parent
+STATIC = "/static"
+TYPES = {".css": "text/css", ".js": "text/javascript"}
+
+
+def _development_tabs() -> dict[str, Callable[[Page], None]]:
+    import importlib
+
+    found = {}
+    for name in ("playground", "train", "convert", "jobs", "models"):
+        try:
+            found[name] = importlib.import_module(f"ui.tabs.{name}").build
+        except ImportError as error:
+            print("no tab", name, error)
+    return found
+
+
+# One entry and one file a tab: `build(page)` draws it, `id` is its place in the address (?tab=jobs).
+TABS: dict[str, Callable[[Page], None]] = _development_tabs()
+
+
+def build(studio: "Studio", settings: "Settings | None" = None) -> gr.Blocks:
+    """The whole page over a studio."""
+    with gr.Blocks(title="dLLM Studio", fill_width=True, analytics_enabled=False) as blocks:
+        FrameBar(elem_id="frame")
+        with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
+            for name, draw in TABS.items():
+                with gr.Tab(name.capitalize(), id=name, elem_id=f"{name}-page") as tab:
+                    draw(Page(studio=studio, settings=settings, tabs=tabs, tab=tab))
+    return blocks
+
+
+def mount(
+    app: FastAPI,
+    studio: "Studio",
+    *,
+    settings: "Settings | None" = None,
+    guard: Callable[..., Any] | None = None,
+) -> None:
+    """Put the page at "/" and its scripts and styles under /static."""
+    files = static_files()
+
+    @app.get(STATIC + "/{name}", include_in_schema=False)
+    def static(name: str) -> Response:
+        if name not in files:
+            return PlainTextResponse("There is no such file.", status_code=404)
+        headers = {"cache-control": "no-cache"}  # asked for again, answered 304 while unchanged
+        return FileResponse(files[name], media_type=TYPES[files[name].suffix], headers=headers)
+
+    gr.mount_gradio_app(
+        app,
+        build(studio, settings),
+        path="/",
+        auth_dependency=guard,
+        theme=theme(),
+        head=head(files),
+        ssr_mode=False,
+        footer_links=[],
+        run_history=False,
+        show_error=False,
+    )
+
+
+def static_files() -> dict[str, Path]:
+    """What the page loads: name -> file. stream.js comes first, the others in the order of their names."""
+    parts = sorted(HERE.glob("components/*.css")) + sorted(
+        HERE.glob("components/*.js"), key=lambda path: (path.name != "stream.js", path.name)
+    )
+    return {
+        path.name: path for path in (HERE / "theme.css", HERE / "frame.css", HERE / "controls.css", *parts)
+    }
+
+
+def head(files: dict[str, Path]) -> str:
+    """The tags of the page's head. Links keep our styles as they are; Gradio would rewrite them."""
+    tags = ['<link rel="icon" href="data:,">']
+    for name, path in files.items():
+        if path.suffix == ".css":
+            tags.append(f'<link rel="stylesheet" href="{STATIC}/{name}">')
+        else:
+            tags.append(f'<script src="{STATIC}/{name}" defer></script>')
+    return "\n".join(tags)

@@ -1,0 +1,78 @@
+// The bar over every tab: the name, what is running now, and the switch between light and dark.
+(() => {
+  "use strict";
+  const KEY = "studio.theme";
+  const BUSY = new Set(["starting", "running", "stopping"]);
+  const asked = new URLSearchParams(location.search).get("__theme");
+
+  function setTheme(name) {
+    if (document.body) document.body.classList.toggle("dark", name === "dark");
+  }
+  const saved = () => {
+    try {
+      return asked ? null : localStorage.getItem(KEY);
+    } catch {
+      return null; // a browser that keeps nothing
+    }
+  };
+  const applySaved = () => saved() && setTheme(saved());
+  applySaved();
+
+  window.studio.components.frame_bar = (element) => {
+    const { el, subscribe, call, open, format } = window.studio;
+    applySaved();
+    const bar = element.querySelector(".frame-bar") || element;
+    const running = el("button", { class: "badge", type: "button", onclick: () => open("jobs") });
+    const devices = el("span", { class: "small muted frame-devices" });
+    const icon = el("span", { class: "i i-moon", "aria-hidden": "true" });
+    const theme = el("button", { class: "btn ghost sq", type: "button", id: "theme-switch", onclick: switchTheme }, icon);
+    bar.replaceChildren(
+      el("div", { class: "brand", text: "dLLM Studio" }),
+      el("div", { class: "side", role: "status", "aria-label": "Jobs and devices" }, running, devices, theme));
+    label();
+
+    function switchTheme() {
+      const name = document.body.classList.contains("dark") ? "light" : "dark";
+      setTheme(name);
+      try {
+        localStorage.setItem(KEY, name);
+      } catch {
+        // the choice lasts until the page is left
+      }
+      label();
+    }
+
+    function label() {
+      const dark = document.body.classList.contains("dark");
+      theme.setAttribute("aria-label", dark ? "Light colours" : "Dark colours");
+      theme.title = dark ? "Light colours" : "Dark colours";
+    }
+
+    const jobs = new Map();
+    subscribe("jobs", (message) => {
+      if (message.error) return;
+      if (message.reset) jobs.clear();
+      for (const job of message.jobs || []) jobs.set(job.id, job.state);
+      for (const id of message.removed || []) jobs.delete(id);
+      draw();
+    });
+
+    function draw() {
+      const states = [...jobs.values()];
+      const busy = states.filter((state) => BUSY.has(state)).length;
+      const waiting = states.filter((state) => state === "queued").length;
+      const text = busy ? `${busy} running${waiting ? `, ${waiting} queued` : ""}` : waiting ? `${waiting} queued` : "idle";
+      running.className = busy ? "badge run" : "badge";
+      running.replaceChildren(
+        el("span", { class: `i ${busy ? "i-play" : waiting ? "i-queue" : "i-ok"}`, "aria-hidden": "true" }), text);
+    }
+
+    call("GET", "/api/devices").then(({ devices: found }) => {
+      const gpus = found.filter((device) => device.kind === "cuda").length;
+      const slots = found.length - gpus;
+      const parts = [gpus && `${gpus} GPU`, slots && `${slots} CPU ${slots === 1 ? "slot" : "slots"}`];
+      devices.textContent = parts.filter(Boolean).join(", ");
+    }).catch(() => (devices.textContent = ""));
+    draw();
+  };
+})();

@@ -1,0 +1,18 @@
+"""The bar over every tab: the name, what is running now, and the switch between light and dark."""
+
+from typing import Any
+
+import gradio as gr
+
+
+class FrameBar(gr.HTML):
+    """Drawn by frame_bar.js, fed by the job stream."""
+
+    def __init__(self, value: Any = None, **kw: Any):
+        super().__init__(
+            value=value,
+            html_template='<div class="frame-bar"></div>',
+            js_on_load='window.studio.mount("frame_bar", element, props, watch)',
+            apply_default_css=False,
+            **kw,
+        )

@@ -1,0 +1,20 @@
+"""What a tab's builder is given."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
+    from studio.settings import Settings
+
+
+@dataclass(frozen=True)
+class Page:
+    """The studio behind the page, its settings, the tab bar, and the tab that is being built."""
+
+    studio: "Studio"
+    settings: "Settings | None"
+    tabs: gr.Tabs
+    tab: gr.Tab

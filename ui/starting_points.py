@@ -1,0 +1,72 @@
+"""Where a form can start from: recipes, earlier runs, and a person's own files."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jobs.protocol.errors import SpecError, StudioError
+from jobs.specs.load import parse_spec, read_yaml, to_yaml
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
+
+RECIPE, RUN = "recipe:", "run:"
+FIRST = "sudoku-4x4"  # a minute on two cores
+RUNS_SHOWN = 30
+
+
+def choices(studio: "Studio", kind: str = "train") -> list[tuple[str, str]]:
+    """(label, value) of every recipe and of the newest runs of a kind."""
+    recipes = [r for r in studio.training.recipes() if r.spec.get("kind") == kind or r.problem]
+    recipes.sort(key=lambda r: r.name != FIRST)
+    runs = studio.jobs.list(kinds=[kind], limit=RUNS_SHOWN)
+    return [(f"{r.title}  ({r.name})", RECIPE + r.name) for r in recipes] + [
+        (f"Again: {run.name or run.id}  ({run.id})", RUN + run.id) for run in runs
+    ]
+
+
+def load(studio: "Studio", chosen: str, kind: str = "train") -> tuple[dict[str, Any], str]:
+    """(spec as data, one line about it) of a recipe, a run or a path to a YAML file.
+
+    Raises: SpecError or JobError with a sentence.
+    """
+    chosen = (chosen or "").strip()
+    if chosen.startswith(RECIPE):
+        recipe = studio.training.recipe(chosen.removeprefix(RECIPE))
+        if recipe.problem:
+            raise SpecError(recipe.problem)
+        return check(recipe.spec, kind, recipe.path), recipe.note
+    if chosen.startswith(RUN):
+        run = studio.jobs.get(chosen.removeprefix(RUN))
+        return check(run.spec, kind, run.id), f"The spec of {run.id}."
+    if not chosen:
+        raise SpecError("Choose a recipe or a run, or give the path of a YAML file.")
+    path = Path(chosen).expanduser()
+    return check(read_yaml(path), kind, str(path)), f"From {path}."
+
+
+def check(data: dict[str, Any], kind: str, where: str) -> dict[str, Any]:
+    """The same data if it is a spec of this kind. Raises: SpecError."""
+    spec = parse_spec(data, where=Path(where).name)
+    if spec.kind != kind:
+        raise SpecError(f"{Path(where).name} is a {spec.kind} spec; this form is for {kind}.")
+    return data
+
+
+def normal_yaml(data: dict[str, Any]) -> str:
+    """The spec in the form in which the review shows it; "" for one that is not valid."""
+    try:
+        return to_yaml(parse_spec(data))
+    except StudioError:
+        return ""
+
+
+def from_bytes(content: bytes, kind: str = "train") -> tuple[dict[str, Any], str]:
+    """(spec as data, one line about it) of a file that was sent from the browser. Raises: SpecError."""
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as file:
+        file.write(content or b"")
+        file.flush()
+        try:
+            return check(read_yaml(Path(file.name)), kind, file.name), "From your file."
+        except SpecError as error:
+            raise SpecError(str(error).replace(file.name, "your file")) from None

@@ -1,0 +1,122 @@
+"""The training form as data: which controls there are, and a spec's dict into their values and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from jobs.specs.data import DataSpec
+from jobs.specs.job import NewModelSpec, OptimisationSpec, ReportSpec, TuningSpec
+from jobs.specs.launcher import LauncherSpec
+from jobs.specs.objective import OBJECTIVES
+from ui import forms
+
+CHECKPOINT, NEW = "A model", "Random weights"
+FILE, BUILDER = "A file", "Made here"
+DATA_SOURCE = ("path", "builder", "options")
+
+# Groups of settings: place in the spec -> (its class, the settings shown). In the order of the form.
+GROUPS: dict[str, tuple[type[BaseModel], list[str]]] = {
+    "model.new": (NewModelSpec, list(NewModelSpec.model_fields)),
+    "data": (DataSpec, [name for name in DataSpec.model_fields if name not in DATA_SOURCE]),
+    **{f"objective.{n}": (c, [f for f in c.model_fields if f != "name"]) for n, c in OBJECTIVES.items()},
+    "optimisation": (OptimisationSpec, list(OptimisationSpec.model_fields)),
+    "tuning": (TuningSpec, list(TuningSpec.model_fields)),
+    "launcher": (LauncherSpec, list(LauncherSpec.model_fields)),
+    "report": (ReportSpec, list(ReportSpec.model_fields)),
+}
+OWN_KEYS = (
+    "name",
+    "priority",
+    "model.source",
+    "model.path",
+    "data.source",
+    "data.path",
+    "data.builder",
+    "data.options",
+    "objective.name",
+)
+KEYS = (*OWN_KEYS, *(f"{place}.{name}" for place, (_, names) in GROUPS.items() for name in names))
+
+
+def to_values(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What every control shows for a spec's data. What the data leaves out shows its default."""
+    model, rows = _group(data, "model"), _group(data, "data")
+    objective = _group(data, "objective")
+    chosen = objective.get("name", "mdlm")
+    values: dict[str, Any] = {
+        "name": data.get("name", ""),
+        "priority": data.get("priority", 0),
+        "model.source": CHECKPOINT if model.get("path") is not None else NEW,
+        "model.path": model.get("path"),
+        "data.source": BUILDER if rows.get("builder") is not None else FILE,
+        "data.path": rows.get("path"),
+        "data.builder": rows.get("builder"),
+        "data.options": forms.as_yaml(rows.get("options")),
+        "objective.name": chosen,
+    }
+    places = {
+        "model.new": _group(model, "new"),
+        "data": rows,
+        **{f"objective.{name}": objective if name == chosen else {} for name in OBJECTIVES},
+    }
+    for place, (spec_class, names) in GROUPS.items():
+        group = places.get(place, _group(data, place))
+        shown = forms.write(spec_class, names, group)
+        values |= {f"{place}.{name}": value for name, value in zip(names, shown, strict=True)}
+    return values
+
+
+def to_data(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The data of a train spec from the controls' values; of two sources only the chosen one.
+
+    Raises: SpecError for a mapping that is not valid YAML.
+    """
+    groups: dict[str, dict[str, Any]] = {}
+    for place, (spec_class, names) in GROUPS.items():
+        if place.startswith("objective.") and place != f"objective.{values['objective.name']}":
+            continue
+        if place == "model.new" and values["model.source"] != NEW:
+            continue
+        groups[place] = forms.read(spec_class, names, [values[f"{place}.{name}"] for name in names])
+    rows = groups["data"]
+    if values["data.source"] == BUILDER:
+        options = forms.mapping(values["data.options"], "Options")
+        rows = {"builder": values["data.builder"] or None, "options": options, **rows}
+    else:
+        rows = {"path": _text(values["data.path"]), **rows}
+    data = {
+        "kind": "train",
+        "name": _text(values["name"]) or "",
+        "priority": forms.whole(values["priority"]),
+        "model": {"new": groups["model.new"]}
+        if "model.new" in groups
+        else {"path": _text(values["model.path"])},
+        "data": rows,
+        "objective": {"name": values["objective.name"], **groups[f"objective.{values['objective.name']}"]},
+    }
+    return data | {place: groups[place] for place in ("optimisation", "tuning", "launcher", "report")}
+
+
+def _text(value: Any) -> str | None:
+    return str(value).strip() or None if value is not None else None
+
+
+def _group(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = data.get(name)
+    return found if isinstance(found, Mapping) else {}
+
+
+def facts(data: Mapping[str, Any], rows: int | None) -> list[tuple[str, str]]:
+    """What a checked spec amounts to: (label, figure)."""
+    run, launcher = data["optimisation"], data["launcher"]
+    together = run["batch_size"] * run["gradient_accumulation"] * launcher["processes"]
+    seen = together * run["steps"]
+    found = [
+        ("Sequences a step", f"{together:,}"),
+        ("Tokens a step, at most", f"{together * data['data']['max_length']:,}"),
+        ("Sequences in all", f"{seen:,}"),
+    ]
+    if rows:
+        found.append(("Passes over the data", f"{seen / rows:.3g}"))
+    return found
