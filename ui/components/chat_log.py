@@ -4,6 +4,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.script import mount
+
 
 class ChatLog(gr.HTML):
     """Its value is {"turns": [{"role", "content"}, ...]}; the text is put in by the script beside."""
@@ -12,7 +14,7 @@ class ChatLog(gr.HTML):
         super().__init__(
             value=value,
             html_template='<section class="chat-log" aria-label="Conversation"></section>',
-            js_on_load='window.studio.mount("chat_log", element, props, watch);',
+            js_on_load=mount("chat_log"),
             apply_default_css=False,
             **kwargs,
         )

@@ -4,6 +4,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.script import mount
+
 
 class DenoiseCanvas(gr.HTML):
     """Its value is a small handle, {"request": id}; the frames never pass through Gradio."""
@@ -12,7 +14,7 @@ class DenoiseCanvas(gr.HTML):
         super().__init__(
             value=value,
             html_template='<section class="panel denoise" aria-label="Denoising canvas"></section>',
-            js_on_load='window.studio.mount("denoise_canvas", element, props, watch);',
+            js_on_load=mount("denoise_canvas"),
             apply_default_css=False,
             **kwargs,
         )
