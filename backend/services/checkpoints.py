@@ -13,8 +13,9 @@ from jobs.protocol.errors import ModelError, StudioError
 from jobs.specs import diffusion_config
 from jobs.specs.diffusion_config import DiffusionConfig
 
-# Checkpoints in an official dLLM format, told by `model_type`: they load as they are.
-OFFICIAL_TYPES = {"llada": "llada"}
+# Official dLLM formats, which load as they are: (start of the class name, start of model_type) -> family.
+# A contract test holds this against jobs.models.families. LLaDA-MoE says model_type llada too.
+OFFICIAL = {("LLaDAModelLM", "llada"): "llada", ("A2D", "a2d-"): "a2d"}
 HEADER_LIMIT = 100_000_000  # bytes; the limit of the safetensors format itself
 DTYPES = {
     "F64": "float64",
@@ -59,6 +60,14 @@ def is_model_folder(folder: Path) -> bool:
     return (folder / "config.json").is_file() or any(folder.glob("*.safetensors"))
 
 
+def official_family(architecture: str, model_type: str) -> str | None:
+    """The family of an official dLLM format, None for every other model."""
+    for (class_start, type_start), family in OFFICIAL.items():
+        if architecture.startswith(class_start) and model_type.startswith(type_start):
+            return family
+    return None
+
+
 def signature(folder: Path) -> tuple:
     """Changes whenever a file that `inspect` reads was replaced."""
     return tuple(
@@ -86,8 +95,9 @@ def _facts(folder: Path) -> dict[str, Any]:
         counts.update(_tensor_counts(file))
     kind = str(config.get("model_type", ""))
     architectures = config.get("architectures") or [kind]
+    official = official_family(str(architectures[0]), kind)
     facts: dict[str, Any] = {
-        "family": OFFICIAL_TYPES.get(kind, kind),
+        "family": official or kind,
         "architecture": str(architectures[0]),
         "parameters": sum(counts.values()),
         "dtype": DTYPES.get(top := counts.most_common(1)[0][0], top.lower()) if counts else "",
@@ -97,7 +107,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     }
     if (folder / diffusion_config.FILE).is_file():
         return facts | _diffusion_facts(_diffusion_config(folder))
-    if kind in OFFICIAL_TYPES:
+    if official:
         return facts | {"is_dllm": True, "mask_token_id": _integer(config.get("mask_token_id"))}
     return facts
 

@@ -49,9 +49,13 @@ def test_a_causal_model_is_listed_but_cannot_denoise(service: ModelService):
 
 def test_an_official_checkpoint_is_a_dllm(service: ModelService):
     folder = make_model(service.home_root / "LLaDA", dllm=False)
-    (folder / "config.json").write_text(json.dumps({"model_type": "llada", "mask_token_id": 126336}))
+    config = {"model_type": "llada", "architectures": ["LLaDAModelLM"], "mask_token_id": 126336}
+    (folder / "config.json").write_text(json.dumps(config))
     view = service.get("LLaDA")
     assert view.is_dllm and view.family == "llada" and view.mask_token_id == 126336
+    config["architectures"] = ["LLaDAMoEModelLM"]
+    (folder / "config.json").write_text(json.dumps(config))
+    assert not service.get("LLaDA").is_dllm
 
 
 def test_owner_and_name_folders(service: ModelService):
