@@ -204,8 +204,7 @@ def begin_folder(folder: Path) -> Path:
 
     Raises: ModelError if `folder` exists and is no dLLM checkpoint, for it will be replaced.
     """
-    empty = folder.is_dir() and not any(folder.iterdir())
-    if folder.exists() and not empty and not (folder / FILE).is_file():
+    if folder.exists() and not _replaceable(folder):
         raise ModelError(f"{folder} exists and is no checkpoint; choose another place.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.glob(f".{folder.name}{PARTIAL}*"):
@@ -213,6 +212,17 @@ def begin_folder(folder: Path) -> Path:
     aside = folder.parent / f".{folder.name}{PARTIAL}{uuid.uuid4().hex[:8]}"
     aside.mkdir()
     return aside
+
+
+def _replaceable(folder: Path) -> bool:
+    """An empty folder, or a dLLM, even one that lost its diffusion_config.json. Never a source model."""
+    if not folder.is_dir() or not any(folder.iterdir()):
+        return folder.is_dir()
+    try:
+        damaged = read_config(folder).get("is_causal") is False
+    except ModelError:
+        damaged = False
+    return damaged or (folder / FILE).is_file()
 
 
 def finish_folder(aside: Path, folder: Path) -> None:

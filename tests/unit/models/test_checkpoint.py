@@ -47,6 +47,11 @@ def test_a_newer_checkpoint_replaces_the_older(small, tmp_path):
     assert [path.name for path in tmp_path.glob("*m*")] == ["m"]
 
 
+def test_a_damaged_checkpoint_is_replaced(small, tmp_path):
+    (write(small, tmp_path / "m") / FILE).unlink()
+    assert checkpoint.load(write(small, tmp_path / "m")).config == small.config
+
+
 def test_a_failed_save_keeps_the_older(small, tmp_path, monkeypatch):
     write(small, tmp_path / "m")
 

@@ -1,0 +1,32 @@
+"""The right-hand column of a form: what would start, exactly, and what stands in the way."""
+
+from typing import Any
+
+import gradio as gr
+
+# `ask` carries what another tab wants of this form: {"model": name} or {"source": name}.
+SCRIPT = """element.ask = (detail) => trigger("ask", detail);
+window.studio.mount("review", element, props, watch)"""
+
+from gradio.events import Dependency
+
+class Review(gr.HTML):
+    """Drawn by review.js from {yaml, changed, command, problems, facts, steps, prefix}."""
+
+    def __init__(self, value: Any = None, **kw: Any):
+        super().__init__(
+            value=value,
+            html_template='<div class="review"></div>',
+            js_on_load=SCRIPT,
+            apply_default_css=False,
+            **kw,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        """The shape of the value, for the API page."""
+        return {"type": "object", "description": "What would start"}
+    from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
+    from gradio.blocks import Block
+    if TYPE_CHECKING:
+        from gradio.components import Timer
+        from gradio.components.base import Component
