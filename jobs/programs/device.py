@@ -2,6 +2,7 @@
 
 import torch
 
+from jobs.models.checkpoint import Dtype
 from jobs.protocol.errors import ResourceError
 from jobs.specs.launcher import LauncherSpec
 
@@ -20,6 +21,6 @@ def pick(launcher: LauncherSpec) -> torch.device:
     return torch.device("cuda" if has_gpu and launcher.device != "cpu" else "cpu")
 
 
-def inference_dtype(device: torch.device, wanted: str = "auto") -> str:
+def inference_dtype(device: torch.device, wanted: Dtype = "auto") -> Dtype:
     """auto: float32 on a CPU, where half precision is slow on many; the checkpoint's own on a GPU."""
     return "float32" if wanted == "auto" and device.type == "cpu" else wanted

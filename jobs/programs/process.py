@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import errno
 import os
+import shutil
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ from jobs.specs.load import parse_spec
 ATTEMPT = "DLLM_STUDIO_ATTEMPT"
 WAIT_FOR_RANK_0 = 60.0  # seconds in which rank 0 must have made the attempt folder
 PROGRESS_SECONDS = 0.5  # shortest time between two progress events
+FULL_DISK = 2**20  # fewer bytes free than these: an error while writing is the disk's
 ERROR_TAIL = 65536  # bytes of events.jsonl searched for an error that another rank wrote
 
 MEMORY_REMEDY = (
@@ -152,6 +154,8 @@ def main(kind: str, body: Callable[[Process], None], arguments: list[str] | None
     except Exception as error:  # noqa: BLE001 - the process edge: every end must be recorded
         traceback.print_exc()
         failure, remedy = classify(error)
+        if failure == "program" and shutil.disk_usage(run.path).free < FULL_DISK:
+            failure, remedy = "resource", DISK_REMEDY  # torch reports a full disk as an error of its own
         report_error(run, attempt, _sentence(error), failure, remedy)
         return 1
     return 0

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from jobs.programs.training.reporting import Reporting, peak_memory_mb
 from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
 from jobs.programs.training.validation import Validation
 from jobs.protocol.events import read_events
+from jobs.protocol.folder import CHECKPOINT, RunFolder
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import TrainSpec
 
@@ -65,8 +67,10 @@ def train(process: Process) -> None:
 
 def go(process: Process, trainer: DiffusionTrainer) -> None:
     """Train, from the newest checkpoint where there is one."""
-    resume = process.run.last_checkpoint()
     process.phase("preparing")
+    if process.rank == 0:
+        remove_broken_checkpoints(process.run)
+    resume = process.run.last_checkpoint()
     if resume is None:
         trainer.train()
         return
@@ -79,6 +83,14 @@ def go(process: Process, trainer: DiffusionTrainer) -> None:
     trainer._load_from_checkpoint(str(resume))
     trainer.model.to(trainer.args.device)
     trainer.state = state
+
+
+def remove_broken_checkpoints(run: RunFolder) -> None:
+    """Take away checkpoints that a kill or a full disk cut short; they would count among those kept."""
+    if run.checkpoints.is_dir():
+        for folder in run.checkpoints.iterdir():
+            if CHECKPOINT.match(folder.name) and not (folder / TRAINER_STATE_NAME).exists():
+                shutil.rmtree(folder)
 
 
 def load_model(spec: TrainSpec) -> tuple[Any, Any, DiffusionConfig]:

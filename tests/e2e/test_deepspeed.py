@@ -30,15 +30,16 @@ def deepspeed(run: RunFolder) -> subprocess.Popen:
         )
 
 
-@pytest.mark.parametrize(("stage", "tuning"), [(2, "full"), (3, "lora")])
-def test_two_processes_train_stop_and_go_on(tmp_path, stage, tuning):
-    launcher = {"name": "deepspeed", "processes": 2, "device": "cpu", "zero_stage": stage}
+def spec(stage: int) -> dict:
+    return {"name": "deepspeed", "processes": 2, "device": "cpu", "zero_stage": stage}
+
+
+def test_zero_2_stops_and_goes_on(tmp_path):
     run = training(
         tmp_path,
         write_sums(tmp_path),
         steps=60,
-        launcher=launcher,
-        tuning={"method": tuning, "rank": 2},
+        launcher=spec(2),
         optimisation={"gradient_accumulation": 1},
     )
     process = deepspeed(run)
@@ -50,5 +51,21 @@ def test_two_processes_train_stop_and_go_on(tmp_path, stage, tuning):
     assert (result["status"], result["attempt"], result["steps"]) == ("succeeded", 2, 60)
     assert sorted(curve(run)) == list(range(1, 61))
     assert result["validation_after"] < result["validation_before"]
-    assert read_json(run.attempt(2).path / "deepspeed.json")["zero_optimization"]["stage"] == stage
+    assert read_json(run.attempt(2).path / "deepspeed.json")["zero_optimization"]["stage"] == 2
+    checkpoint.load(run.model)
+
+
+def test_zero_3_trains_a_lora_and_unmasks_a_prompt(tmp_path):
+    """All ranks must take part in whatever runs the model: its weights are split."""
+    run = training(
+        tmp_path,
+        write_sums(tmp_path),
+        steps=8,
+        launcher=spec(3),
+        tuning={"method": "lora", "rank": 2},
+        report={"prompts": ["1+1=____"], "sampler": {"steps": 4, "max_new_tokens": 4, "block_size": 4}},
+    )
+    assert finish(deepspeed(run), run, patience=COMPILING) == 0
+    assert read_json(run.result_json)["status"] == "succeeded"
+    assert len(list(run.samples.iterdir())) == 1
     checkpoint.load(run.model)

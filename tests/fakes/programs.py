@@ -75,9 +75,9 @@ def wait_for(condition: Callable[[], bool], what: str, patience: float = PATIENC
         time.sleep(0.02)
 
 
-def finish(process: subprocess.Popen, run: RunFolder) -> int:
+def finish(process: subprocess.Popen, run: RunFolder, patience: float = PATIENCE) -> int:
     try:
-        return process.wait(PATIENCE)
+        return process.wait(patience)
     except subprocess.TimeoutExpired:
         process.kill()
         raise AssertionError((run.path / "log.txt").read_text()[-2000:]) from None

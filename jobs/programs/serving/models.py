@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from jobs.models import checkpoint
+from jobs.models.checkpoint import Dtype
 from jobs.programs import device
 from jobs.protocol.errors import ModelError, ResourceError
 
@@ -25,7 +26,7 @@ class _Held:
 class Models:
     """Loads checkpoints on first use. Used by the worker thread alone, but for `names`."""
 
-    def __init__(self, where: torch.device, dtype: str):
+    def __init__(self, where: torch.device, dtype: Dtype):
         self.where = where
         self.dtype = device.inference_dtype(where, dtype)
         self._held: OrderedDict[str, _Held] = OrderedDict()

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from transformers import Trainer
 
+from jobs.data.collate import Collator
 from jobs.diffusion.objectives import LossResult, Objective, training_loss
 from jobs.programs.training import ranks
 from jobs.protocol.events import LEVELS
@@ -78,8 +79,9 @@ class DiffusionTrainer(Trainer):
 
     loss_is_scaled_for_ga = False  # our loss is a mean of its own batch: the Trainer divides when it adds up
 
-    def __init__(self, *, diffusion_loss: DiffusionLoss, seed: int, **given: Any):
-        super().__init__(**given)
+    def __init__(self, *, diffusion_loss: DiffusionLoss, seed: int, data_collator: Collator, **given: Any):
+        super().__init__(data_collator=data_collator, **given)
+        self.filling_is_trained = data_collator.fill == "answer"
         self.model_accepts_loss_kwargs = False  # the same, for older versions of transformers
         self.diffusion_loss = diffusion_loss
         self.noise_seed = seed
@@ -95,7 +97,7 @@ class DiffusionTrainer(Trainer):
     ) -> Any:
         """The loss of one batch. Its noise depends only on (seed, step, rank, batch within the step)."""
         result = self.diffusion_loss(model, inputs, self._noise())
-        self.meter.add(result, inputs, self.data_collator.fill == "answer")
+        self.meter.add(result, inputs, self.filling_is_trained)
         return (result.loss, result) if return_outputs else result.loss
 
     def _noise(self) -> torch.Generator:

@@ -127,6 +127,13 @@ def test_any_other_error_is_classified(run, capsys, error, failure):
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_an_error_on_a_full_disk_is_the_disks(run, monkeypatch):
+    full = edge.shutil.disk_usage(run.path)._replace(free=0)
+    monkeypatch.setattr(edge.shutil, "disk_usage", lambda path: full)
+    start(run, raising(RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0")))
+    assert events(run, "error")[0]["failure"] == "resource"
+
+
 def test_the_cause_of_an_error_counts():
     error = ValueError("while saving")
     error.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded")
