@@ -26,7 +26,7 @@ check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 secon
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(RUN_TESTS) -q -m "$(QUICK)" $(PYTEST)
+	$(RUN_TESTS) -q -n 2 -m "$(QUICK)" $(PYTEST)
 
 chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for longer than `make test` does
 	CHAOS_ROUNDS=50 $(RUN_TESTS) -m chaos $(PYTEST)

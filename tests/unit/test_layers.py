@@ -58,7 +58,7 @@ RULES = {
     ),
     "ui": Rule(
         ("ui", "backend", "jobs.specs", "jobs.protocol"),
-        ("gradio", "pydantic", "yaml", "fastapi", "starlette"),
+        ("gradio", "pydantic", "annotated_types", "yaml", "fastapi", "starlette"),
     ),
     "studio": Rule(
         ("studio", "ui", "backend", "jobs"),
