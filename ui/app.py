@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from ui.components.frame_bar import FrameBar
+from ui.head_tags import HeadTags, tags
 from ui.page import Page
 from ui.theme import theme
 
@@ -65,13 +66,13 @@ def mount(
         headers = {"cache-control": "no-cache"}  # asked for again, answered 304 while unchanged
         return FileResponse(files[name], media_type=TYPES[files[name].suffix], headers=headers)
 
+    app.add_middleware(HeadTags, html=tags(files, STATIC))
     gr.mount_gradio_app(
         app,
         build(studio, settings),
         path="/",
         auth_dependency=guard,
         theme=theme(),
-        head=head(files),
         ssr_mode=False,
         footer_links=[],
         run_history=False,
@@ -87,14 +88,3 @@ def static_files() -> dict[str, Path]:
     return {
         path.name: path for path in (HERE / "theme.css", HERE / "frame.css", HERE / "controls.css", *parts)
     }
-
-
-def head(files: dict[str, Path]) -> str:
-    """The tags of the page's head. Links keep our styles as they are; Gradio would rewrite them."""
-    tags = ['<link rel="icon" href="data:,">']
-    for name, path in files.items():
-        if path.suffix == ".css":
-            tags.append(f'<link rel="stylesheet" href="{STATIC}/{name}">')
-        else:
-            tags.append(f'<script src="{STATIC}/{name}" defer></script>')
-    return "\n".join(tags)

@@ -15,7 +15,7 @@ def heading(title: str, note: str = "") -> gr.HTML:
 @contextmanager
 def section(title: str, elem_id: str, note: str = "") -> Iterator[None]:
     """A titled panel of a form."""
-    with gr.Column(elem_classes="panel section", elem_id=elem_id):
+    with gr.Column(elem_classes="card section", elem_id=elem_id):
         extra = f'<p class="small muted">{escape(note)}</p>' if note else ""
         gr.HTML(f'<div class="head"><h2>{escape(title)}</h2>{extra}</div>')
         yield

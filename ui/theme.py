@@ -4,8 +4,6 @@ import gradio as gr
 
 # theme variable -> token; Gradio derives every control from these
 TOKENS = {
-    "body_background_fill": "--bg",
-    "body_text_color": "--ink",
     "body_text_color_subdued": "--ink-3",
     "background_fill_primary": "--surface",
     "background_fill_secondary": "--sunken",
@@ -64,6 +62,11 @@ TOKENS = {
     "table_odd_background_fill": "--surface",
     "table_text_color": "--ink",
 }
+# Gradio writes these into the page before any style is there, so they are figures: light, dark
+FIRST_PAINT = {
+    "body_background_fill": ("#f4f5f6", "#0f1317"),
+    "body_text_color": ("#171c21", "#e6eaed"),
+}
 SHAPES = {
     "block_border_width": "0px",
     "block_label_text_size": "13px",
@@ -114,4 +117,6 @@ def theme() -> gr.themes.Base:
     known = set(gr.themes.Base.set.__code__.co_varnames)
     values = {name: f"var({token})" for name, token in TOKENS.items()}
     values |= {f"{name}_dark": value for name, value in values.items() if f"{name}_dark" in known}
+    for name, (light, dark) in FIRST_PAINT.items():
+        values |= {name: light, f"{name}_dark": dark}
     return made.set(**values, **SHAPES)

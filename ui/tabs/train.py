@@ -34,9 +34,9 @@ def build(page: Page) -> None:
                 _objective(controls)
                 _settings(controls)
             with gr.Column(elem_classes="stack side"):
-                with gr.Column(elem_classes="panel"):
+                with gr.Column(elem_classes="card"):
                     review = Review(elem_id="train-review")
-                with gr.Column(elem_classes="panel"):
+                with gr.Column(elem_classes="card"):
                     go = gr.Button("Start training", variant="primary", elem_id="train-start")
                     gr.HTML('<p class="small muted">It runs on its own: this page may be closed.</p>')
                     _save_recipe(page, controls)
@@ -196,7 +196,9 @@ def _settings(controls: Controls) -> None:
         _group(controls, "report")
 
 
-def _group(controls: Controls, place: str, only: list[str] | None = None, but: list[str] | None = None) -> None:
+def _group(
+    controls: Controls, place: str, only: list[str] | None = None, but: list[str] | None = None
+) -> None:
     """Draw the controls of one group of the spec."""
     spec_class, names = train_form.GROUPS[place]
     wanted = [n for n in names if (only is None or n in only) and n not in (but or [])]
@@ -212,7 +214,9 @@ def _switch(control: Any, parts: dict[str, Any]) -> None:
         shown = [gr.update(visible=name == value) for name in parts]
         return shown if len(shown) > 1 else shown[0]
 
-    control.change(choose, control, [*parts.values()], queue=False, show_progress="hidden", api_visibility="private")
+    control.change(
+        choose, control, [*parts.values()], queue=False, show_progress="hidden", api_visibility="private"
+    )
 
 
 def _wire_filling(
