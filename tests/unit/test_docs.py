@@ -39,6 +39,19 @@ def test_the_command_line_page_is_current():
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == page(), "run `make docs`"
 
 
+def test_every_route_is_documented_and_no_other(studio_home: Path):
+    from backend.api.app import create_app
+    from backend.studio import Studio
+
+    with Studio(studio_home) as studio:
+        paths = create_app(studio).openapi()["paths"]
+    routes = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    named = re.findall(
+        r"^\| `((?:GET|POST|PUT|PATCH|DELETE) [^`]+)` \|", (ROOT / "docs/api.md").read_text(), re.M
+    )
+    assert sorted(named) == sorted(routes)
+
+
 def registries() -> dict[str, list[str]]:
     from jobs.data.builders import BUILDERS
     from jobs.data.formats import FORMATS
