@@ -17,6 +17,13 @@ from ui.page import Page
 
 COMPLETE, CHAT, INFILL, GRID = "Complete", "Chat", "Infill", "Grid"
 SAMPLER_FIELDS = [name for name in LLaDASampler.model_fields if name != "name"]
+TEXT_ONLY = {
+    "max_new_tokens",
+    "block_size",
+    "cfg_scale",
+    "suppress_eos",
+    "delay_eos",
+}  # a grid has none of these
 PUZZLES = Path(__file__).parents[2] / "assets" / "data" / "sudoku-puzzles.txt"
 CANCEL = """() => {
   const request = window.studio.params.sample;
@@ -29,58 +36,68 @@ def build(page: Page) -> None:
     """Draw the tab."""
     models = choices(page)
     first = page.studio.models.get(models[0]) if models else None
-    with gr.Row(elem_classes=["play"]):
-        with gr.Column(elem_classes=["play-side"], scale=0, min_width=320):
-            parts = setup_panel(page, models, first)
-            sampler = sampler_panel(first)
-        with gr.Column(elem_classes=["play-stage"], min_width=320):
+    with gr.Row(elem_classes="play"):  # in the order of a phone; wide screens place them by grid areas
+        with gr.Column(elem_classes="card setup"):
+            parts = setup_panel(models, first)
+        with gr.Column(elem_classes="stack stage"):
             chat = ChatLog(visible=False, elem_id="play-chat")
             canvas = DenoiseCanvas(elem_id="play-canvas")
+        with gr.Column(elem_classes="card sampler"):
+            sampler = sampler_panel(first)
     parts |= sampler | {"chat": chat, "canvas": canvas}
     wire(page, parts)
 
 
-def setup_panel(page: Page, models: list[str], first: ModelView | None) -> dict[str, Any]:
+def setup_panel(models: list[str], first: ModelView | None) -> dict[str, Any]:
     """Model, mode and what to write."""
-    with gr.Group(elem_classes=["panel", "stack"]):
-        model = gr.Dropdown(
+    parts: dict[str, Any] = {
+        "model": gr.Dropdown(
             models,
             value=first.name if first else None,
             label="Model",
-            info="Diffusion models only; convert others first.",
+            info="Diffusion models only; make others into one in the Convert tab.",
             elem_id="play-model",
-        )
-        facts = gr.HTML(facts_html(first), elem_id="play-facts")
-        mode = gr.Radio(
+            elem_classes="field",
+        ),
+        "facts": gr.HTML(facts_html(first), elem_id="play-facts"),
+        "mode": gr.Radio(
             modes(first),
             value=modes(first)[0],
-            label="Mode",
             show_label=False,
+            label="Mode",
             elem_id="play-mode",
-            elem_classes=["seg-radio"],
+            elem_classes="field seg",
+        ),
+    }
+    parts |= contents(first)
+    with gr.Row(elem_classes="start-stop"):
+        parts["go"] = gr.Button("Generate", variant="primary", elem_id="play-go")
+        parts["stop"] = gr.Button("Stop", elem_id="play-stop")
+    parts["problem"] = gr.HTML("", elem_id="play-problem")
+    return parts
+
+
+def contents(first: ModelView | None) -> dict[str, Any]:
+    """What to write, one control a mode."""
+
+    def box(name: str, label: str, help: str, mode: str, **more: Any) -> gr.Textbox:
+        return gr.Textbox(
+            label=label,
+            info=help,
+            elem_id=f"play-{name}",
+            visible=shows(first, mode),
+            **{"lines": 3, "elem_classes": "field", **more},
         )
-        prompt = gr.Textbox(
-            label="Prompt",
-            info="The model goes on from here. Empty: it starts from nothing.",
-            lines=3,
-            elem_id="play-prompt",
-            visible=shows(first, COMPLETE),
-        )
-        message = gr.Textbox(
-            label="Message",
-            info="Written in the model's own chat format; earlier turns are kept.",
-            lines=3,
-            elem_id="play-message",
-            visible=shows(first, CHAT),
-        )
-        infill = gr.Textbox(
-            label="Text with gaps",
-            info="Type ____ where the model should write.",
-            lines=3,
-            elem_id="play-infill",
-            visible=False,
-        )
-        blanks = gr.Number(
+
+    start = "The model goes on from here. Empty: it starts from nothing."
+    talk = "Written in the model's own chat format; earlier turns are kept."
+    gaps = "Type ____ where the model should write."
+    cells = "Cell by cell; a dot is blank. Type your own or take a new one."
+    return {
+        "prompt": box("prompt", "Prompt", start, COMPLETE),
+        "message": box("message", "Message", talk, CHAT),
+        "infill": box("infill", "Text with gaps", gaps, INFILL),
+        "blanks": gr.Number(
             8,
             label="Tokens a gap",
             info="How many masks stand for each ____.",
@@ -88,42 +105,26 @@ def setup_panel(page: Page, models: list[str], first: ModelView | None) -> dict[
             minimum=1,
             maximum=512,
             elem_id="play-blanks",
+            elem_classes="field",
             visible=False,
-        )
-        grid = gr.Textbox(
-            new_puzzle(first),
-            label="Puzzle",
-            info="Cell by cell; a dot is blank. Type your own or take a new one.",
+        ),
+        "grid": box(
+            "grid",
+            "Puzzle",
+            cells,
+            GRID,
+            value=new_puzzle(first),
             lines=9,
             max_lines=9,
-            elem_id="play-grid",
-            elem_classes=["mono"],
-            visible=shows(first, GRID),
-        )
-        puzzle = gr.Button("New puzzle", elem_id="play-puzzle", visible=shows(first, GRID))
-        with gr.Row():
-            go = gr.Button("Generate", variant="primary", elem_id="play-go", scale=3)
-            stop = gr.Button("Stop", elem_id="play-stop", scale=1, min_width=72)
-        problem = gr.HTML("", elem_id="play-problem")
-    return {
-        "model": model,
-        "facts": facts,
-        "mode": mode,
-        "prompt": prompt,
-        "message": message,
-        "infill": infill,
-        "blanks": blanks,
-        "grid": grid,
-        "puzzle": puzzle,
-        "go": go,
-        "stop": stop,
-        "problem": problem,
+            elem_classes="field mono",
+        ),
+        "puzzle": gr.Button("New puzzle", elem_id="play-puzzle", visible=shows(first, GRID)),
     }
 
 
 def sampler_panel(first: ModelView | None) -> dict[str, Any]:
     """The sampler's settings, drawn from its spec."""
-    with gr.Accordion("Sampler", elem_classes=["panel", "sampler"], elem_id="play-sampler"):
+    with gr.Accordion("Sampler", elem_id="play-sampler"):
         values = forms.write(LLaDASampler, SAMPLER_FIELDS, first.sampler if first else {})
         pairs = zip(forms.fields(LLaDASampler, SAMPLER_FIELDS), values, strict=True)
         controls = [
@@ -137,6 +138,7 @@ def sampler_panel(first: ModelView | None) -> dict[str, Any]:
             minimum=0,
             maximum=2**31 - 1,
             elem_id="play-seed",
+            elem_classes="field",
         )
         reset = gr.Button("Reset to the model's preset", elem_id="play-reset", size="sm")
     return {"controls": controls, "seed": seed, "reset": reset}
@@ -152,7 +154,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
         view = page.studio.models.get(name) if name else None
         mode = modes(view)[0]
         puzzle = new_puzzle(view) if view and view.grid else gr.skip()
-        preset = forms.write(LLaDASampler, SAMPLER_FIELDS, view.sampler if view else {})
+        preset = preset_updates(view)
         picked = gr.Radio(choices=modes(view), value=mode)
         return [facts_html(view), picked, puzzle, *visibility(mode), *preset, [], ""]
 
@@ -166,7 +168,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     p["mode"].change(visibility, p["mode"], shown, **quick)
 
     def preset_of(name: str) -> list[Any]:
-        return forms.write(LLaDASampler, SAMPLER_FIELDS, page.studio.models.get(name).sampler if name else {})
+        return preset_updates(page.studio.models.get(name) if name else None)
 
     p["reset"].click(preset_of, p["model"], p["controls"], **quick)
     p["puzzle"].click(
@@ -229,6 +231,16 @@ def modes(view: ModelView | None) -> list[str]:
 
 def shows(view: ModelView | None, mode: str) -> bool:
     return modes(view)[0] == mode
+
+
+def preset_updates(view: ModelView | None) -> list[Any]:
+    """The sampler's controls for a model: its preset, and only what it has a use for."""
+    values = forms.write(LLaDASampler, SAMPLER_FIELDS, view.sampler if view else {})
+    grid = view is not None and view.task == "grid"
+    return [
+        gr.update(value=value, visible=not (grid and name in TEXT_ONLY))
+        for name, value in zip(SAMPLER_FIELDS, values, strict=True)
+    ]
 
 
 def visibility(mode: str) -> list[Any]:
