@@ -62,10 +62,17 @@ class Process:
         if text != self._phase:
             self._phase = text
             self.events.write("phase", text=text)
+            self.say(text)
 
     def note(self, text: str, level: str = "info") -> None:
         """Say something that a person should see."""
         self.events.write("note", text=text, level=level)
+        self.say(text if level == "info" else f"{level}: {text}")
+
+    def say(self, text: str) -> None:
+        """A line for the log, from rank 0 alone."""
+        if self.rank == 0:
+            print(time.strftime("%H:%M:%S"), text, flush=True)  # noqa: T201 - standard output is the job's log
 
     def progress(self, step: int, total: int, seconds_left: float | None, force: bool = False) -> None:
         """Move the bar, at most every PROGRESS_SECONDS unless it is the last step."""

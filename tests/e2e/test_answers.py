@@ -58,6 +58,17 @@ def test_sampling_resumes_with_the_same_answers(tmp_path, trained):
     assert read_json(runs[1].result_json)["answered"] == 7
 
 
+def test_an_answer_does_not_depend_on_its_batch(tmp_path, trained):
+    prompts = tmp_path / "p.txt"
+    prompts.write_text("1=\n22+33=\n444+555+6=\n")  # of unequal length: padded in a batch
+    answers = []
+    for size in (1, 3):
+        run = make_run(tmp_path, "sample", model=str(trained), prompts=str(prompts), batch_size=size)
+        assert main("sample", sample_program.sample, [str(run.path)]) == 0
+        answers.append([json.loads(line)["text"] for line in run.predictions.read_text().splitlines()])
+    assert answers[0] == answers[1]
+
+
 def test_sampling_stops_between_batches(tmp_path, trained):
     prompts = tmp_path / "p.txt"
     prompts.write_text("1+1=\n2+2=\n")

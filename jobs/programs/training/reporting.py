@@ -18,6 +18,8 @@ from jobs.specs.job import ReportSpec
 
 RECENT_STEPS = 50  # steps whose mean time gives the time left
 DIGITS = 6
+LOG_SECONDS = 2.0  # shortest time between two lines of the log that tell of the curves
+LOGGED = ("loss", "validation_loss", "learning_rate", "grad_norm", "tokens_per_second")
 
 
 class Reporting(TrainerCallback):
@@ -39,6 +41,7 @@ class Reporting(TrainerCallback):
         self.busy = 0.0  # seconds in training steps since the last point of the curves
         self.busy_in_all = 0.0
         self._mark = 0.0
+        self._said = 0.0
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -78,6 +81,7 @@ class Reporting(TrainerCallback):
             self._validate(step)
         if self.report.sample_every and step % self.report.sample_every == 0:
             self._film(step)
+        self.process.phase("training")
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -145,7 +149,6 @@ class Reporting(TrainerCallback):
         self.last_score = score
         self._metrics(step, {"validation_loss": score.loss, "validation_seconds": score.seconds})
         self._levels("validation_levels", step, score.level_loss, score.level_count)
-        self.process.phase("training")
 
     def _film(self, step: int) -> None:
         if not self.film.asks:
@@ -154,7 +157,6 @@ class Reporting(TrainerCallback):
         self.process.phase("unmasking the prompts")
         self.film(step)
         self.filmed_at = step
-        self.process.phase("training")
 
     def _metrics(self, step: int, values: dict[str, float | None]) -> None:
         known = {
@@ -163,6 +165,11 @@ class Reporting(TrainerCallback):
             if value is not None
         }
         self.process.events.write("metrics", step=step, values=known)
+        now = time.monotonic()
+        if "validation_loss" in known or now - self._said >= LOG_SECONDS:
+            self._said = now
+            shown = "  ".join(f"{name} {known[name]:.5g}" for name in LOGGED if name in known)
+            self.process.say(f"step {step} of {self.process.spec.optimisation.steps}: {shown}")
 
     def _levels(self, event: str, step: int, sums: list[float], counts: list[float]) -> None:
         loss = [

@@ -177,6 +177,16 @@ def test_a_stop_file_and_a_signal_ask_for_a_stop(run):
     assert read_json(run.result_json)["attempt"] == 2
 
 
+def test_the_log_tells_phases_and_notes(run, capsys):
+    def body(process):
+        process.phase("working")
+        process.note("Two rows were cut.", "warning")
+
+    start(run, body)
+    lines = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert lines == ["working", "warning: Two rows were cut."]
+
+
 def test_signal_handlers_are_put_back(run):
     before = signal.getsignal(signal.SIGTERM)
     start(run, lambda process: None)
