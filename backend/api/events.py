@@ -21,11 +21,12 @@ from backend.api.job_feed import JobFeed
 from backend.api.run_index import RunIndexes
 from backend.api.topics import TOPICS, Sources, Topic
 from backend.studio import Studio
-from jobs.protocol.errors import SpecError, StudioError
+from jobs.protocol.errors import ResourceError, SpecError, StudioError
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_SECONDS = 15.0
+TROUBLE_SECONDS = 5.0
 RETRY_MILLISECONDS = 2000
 MOST_TOPICS = 32
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
@@ -71,7 +72,7 @@ async def stream(
             async for text in look(topic):
                 yield message({t.name: t.cursor for t in topics}, text)
                 spoken = time.monotonic()
-            due[topic.name] = time.monotonic() + topic.pause
+            due[topic.name] = time.monotonic() + (TROUBLE_SECONDS if topic.trouble else topic.pause)
         topics = [topic for topic in topics if not topic.finished or topic.cursor]
         if time.monotonic() - spoken > HEARTBEAT_SECONDS:
             yield ": still here\n\n"
@@ -95,6 +96,11 @@ async def look(topic: Topic) -> AsyncIterator[str]:
     try:
         async for text in topic.look():
             yield text
+        topic.trouble = ""
+    except ResourceError as error:  # such as a full disk: told once, and tried again
+        if topic.trouble != str(error):
+            topic.trouble = str(error)
+            yield error_text(topic.name, topic.trouble)
     except StudioError as error:
         topic.finished = True
         yield error_text(topic.name, str(error))

@@ -52,6 +52,7 @@ class Topic:
         self.sources, self.name, self.about = sources, name, about
         self.cursor = after or ""
         self.finished = False
+        self.trouble = ""  # what keeps it from looking just now
         self.pause = LOOK_SECONDS  # until the next look
 
     def look(self) -> AsyncIterator[str]:

@@ -49,7 +49,8 @@ class Server:
     """A launched server."""
 
     def __init__(self, home: Path, *words: str, **environment: str):
-        argv = [sys.executable, "-m", "studio.cli.main", "launch", "--headless", "--home", str(home), *words]
+        words = words if "--page" in words else ("--headless", *words)
+        argv = [sys.executable, "-m", "studio.cli.main", "launch", "--home", str(home), *words]
         self.process = subprocess.Popen(
             argv,
             cwd=source_root(),
@@ -156,6 +157,33 @@ def test_other_hosts_need_a_token(start):
     bearer = {"Authorization": "Bearer a-long-enough-token"}
     assert httpx.get(f"{server.url}/api/jobs", headers=bearer).status_code == 200
     assert "a-long-enough-token" not in server.said
+
+
+def test_the_page_stands_behind_the_same_guard(start, studio_home: Path):
+    server = start("--page", "--no-open", "--port", "0", STUDIO_TOKEN="a-long-enough-token").started()
+    paths = [
+        "/",
+        "/config",
+        "/static/theme.css",
+        "/gradio_api/info",
+        "/gradio_api/startup-events",
+        "/theme.css",
+    ]
+    with httpx.Client(base_url=server.url) as outside:
+        for path in paths:
+            assert outside.get(path).status_code == 401, path
+        foreign = {"Origin": "https://evil.example"}
+        assert outside.post("/gradio_api/queue/join", json={}, headers=foreign).status_code == 403
+        assert outside.post("/login", data={"token": "a-long-enough-token"}).status_code == 303
+        for path in paths[:3]:
+            assert outside.get(path).status_code == 200, path
+        for secret in (studio_home / "studio.db", Path("/etc/passwd"), Path(source_root() or "", "LICENSE")):
+            assert outside.get(f"/gradio_api/file={secret}").status_code in (403, 404), secret
+        page = outside.get("/")
+        assert "gradio" in page.text and page.headers["x-content-type-options"] == "nosniff"
+        assert outside.get("/api/health").json()["ok"]
+    seconds, said = server.end()
+    assert server.process.returncode == 0 and seconds < 6 and "Traceback" not in said
 
 
 def test_train_then_sample_over_http(start):

@@ -15,6 +15,7 @@ from backend.api.run_index import RunIndex, RunIndexes, thinned, with_newest
 from backend.api.topics import Sources
 from backend.studio import Studio
 from jobs.protocol import trajectory
+from jobs.protocol.errors import ResourceError
 from jobs.protocol.events import EventWriter
 from jobs.protocol.folder import RunFolder
 from tests.fakes.studio import make_studio, train_spec
@@ -280,6 +281,21 @@ def test_our_own_mistake_ends_one_topic_only(sources: Sources, studio: Studio, m
     monkeypatch.setattr(studio.jobs, "get", broken)
     page = listen(sources, "job:train-0001,jobs", count("jobs", 1))
     assert "secret" not in page.about("job:train-0001")[0]["error"] and "secret" in caplog.text
+
+
+def test_a_database_in_trouble_is_told_and_tried_again(sources: Sources, studio: Studio, monkeypatch):
+    real, tries = studio.jobs.list, []
+
+    def busy(**words: Any) -> list:
+        tries.append(1)
+        if len(tries) < 3:
+            raise ResourceError("The disk is full.")
+        return real(**words)
+
+    monkeypatch.setattr(studio.jobs, "list", busy)
+    monkeypatch.setattr(events, "TROUBLE_SECONDS", 0.01)
+    page = listen(sources, "jobs", lambda page: "jobs" in page.last)
+    assert [message.get("error") for message in page.messages] == ["The disk is full.", None]
 
 
 def test_a_quiet_stream_says_that_it_is_there(sources: Sources, monkeypatch):
