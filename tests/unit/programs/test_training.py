@@ -212,3 +212,16 @@ def test_deepspeeds_config_follows_the_spec():
     assert config["optimizer"]["params"]["torch_adam"] and config["optimizer"]["params"]["lr"] == 2e-3
     assert config["gradient_clipping"] == 0.5
     assert "offload_optimizer" not in arguments.deepspeed_config(train_spec())["zero_optimization"]
+
+
+def test_a_checkpoint_cut_short_goes_and_whole_ones_stay(tmp_path):
+    from jobs.programs.train import remove_broken_checkpoints
+
+    run = process_of(tmp_path, train_spec()).run
+    remove_broken_checkpoints(run)
+    for name in ("checkpoint-5", "checkpoint-10", "notes"):
+        (run.checkpoints / name).mkdir(parents=True)
+    (run.checkpoints / "checkpoint-5" / "trainer_state.json").write_text("{}")
+    remove_broken_checkpoints(run)
+    assert sorted(p.name for p in run.checkpoints.iterdir()) == ["checkpoint-5", "notes"]
+    assert run.last_checkpoint().name == "checkpoint-5"
