@@ -96,7 +96,7 @@ def stories(loaded: Checkpoint, count: int, settings: dict, seed: int) -> Iterat
     forwards = tokens = 0
     for request in sorted(set(requests)):
         asks = [Ask("messages", [{"role": "user", "content": request}])] * requests.count(request)
-        found = sample(loaded, asks, sampler, seed)
+        found = sample(loaded, asks, sampler, seed + len(plain))
         plain += found.texts
         forwards += found.forwards
         tokens += found.tokens
