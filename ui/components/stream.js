@@ -12,7 +12,6 @@
   let cursor = "";
   let opened = ""; // topics of the open stream
   let timer = 0;
-  let lastMessage = 0;
 
   function subscribe(topic, handler) {
     const fresh = !handlers.has(topic);
@@ -43,13 +42,14 @@
     const topics = [...handlers.keys()].sort();
     if (topics.join(",") === opened && source && source.readyState !== EventSource.CLOSED) return;
     const gone = opened.split(",").filter((t) => t && !handlers.has(t));
-    const again = dropped.size > 0;
     if (source) source.close();
     source = null;
     opened = topics.join(",");
     if (!topics.length) return;
-    // A cursor knows all topics it has seen: one that left, or must begin anew, makes it useless.
-    if (gone.length || again) cursor = "";
+    // The cursor is a query string of topic=place: a topic that left, or must begin anew, goes out of it.
+    const places = new URLSearchParams(cursor);
+    for (const topic of [...gone, ...dropped]) places.delete(topic);
+    cursor = places.toString();
     dropped.clear();
     const after = cursor ? `&after=${encodeURIComponent(cursor)}` : "";
     source = new EventSource(`/api/events?topics=${encodeURIComponent(opened)}${after}`);
@@ -64,7 +64,6 @@
   }
 
   function online() {
-    lastMessage = Date.now();
     if (!document.documentElement.classList.contains("studio-offline")) return;
     document.documentElement.classList.remove("studio-offline");
     document.querySelectorAll(".studio-offline-note").forEach((note) => note.remove());
@@ -75,7 +74,7 @@
     if (closed) setTimeout(() => ((opened = ""), open()), 3000); // the server said no: ask again, slowly
     if (document.documentElement.classList.contains("studio-offline")) return;
     document.documentElement.classList.add("studio-offline");
-    const since = new Date(lastMessage || Date.now()).toLocaleTimeString();
+    const since = new Date().toLocaleTimeString();
     const note = el("div", { class: "note studio-offline-note", role: "status" },
       el("span", { class: "i i-warn", "aria-hidden": "true" }),
       el("span", { text: `Server not reachable since ${since}. Jobs go on without it. Trying again; the figures are from then.` }));
@@ -124,31 +123,46 @@
   // --- where we are --------------------------------------------------------------------------------------------
   const params = Object.fromEntries(new URLSearchParams(location.search));
 
-  function remember(changes) {
+  // `step`: a new entry in the browser's history, so that Back comes here again.
+  function remember(changes, step = false) {
     const url = new URL(location.href);
     for (const [key, value] of Object.entries(changes)) {
       if (value === null || value === undefined || value === "") url.searchParams.delete(key);
       else url.searchParams.set(key, value);
     }
     Object.assign(params, changes);
-    history.replaceState(history.state, "", url);
+    if (step) history.pushState(history.state, "", url);
+    else history.replaceState(history.state, "", url);
   }
 
-  function open_tab(tab, detail = {}) {
+  // Back and forward between screens that were reached with `step`.
+  window.addEventListener("popstate", () => {
+    for (const key of Object.keys(params)) delete params[key];
+    Object.assign(params, Object.fromEntries(new URLSearchParams(location.search)));
+    if (params.tab) selectTab(params.tab);
+    window.dispatchEvent(new CustomEvent("studio:open", { detail: { ...params } }));
+  });
+
+  function selectTab(tab) {
     const button = [...document.querySelectorAll('button[role="tab"]')].find(
       (b) => b.textContent.trim().toLowerCase() === tab.toLowerCase());
-    if (button) button.click();
+    if (button && button.getAttribute("aria-selected") !== "true") button.click();
+  }
+
+  function openTab(tab, detail = {}) {
+    selectTab(tab);
     remember({ tab, ...detail });
     window.dispatchEvent(new CustomEvent("studio:open", { detail: { tab, ...detail } }));
   }
 
   // --- DOM -------------------------------------------------------------------------------------------------------
+  const SVG = new Set(["svg", "path", "line", "rect", "circle", "g", "text", "polyline"]);
+
   // el("div", {class: "row", text: "hi", onclick: f, "aria-label": "..."}, child, ...)
   function el(tag, attributes = {}, ...children) {
-    const svg = ["svg", "path", "line", "rect", "circle", "g", "text", "polyline", "title"].includes(tag) && attributes.svg !== false;
-    const node = svg && (tag !== "title") ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
+    const node = SVG.has(tag) ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
     for (const [key, value] of Object.entries(attributes)) {
-      if (value === null || value === undefined || value === false || key === "svg") continue;
+      if (value === null || value === undefined || value === false) continue;
       if (key === "text") node.textContent = value;
       else if (key.startsWith("on") && typeof value === "function") node.addEventListener(key.slice(2), value);
       else node.setAttribute(key, value === true ? "" : value);
@@ -224,7 +238,7 @@
     },
   };
 
-  window.studio = { subscribe, call, components, mount, whenGone, params, remember, open: open_tab, el, segments, toast, format };
+  window.studio = { subscribe, call, components, mount, whenGone, params, remember, open: openTab, el, segments, toast, format };
 
   // A deep link opens its tab as soon as Gradio has drawn the tab bar.
   if (params.tab) {
@@ -233,7 +247,7 @@
       clearInterval(wait);
       const { tab, ...detail } = params;
       delete detail.__theme;
-      open_tab(tab, detail);
+      openTab(tab, detail);
     }, 60);
     setTimeout(() => clearInterval(wait), 15000);
   }
