@@ -3,6 +3,7 @@
 Shared by the playground's server, the sample job and a training's film strip.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,6 +124,7 @@ def make_canvas(ask: Ask, loaded: Checkpoint, sampler: SamplerSpec) -> Canvas:
     if loaded.tokenizer is None:
         raise ModelError("This model's folder has no tokenizer, so it cannot read a prompt. Copy one there.")
     canvas = MODES[ask.mode](ask, loaded.tokenizer, loaded.config)
+    _all_known(ask, canvas, loaded.tokenizer)
     length = len(canvas.ids) + (sampler.max_new_tokens if canvas.completes else 0)
     limit = positions(loaded.model)
     if limit is not None and length > limit:
@@ -133,6 +135,22 @@ def make_canvas(ask: Ask, loaded: Checkpoint, sampler: SamplerSpec) -> Canvas:
         )
         raise SpecError(f"The canvas has {length} tokens, but the model has {limit} positions: {remedy}.")
     return canvas
+
+
+def _all_known(ask: Ask, canvas: Canvas, tokenizer: Any) -> None:
+    """Raises: DataError that names the words which a small vocabulary lacks, rather than lose them."""
+    unknown = tokenizer.unk_token_id
+    if unknown is None or unknown in (tokenizer.eos_token_id, tokenizer.pad_token_id):
+        return
+    if unknown not in canvas.ids:
+        return
+    texts = [m["content"] for m in ask.content] if ask.mode == "messages" else [ask.content]
+    words = [word for text in texts for word in re.findall(r"\w+|[^\w\s]", canvases.BLANK.sub(" ", text))]
+    lost = [word for word in dict.fromkeys(words) if unknown in tokenize([word], tokenizer)[0]]
+    named = ", ".join(repr(word) for word in lost[:8]) or "something in this text"
+    raise DataError(
+        f"This model does not know {named}: its vocabulary has {len(tokenizer)} tokens. Use other words."
+    )
 
 
 def as_tensors(

@@ -153,3 +153,20 @@ def test_a_stop_between_steps_ends_as_cancelled(text_model, tmp_path):
 def test_the_run_is_part_of_its_own_requests_names(tmp_path):
     assert request_id(RunFolder(tmp_path / "train-0001"), "step5-0") == "train-0001_step5-0"
     assert request_id(RunFolder(tmp_path / "my run"), "step5-0") == "step5-0"
+
+
+def test_words_that_a_small_vocabulary_lacks_are_named(text_model):
+    tokenizers = pytest.importorskip("tokenizers")
+    from transformers import PreTrainedTokenizerFast
+
+    words = {"[PAD]": 0, "[MASK]": 1, "[UNK]": 2, "a": 3, "fox": 4}
+    words_only = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
+    words_only.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    text_model.tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words_only, unk_token="[UNK]", pad_token="[PAD]", mask_token="[MASK]"
+    )
+    assert len(canvas(text_model, "prompt", "a fox").ids) == 2
+    with pytest.raises(DataError, match="'wolf'.*vocabulary has 5"):
+        canvas(text_model, "prompt", "a wolf")
+    with pytest.raises(DataError, match="'wolf'"):
+        make_canvas(Ask("infill", "a wolf ____", blanks=2), text_model, sampler())
