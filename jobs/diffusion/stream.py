@@ -109,7 +109,7 @@ class Trajectory:
         ids = self.ids
         if self.config.task == "grid":  # cell by cell, so that nothing moves
             return "".join(text or "." for text in self._texts())
-        if self.prompt_length:
+        if all(token == self.config.mask_token_id for token in self.first[self.prompt_length :]):
             ids = until_eos(ids[self.prompt_length :], self.ends)
         readable = [token for token in ids if token != self.config.mask_token_id]
         return self.tokenizer.decode(readable, skip_special_tokens=True)

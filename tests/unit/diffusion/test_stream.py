@@ -79,6 +79,16 @@ def test_leading_spaces_and_special_tokens_show(by_bytes):
     assert token_texts(by_pieces(), [0, 1, 2]) == [" the", " cat", "s"]
 
 
+def test_a_text_from_nothing_ends_at_the_end_token_too(by_bytes):
+    ids, _ = canvas.completion([[]], 5, by_bytes.mask_token_id, 0)
+    story = trajectory(by_bytes, ids)
+    story.start()
+    wanted = [*by_bytes.encode("ab"), by_bytes.eos_token_id, *by_bytes.encode("cd")]
+    for step in fill(ids, wanted, by_bytes.mask_token_id):
+        story.step(step)
+    assert story.end()["text"] == "ab"
+
+
 def test_the_answer_ends_at_the_end_token(by_bytes):
     prompt, answer = by_bytes.encode("Q:"), by_bytes.encode("yes")
     ids, _ = canvas.completion([prompt], 6, by_bytes.mask_token_id, 0)
