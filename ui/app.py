@@ -9,8 +9,9 @@ from fastapi import FastAPI
 from fastapi.responses import FileResponse, PlainTextResponse, Response
 
 from ui.components.frame_bar import FrameBar
-from ui.head_tags import HeadTags, tags
+from ui.head_tags import HeadTags
 from ui.page import Page
+from ui.tabs import convert, jobs, models, playground, train
 from ui.theme import theme
 
 if TYPE_CHECKING:
@@ -22,20 +23,14 @@ STATIC = "/static"
 TYPES = {".css": "text/css", ".js": "text/javascript"}
 
 
-def _development_tabs() -> dict[str, Callable[[Page], None]]:
-    import importlib
-
-    found = {}
-    for name in ("playground", "train", "convert", "jobs", "models"):
-        try:
-            found[name] = importlib.import_module(f"ui.tabs.{name}").build
-        except ImportError as error:
-            print("no tab", name, error)
-    return found
-
-
 # One entry and one file a tab: `build(page)` draws it, `id` is its place in the address (?tab=jobs).
-TABS: dict[str, Callable[[Page], None]] = _development_tabs()
+TABS: dict[str, Callable[[Page], None]] = {
+    "playground": playground.build,
+    "train": train.build,
+    "convert": convert.build,
+    "jobs": jobs.build,
+    "models": models.build,
+}
 
 
 def build(studio: "Studio", settings: "Settings | None" = None) -> gr.Blocks:
@@ -66,7 +61,7 @@ def mount(
         headers = {"cache-control": "no-cache"}  # asked for again, answered 304 while unchanged
         return FileResponse(files[name], media_type=TYPES[files[name].suffix], headers=headers)
 
-    app.add_middleware(HeadTags, html=tags(files, STATIC))
+    app.add_middleware(HeadTags, names=files, prefix=STATIC)
     gr.mount_gradio_app(
         app,
         build(studio, settings),

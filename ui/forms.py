@@ -1,7 +1,7 @@
 """Spec fields as form controls and back. The specs are the only place where a setting is described.
 
-A `Field` is one setting, `component` draws it, `write` turns a spec's data into the controls' values and `read`
-turns them back. What a person typed is not judged here: the spec does that, with a sentence a problem.
+A `Field` is one setting, `component` draws it, `write` turns a spec's data into the controls' values and
+`read` turns them back. What a person typed is not judged here: the spec does that, with a sentence a problem.
 """
 
 import types
@@ -19,7 +19,7 @@ from pydantic.fields import FieldInfo
 from jobs.protocol.errors import SpecError
 
 FEW = 3  # so many choices stand side by side; more go into a list
-NOT_SET = "none"
+NOT_SET = "not set"
 ABBREVIATIONS = {"lr": "LR", "eos": "EOS", "nfe": "NFE", "cfg": "CFG", "zero": "ZeRO"}
 
 
@@ -101,17 +101,14 @@ def component(field: Field, prefix: str, **changes: Any) -> gr.components.Compon
     if field.kind == "flag":
         return gr.Checkbox(**shared)
     if field.kind in ("whole", "decimal"):
-        step = 1 if field.kind == "whole" else "any"
-        return gr.Number(**shared, step=None if step == "any" else 1)
+        return gr.Number(**shared, step=1 if field.kind == "whole" else None)
     if field.kind == "choice":
         choices = [NOT_SET, *field.choices] if field.optional else list(field.choices)
         if len(choices) <= FEW:
             return gr.Radio(**{**shared, "choices": choices, "elem_classes": ["field", "choice", "seg"]})
         return gr.Dropdown(**{**shared, "choices": choices, "filterable": False})
-    lines = {"lines": 3, "mapping": 3}.get(field.kind, 1)
-    if field.kind == "mapping":
-        shared["elem_classes"] = ["field", "mapping", "mono"]
-    return gr.Textbox(**{**shared, "lines": lines, "max_lines": max(lines, 12)})
+    lines = {"lines": 2, "mapping": 4}.get(field.kind, 1)
+    return gr.Textbox(**{**shared, "lines": lines, "max_lines": 12})
 
 
 def write(spec_class: type[BaseModel], names: Sequence[str], data: dict[str, Any]) -> list[Any]:

@@ -6,6 +6,9 @@ from html import escape
 
 import gradio as gr
 
+# Runs in the page with the id of a job that was just submitted; "" where it was refused.
+OPEN_JOB = "(id) => { if (id) window.studio.open('jobs', {run: id}); }"
+
 
 def heading(title: str, note: str = "") -> gr.HTML:
     """A screen's title with one line about it."""
@@ -19,3 +22,8 @@ def section(title: str, elem_id: str, note: str = "") -> Iterator[None]:
         extra = f'<p class="small muted">{escape(note)}</p>' if note else ""
         gr.HTML(f'<div class="head"><h2>{escape(title)}</h2>{extra}</div>')
         yield
+
+
+def folded(title: str, elem_id: str) -> gr.Accordion:
+    """A titled panel that starts closed: what most people leave as it is."""
+    return gr.Accordion(title, open=False, elem_classes="card section folded", elem_id=elem_id)

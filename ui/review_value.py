@@ -15,10 +15,11 @@ def review(
     prefix: str,
     base: str = "",
     facts: Sequence[tuple[str, str]] = (),
-    notes: Sequence[str] = (),
+    plan: Sequence[str] = (),
     file: str = "spec.yaml",
 ) -> dict[str, Any]:
-    """The Review component's value. `base`: the YAML that changes are counted from."""
+    """The Review component's value. `base`: the YAML that changes are counted from.
+    `plan`: what the job will do, in sentences."""
     return {
         "prefix": prefix,
         "yaml": preview.yaml,
@@ -28,7 +29,7 @@ def review(
         "terminal": f"studio run {file}" if preview.yaml else "",
         "problems": problems(preview.problem),
         "facts": [list(fact) for fact in facts],
-        "notes": list(notes),
+        "plan": list(plan),
         "file": file,
     }
 

@@ -49,6 +49,7 @@ def strip(values: dict[str, Any], preview: Preview) -> list[dict[str, str]]:
     new = values["model.source"] == train_form.NEW
     made = values["data.source"] == train_form.BUILDER
     run = values["optimisation.steps"], values["optimisation.batch_size"]
+    lora, processes = values["tuning.method"] == "lora", values["launcher.processes"]
     model = f"new {values['model.new.architecture']}" if new else values["model.path"] or "none chosen"
     data = values["data.builder"] if made else values["data.path"]
     texts = {
@@ -56,8 +57,8 @@ def strip(values: dict[str, Any], preview: Preview) -> list[dict[str, str]]:
         "data": f"{data or 'none chosen'}, up to {values['data.max_length']} tokens",
         "objective": values["objective.name"],
         "optimisation": f"{run[0]} steps of {run[1]}",
-        "tuning": "all weights" if values["tuning.method"] == "full" else f"LoRA, rank {values['tuning.rank']}",
-        "launcher": f"{values['launcher.name']}, {values['launcher.processes']} on {values['launcher.device']}",
+        "tuning": f"LoRA, rank {values['tuning.rank']}" if lora else "all weights",
+        "launcher": f"{values['launcher.name']}, {processes} on {values['launcher.device']}",
         "report": f"every {values['report.log_every']} steps",
     }
     wrong = {problem["key"].split(".")[0] for problem in problems(preview.problem)}

@@ -14,8 +14,8 @@ window.studio.components.review = (element, props, watch) => {
       el("div", { class: "problems", role: "status" }, ...problems.map((problem) =>
         el("div", { class: "note bad" },
           el("span", { class: "i i-bad", "aria-hidden": "true" }), el("span", { text: problem.text })))),
-      ...(value.notes || []).map((text) => el("div", { class: "note info" },
-        el("span", { class: "i i-info", "aria-hidden": "true" }), el("span", { text }))),
+      (value.plan || []).length && value.yaml ? el("h3", { text: "What will happen" }) : "",
+      (value.plan || []).length ? el(value.yaml ? "ol" : "ul", { class: "plan" }, ...value.plan.map((text) => el("li", { text }))) : "",
       ...(value.yaml ? exact(value) : []));
   }
 

@@ -10,7 +10,7 @@ window.studio.mount("review", element, props, watch)"""
 
 
 class Review(gr.HTML):
-    """Drawn by review.js from {yaml, changed, command, problems, facts, steps, prefix}."""
+    """Drawn by review.js from what ui.review_value makes."""
 
     def __init__(self, value: Any = None, **kw: Any):
         super().__init__(

@@ -21,9 +21,11 @@ window.studio.components.walk_steps = (element, props, watch) => {
   function go(target) {
     const section = document.getElementById(target);
     if (!section) return;
+    const fold = section.querySelector(":scope > button.label-wrap:not(.open)");
+    if (fold) fold.click();
     const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
     section.scrollIntoView({ behavior: still ? "auto" : "smooth", block: "start" });
-    const first = section.querySelector("input, select, textarea, button");
+    const first = section.querySelector("input, select, textarea");
     if (first) first.focus({ preventScroll: true });
   }
 

@@ -1,6 +1,7 @@
 """The Train tab: a whole training as a form, with the exact spec and command before it starts."""
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import gradio as gr
@@ -13,278 +14,333 @@ from ui import forms, starting_points, train_form
 from ui.components.review import Review
 from ui.components.walk_steps import WalkSteps
 from ui.page import Page
-from ui.parts import heading, section
+from ui.parts import OPEN_JOB, folded, heading, section
 from ui.train_preview import show
 
-Controls = dict[str, gr.components.Component]
-OPEN_JOB = "(id) => { if (id) window.studio.open('jobs', {run: id}); }"
+QUIET = {"show_progress": "hidden", "api_visibility": "private"}
+NOTE = """const show = () => { element.querySelector("p").textContent = props.value || ""; };
+show(); watch("value", show);"""
+
+
+@dataclass
+class Form:
+    """The form while it is drawn: what it starts with, its controls, and which parts a choice shows."""
+
+    page: Page
+    values: dict[str, Any]
+    controls: dict[str, gr.components.Component] = field(default_factory=dict)
+    switches: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def order(self) -> list[gr.components.Component]:
+        """The controls in the order of train_form.KEYS."""
+        return [self.controls[key] for key in train_form.KEYS]
+
+    @property
+    def parts(self) -> list[Any]:
+        """Every part that a choice shows or hides."""
+        return [part for _, parts in self.switches for part in parts.values()]
+
+    def shown(self, values: dict[str, Any]) -> list[Any]:
+        """Updates for `parts`: which of them these values show."""
+        return [gr.update(visible=values[key] == value) for key, parts in self.switches for value in parts]
+
+    def switch(self, key: str, parts: dict[str, Any]) -> None:
+        """Show the part that belongs to a control's value; the others step aside."""
+        self.switches.append((key, parts))
+
+        def choose(value: str) -> Any:
+            updates = [gr.update(visible=name == value) for name in parts]
+            return updates if len(updates) > 1 else updates[0]
+
+        self.controls[key].input(choose, self.controls[key], [*parts.values()], queue=False, **QUIET)
+
+    def starts_as(self, key: str, value: str) -> bool:
+        """Whether the form starts with this value."""
+        return self.values[key] == value
 
 
 def build(page: Page) -> None:
     """Draw the tab and wire it to the services."""
-    controls: Controls = {}
+    first, about = starting_points.load(page.studio, starting_points.RECIPE + starting_points.FIRST)
+    form = Form(page, train_form.to_values(first))
+    start_yaml = starting_points.normal_yaml(first)
+    shown, strip, _ = show(page.studio, form.values, start_yaml)
     with gr.Column(elem_classes="screen"):
         heading("Train", "A dLLM from random weights, or further from a checkpoint.")
-        steps = WalkSteps(elem_id="train-steps")
+        steps = WalkSteps(strip, elem_id="train-steps")
         with gr.Row(elem_classes="walk"):
             with gr.Column(elem_classes="stack"):
-                start, upload, note = _starting_point(page)
-                _model(page, controls)
-                _data(page, controls)
-                _objective(controls)
-                _settings(controls)
+                filling = _starting_point(form, about)
+                _model(form)
+                _data(form)
+                _objective(form)
+                _settings(form)
             with gr.Column(elem_classes="stack side"):
                 with gr.Column(elem_classes="card"):
-                    review = Review(elem_id="train-review")
-                with gr.Column(elem_classes="card"):
+                    review = Review(shown, elem_id="train-review")
+                    recipe_name, save = _recipe_fields()
+                with gr.Column(elem_classes="card go"):
                     go = gr.Button("Start training", variant="primary", elem_id="train-start")
                     gr.HTML('<p class="small muted">It runs on its own: this page may be closed.</p>')
-                    _save_recipe(page, controls)
-    base = gr.State("")
-    started = gr.Textbox(visible=False)
-    assert set(controls) == set(train_form.KEYS)
-    order = [controls[key] for key in train_form.KEYS]
-    _wire_filling(page, start, upload, note, base, controls, review)
+    assert set(form.controls) == set(train_form.KEYS)
+    base, started = gr.State(start_yaml), gr.Textbox(visible=False)
+    _wire_filling(form, filling, base, review)
+    _wire_acting(form, go, started, recipe_name, save)
 
     def refresh(base_yaml: str, *values: Any) -> tuple[Any, ...]:
-        return show(page.studio, dict(zip(train_form.KEYS, values, strict=True)), base_yaml)
+        return show(page.studio, _named_values(values), base_yaml)
 
-    def submit(*values: Any) -> str:
-        try:
-            data = train_form.to_data(dict(zip(train_form.KEYS, values, strict=True)))
-            return page.studio.jobs.submit(data).id
-        except StudioError as error:
-            gr.Warning(str(error), title="Not started")
-            return ""
-
-    changes = [c.change for c in order] + [base.change]
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on(changes, refresh, [base, *order], [review, steps, go], trigger_mode="always_last", **quiet)
-    go.click(submit, order, started, **quiet).then(None, started, None, js=OPEN_JOB)
+    changes = [c.change for c in form.order] + [base.change]
+    gr.on(changes, refresh, [base, *form.order], [review, steps, go], trigger_mode="always_last", **QUIET)
 
 
-def _starting_point(page: Page) -> tuple[gr.Dropdown, gr.UploadButton, gr.HTML]:
+def _named_values(values: tuple[Any, ...]) -> dict[str, Any]:
+    return dict(zip(train_form.KEYS, values, strict=True))
+
+
+@dataclass(frozen=True)
+class Filling:
+    """The controls that fill the whole form, and the line about where it came from."""
+
+    start: gr.Dropdown
+    upload: gr.UploadButton
+    note: gr.HTML
+
+
+def _starting_point(form: Form, about: str) -> Filling:
+    studio = form.page.studio
     with section("Start from", "train-section-start"):
         with gr.Row(elem_classes="start-from"):
             start = gr.Dropdown(
                 label="Recipe, earlier run, or a YAML file",
                 info="Fills the whole form. A path on the server's disk can be typed in.",
-                choices=starting_points.choices(page.studio),
+                choices=starting_points.choices(studio),
                 value=starting_points.RECIPE + starting_points.FIRST,
                 allow_custom_value=True,
                 elem_id="train-from",
                 elem_classes="field",
             )
+            _named(form, "name")
             upload = gr.UploadButton(
                 "Load YAML", file_types=[".yaml", ".yml"], elem_id="train-upload", type="binary"
             )
-        note = gr.HTML(elem_id="train-note", html_template='<p class="small muted"></p>', js_on_load=NOTE)
-    page.tab.select(lambda: gr.update(choices=starting_points.choices(page.studio)), None, start, queue=False)
-    return start, upload, note
+        note = gr.HTML(
+            about, elem_id="train-note", html_template='<p class="small muted"></p>', js_on_load=NOTE
+        )
+    form.page.tab.select(
+        lambda: gr.update(choices=starting_points.choices(studio)), None, start, queue=False, **QUIET
+    )
+    return Filling(start, upload, note)
 
 
-NOTE = """const show = () => { element.querySelector("p").textContent = props.value || ""; };
-show(); watch("value", show);"""
-
-
-def _model(page: Page, controls: Controls) -> None:
-    with section("Model", "train-section-model"):
-        with gr.Row(elem_classes="fields"):
-            source = gr.Radio(
-                [train_form.CHECKPOINT, train_form.NEW],
-                label="Start from",
-                info="A model goes on where it is; random weights start anew.",
-                elem_classes="field seg",
-                elem_id="train-model-source",
-            )
-            path = gr.Dropdown(
-                label="Model",
-                info="A listed dLLM, run:ID, or a folder on the server's disk.",
-                choices=_models(page),
-                value=None,
-                allow_custom_value=True,
-                elem_id="train-model-path",
-                elem_classes="field",
-            )
-        with gr.Row(elem_classes="fields") as new:
-            _group(controls, "model.new")
-    controls |= {"model.source": source, "model.path": path}
-    page.tab.select(lambda: gr.update(choices=_models(page)), None, path, queue=False)
-    _switch(source, {train_form.CHECKPOINT: path, train_form.NEW: new})
+def _model(form: Form) -> None:
+    with section("Model", "train-section-model"), gr.Row(elem_classes="fields"):
+        form.controls["model.source"] = gr.Radio(
+            [train_form.CHECKPOINT, train_form.NEW],
+            label="Start from",
+            info="A model goes on where it is; random weights start anew.",
+            value=form.values["model.source"],
+            elem_classes="field seg",
+            elem_id="train-model-source",
+        )
+        path = gr.Dropdown(
+            label="Model",
+            info="A listed dLLM, run:ID, or a folder on the server's disk.",
+            choices=_models(form.page),
+            value=form.values["model.path"],
+            allow_custom_value=True,
+            visible=form.starts_as("model.source", train_form.CHECKPOINT),
+            elem_id="train-model-path",
+            elem_classes="field",
+        )
+        with gr.Column(
+            elem_classes="contents", visible=form.starts_as("model.source", train_form.NEW)
+        ) as new:
+            _group(form, "model.new", only=["architecture", "tokenizer"])
+            _group(form, "model.new", but=["architecture", "tokenizer"])
+    form.controls["model.path"] = path
+    form.page.tab.select(lambda: gr.update(choices=_models(form.page)), None, path, queue=False, **QUIET)
+    form.switch("model.source", {train_form.CHECKPOINT: path, train_form.NEW: new})
 
 
 def _models(page: Page) -> list[str]:
     return [m.name for m in page.studio.models.list() if m.is_dllm and not m.problem]
 
 
-def _data(page: Page, controls: Controls) -> None:
-    files = [d.name for d in page.studio.datasets.list() if d.source != "builder" and d.format != "prompts"]
-    with section("Data", "train-section-data"):
-        with gr.Row(elem_classes="fields"):
-            source = gr.Radio(
-                [train_form.FILE, train_form.BUILDER],
-                label="Rows from",
-                info="A file of yours, or rows that a builder makes when the job starts.",
-                elem_classes="field seg",
-                elem_id="train-data-source",
-            )
-            path = gr.Dropdown(
-                label="Data set",
-                info="A listed one, or a JSONL, JSON or text file on the server's disk.",
-                choices=files,
-                value=None,
-                allow_custom_value=True,
-                elem_id="train-data-path",
-                elem_classes="field",
-            )
-            with gr.Column(elem_classes="contents") as made:
-                builder = gr.Dropdown(
-                    label="Builder",
-                    info=" ".join(f"{b.name}: {b.description}." for b in BUILDERS.values()),
-                    choices=list(BUILDERS),
-                    value=None,
-                    elem_id="train-data-builder",
-                    elem_classes="field",
-                )
-                options = gr.Textbox(
-                    label="Options",
-                    info="Options of the builder, one on a line: rows: 8000.",
-                    lines=3,
-                    elem_id="train-data-options",
-                    elem_classes="field mono mapping",
-                )
-            _group(controls, "data")
-    controls |= {"data.source": source, "data.path": path, "data.builder": builder, "data.options": options}
-    _switch(source, {train_form.FILE: path, train_form.BUILDER: made})
+def _files(page: Page) -> list[str]:
+    return [d.name for d in page.studio.datasets.list() if d.source != "builder" and d.format != "prompts"]
+
+
+def _data(form: Form) -> None:
+    with section("Data", "train-section-data"), gr.Row(elem_classes="fields"):
+        form.controls["data.source"] = gr.Radio(
+            [train_form.FILE, train_form.BUILDER],
+            label="Rows from",
+            info="A file of yours, or rows that a builder makes when the job starts.",
+            value=form.values["data.source"],
+            elem_classes="field seg",
+            elem_id="train-data-source",
+        )
+        path = gr.Dropdown(
+            label="Data set",
+            info="A listed one, or a JSONL, JSON or text file on the server's disk.",
+            choices=_files(form.page),
+            value=form.values["data.path"],
+            allow_custom_value=True,
+            visible=form.starts_as("data.source", train_form.FILE),
+            elem_id="train-data-path",
+            elem_classes="field",
+        )
+        made = _builder(form)
+        _group(form, "data")
+    form.controls["data.path"] = path
+    form.page.tab.select(lambda: gr.update(choices=_files(form.page)), None, path, queue=False, **QUIET)
+    form.switch("data.source", {train_form.FILE: path, train_form.BUILDER: made})
+
+
+def _builder(form: Form) -> gr.Column:
+    with gr.Column(
+        elem_classes="contents", visible=form.starts_as("data.source", train_form.BUILDER)
+    ) as made:
+        builder = gr.Dropdown(
+            label="Builder",
+            info=" ".join(f"{b.name}: {b.description}." for b in BUILDERS.values()),
+            choices=list(BUILDERS),
+            value=form.values["data.builder"],
+            elem_id="train-data-builder",
+            elem_classes="field",
+        )
+        options = gr.Textbox(
+            label="Options",
+            info="Options of the builder, one on a line: rows: 8000.",
+            value=form.values["data.options"],
+            lines=4,
+            elem_id="train-data-options",
+            elem_classes="field mapping",
+        )
+    form.controls |= {"data.builder": builder, "data.options": options}
     hints = {b.name: forms.as_yaml({o.name: o.default for o in b.options}) for b in BUILDERS.values()}
-    builder.input(lambda name: hints.get(name, ""), builder, options, queue=False, show_progress="hidden")
+    builder.input(lambda name: hints.get(name, ""), builder, options, queue=False, **QUIET)
+    return made
 
 
-def _objective(controls: Controls) -> None:
+def _objective(form: Form) -> None:
     with section("Objective", "train-section-objective"), gr.Row(elem_classes="fields"):
-        name = gr.Radio(
+        form.controls["objective.name"] = gr.Radio(
             list(OBJECTIVES),
             label="Objective",
             info="How tokens are masked and how the loss is weighted.",
+            value=form.values["objective.name"],
             elem_classes="field seg",
             elem_id="train-objective-name",
         )
         groups = {}
-        for objective in OBJECTIVES:
-            with gr.Column(elem_classes="contents") as groups[objective]:
-                _group(controls, f"objective.{objective}")
-    controls["objective.name"] = name
-    _switch(name, groups)
+        for name in OBJECTIVES:
+            shown = form.starts_as("objective.name", name)
+            with gr.Column(elem_classes="contents", visible=shown) as groups[name]:
+                _group(form, f"objective.{name}")
+    form.switch("objective.name", groups)
 
 
-def _settings(controls: Controls) -> None:
+def _settings(form: Form) -> None:
     with section("Optimisation", "train-section-optimisation"), gr.Row(elem_classes="fields"):
-        _group(controls, "optimisation")
-    with section("Tuning", "train-section-tuning"), gr.Row(elem_classes="fields"):
-        _group(controls, "tuning", only=["method"])
-        with gr.Column(elem_classes="contents") as lora:
-            _group(controls, "tuning", but=["method"])
-    _switch(controls["tuning.method"], {"lora": lora})
-    with section("Launcher", "train-section-launcher"), gr.Row(elem_classes="fields"):
-        _group(controls, "launcher", but=["zero_stage", "offload"])
-        with gr.Column(elem_classes="contents") as deepspeed:
-            _group(controls, "launcher", only=["zero_stage", "offload"])
-    _switch(controls["launcher.name"], {"deepspeed": deepspeed})
-    with section("Report", "train-section-report"), gr.Row(elem_classes="fields"):
-        for field in forms.fields(TrainSpec, ["name", "priority"]):
-            controls[field.name] = forms.component(field, "train")
-        _group(controls, "report")
+        _group(form, "optimisation")
+    with folded("Tuning", "train-section-tuning"), gr.Row(elem_classes="fields"):
+        _group(form, "tuning", only=["method"])
+        with gr.Column(elem_classes="contents", visible=form.starts_as("tuning.method", "lora")) as lora:
+            _group(form, "tuning", but=["method"])
+    form.switch("tuning.method", {"lora": lora})
+    split = ["zero_stage", "offload"]
+    with folded("Launcher", "train-section-launcher"), gr.Row(elem_classes="fields"):
+        _group(form, "launcher", but=split)
+        _named(form, "priority")
+        is_split = form.starts_as("launcher.name", "deepspeed")
+        with gr.Column(elem_classes="contents", visible=is_split) as deepspeed:
+            _group(form, "launcher", only=split)
+    form.switch("launcher.name", {"deepspeed": deepspeed})
+    with folded("Report", "train-section-report"), gr.Row(elem_classes="fields"):
+        _group(form, "report")
 
 
-def _group(
-    controls: Controls, place: str, only: list[str] | None = None, but: list[str] | None = None
-) -> None:
+def _named(form: Form, name: str) -> None:
+    """Draw a setting that every job has."""
+    (setting,) = forms.fields(TrainSpec, [name])
+    form.controls[name] = forms.component(setting, "train", value=form.values[name])
+
+
+def _group(form: Form, place: str, only: list[str] | None = None, but: list[str] | None = None) -> None:
     """Draw the controls of one group of the spec."""
     spec_class, names = train_form.GROUPS[place]
     wanted = [n for n in names if (only is None or n in only) and n not in (but or [])]
-    for field in forms.fields(spec_class, wanted):
-        prefix = "train-" + place.replace(".", "-")
-        controls[f"{place}.{field.name}"] = forms.component(field, prefix)
+    for setting in forms.fields(spec_class, wanted):
+        key, prefix = f"{place}.{setting.name}", "train-" + place.replace(".", "-")
+        form.controls[key] = forms.component(setting, prefix, value=form.values[key])
 
 
-def _switch(control: Any, parts: dict[str, Any]) -> None:
-    """Show the part that belongs to the control's value; the others step aside."""
-
-    def choose(value: str) -> Any:
-        shown = [gr.update(visible=name == value) for name in parts]
-        return shown if len(shown) > 1 else shown[0]
-
-    control.change(
-        choose, control, [*parts.values()], queue=False, show_progress="hidden", api_visibility="private"
-    )
-
-
-def _wire_filling(
-    page: Page,
-    start: gr.Dropdown,
-    upload: gr.UploadButton,
-    note: gr.HTML,
-    base: gr.State,
-    controls: Controls,
-    review: Review,
-) -> None:
+def _wire_filling(form: Form, filling: Filling, base: gr.State, review: Review) -> None:
     """Recipes, runs, files and wishes of other tabs fill the form."""
-    order = [controls[key] for key in train_form.KEYS]
-    outputs = [base, note, *order]
+    outputs = [base, filling.note, *form.order, *form.parts]
 
     def fill(data: dict[str, Any], about: str) -> list[Any]:
         values = train_form.to_values(data)
-        return [starting_points.normal_yaml(data), about, *(values[key] for key in train_form.KEYS)]
+        settings = [values[key] for key in train_form.KEYS]
+        return [starting_points.normal_yaml(data), about, *settings, *form.shown(values)]
+
+    def guarded(work: Callable[[], tuple[dict[str, Any], str]]) -> list[Any]:
+        try:
+            return fill(*work())
+        except StudioError as error:  # a wrong file leaves the form as it is
+            gr.Warning(str(error), title="The form was not filled")
+            return [gr.skip()] * len(outputs)
 
     def from_choice(chosen: str) -> list[Any]:
-        return _guarded(lambda: fill(*starting_points.load(page.studio, chosen)), len(outputs))
+        return guarded(lambda: starting_points.load(form.page.studio, chosen))
 
     def from_upload(content: bytes) -> list[Any]:
-        return _guarded(lambda: fill(*starting_points.from_bytes(content)), len(outputs))
+        return guarded(lambda: starting_points.from_bytes(content))
 
-    def from_wish(wish: gr.EventData) -> Any:
-        return [train_form.CHECKPOINT, wish.model]
+    def from_wish(wish: gr.EventData) -> list[Any]:
+        shown = [gr.update(visible=value == train_form.CHECKPOINT) for value in model_parts]
+        return [train_form.CHECKPOINT, wish.model, *shown]
 
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    start.input(from_choice, start, outputs, **quiet)
-    upload.upload(from_upload, upload, outputs, **quiet)
-    gr.on(None, lambda: from_choice(starting_points.RECIPE + starting_points.FIRST), None, outputs, **quiet)
-    review.ask(from_wish, None, [controls["model.source"], controls["model.path"]], **quiet)
-
-
-def _guarded(work: Callable[[], list[Any]], count: int) -> list[Any]:
-    """The work's result; a wrong file leaves the form as it is and says why."""
-    try:
-        return work()
-    except StudioError as error:
-        gr.Warning(str(error), title="The form was not filled")
-        return [gr.skip()] * count
+    model_parts = dict(form.switches)["model.source"]
+    filling.start.input(from_choice, filling.start, outputs, **QUIET)
+    filling.upload.upload(from_upload, filling.upload, outputs, **QUIET)
+    wished = [form.controls["model.source"], form.controls["model.path"], *model_parts.values()]
+    review.ask(from_wish, None, wished, **QUIET)
 
 
-def _save_recipe(page: Page, controls: Controls) -> None:
+def _recipe_fields() -> tuple[gr.Textbox, gr.Button]:
     with gr.Row(elem_classes="save-recipe"):
         name = gr.Textbox(
             label="Keep as a recipe",
-            info="Small letters, digits and hyphens. It appears under Start from.",
+            info="Small letters, digits and hyphens; it appears under Start from.",
             placeholder="my-first-run",
             elem_id="train-recipe-name",
             elem_classes="field",
         )
-        save = gr.Button("Save", elem_id="train-recipe-save")
+        return name, gr.Button("Save", elem_id="train-recipe-save")
+
+
+def _wire_acting(form: Form, go: gr.Button, started: gr.Textbox, name: gr.Textbox, save: gr.Button) -> None:
+    """Start the job, or keep its spec as a recipe."""
+    studio = form.page.studio
+
+    def submit(*values: Any) -> str:
+        try:
+            return studio.jobs.submit(train_form.to_data(_named_values(values))).id
+        except StudioError as error:
+            gr.Warning(str(error), title="Not started")
+            return ""
 
     def keep(chosen: str, *values: Any) -> None:
         try:
-            data = train_form.to_data(dict(zip(train_form.KEYS, values, strict=True)))
-            recipe = page.studio.training.save_recipe(chosen or "", data)
+            recipe = studio.training.save_recipe(chosen or "", train_form.to_data(_named_values(values)))
         except StudioError as error:
             gr.Warning(str(error), title="Not saved")
         else:
             gr.Info(f"Saved as {recipe.path}.", title="Recipe saved")
 
-    save.click(
-        keep,
-        [name, *(controls[key] for key in train_form.KEYS)],
-        None,
-        show_progress="hidden",
-        api_visibility="private",
-    )
+    go.click(submit, form.order, started, **QUIET).then(None, started, None, js=OPEN_JOB)
+    save.click(keep, [name, *form.order], None, **QUIET)
