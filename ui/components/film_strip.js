@@ -1,0 +1,206 @@
+// How the fixed prompts were unmasked at each evaluation of a training: a strip of small canvases.
+(() => {
+  "use strict";
+  const { el, call, segments, open } = window.studio;
+  const FRAMES = 6;
+  const SPECIAL = /^<[^<>\s]+>$/;
+
+  class FilmStrip {
+    constructor() {
+      this.samples = new Map(); // `${prompt}\n${step}` -> sample
+      this.films = new Map(); // request -> StudioFilm, or null while it is fetched
+      this.prompt = null;
+      this.chosen = null; // a training step, null: the newest
+      this.back = 0; // sampler steps before the end
+      const button = (name, icon, act) => el("button", { class: "btn sq", type: "button", "aria-label": name, title: name, onclick: act }, window.studio.jobs.icon(icon));
+      this.about = el("span", { class: "muted plain" });
+      this.prompts = el("div");
+      this.text = el("p", { class: "small muted prompt" });
+      this.strip = el("div", { class: "film" });
+      this.range = el("input", { type: "range", min: 0, step: 1, "aria-label": "Evaluation", oninput: () => {
+        this.chosen = Number(this.range.value) + 1 >= this.ofPrompt().length ? null : this.ofPrompt()[Number(this.range.value)].step;
+        this.draw();
+      } });
+      this.picked = el("span", { class: "small num" });
+      this.replay = el("button", { class: "btn small", type: "button", onclick: () => open("playground", { sample: this.current().request, run: null }) },
+        window.studio.jobs.icon("play"), "Replay in playground");
+      this.earlier = button("Earlier sampler step", "prev", () => this.move(1));
+      this.later = button("Later sampler step", "next", () => this.move(-1));
+      this.root = el("section", { class: "panel film-panel", hidden: true },
+        el("div", { class: "head" }, el("h2", {}, "Film strip ", this.about), el("div", { class: "row" }, this.prompts, this.earlier, this.later)),
+        this.text, this.strip,
+        el("div", { class: "film-pick" }, this.range, this.picked, this.replay));
+    }
+
+    add(samples) {
+      for (const sample of samples) {
+        this.samples.set(`${sample.prompt}\n${sample.step}`, sample);
+        if (this.prompt === null) this.prompt = sample.prompt;
+      }
+      this.draw();
+    }
+
+    clear() {
+      this.samples.clear();
+      this.prompt = this.chosen = null;
+      this.back = 0;
+      this.root.hidden = true;
+    }
+
+    names() {
+      return [...new Set([...this.samples.values()].map((sample) => sample.prompt))];
+    }
+
+    ofPrompt() {
+      return [...this.samples.values()].filter((sample) => sample.prompt === this.prompt).sort((a, b) => a.step - b.step);
+    }
+
+    current() {
+      const all = this.ofPrompt();
+      return all.find((sample) => sample.step === this.chosen) || all[all.length - 1];
+    }
+
+    // Up to six evaluations, evenly over the training, with the first, the last and the chosen one.
+    shown() {
+      const all = this.ofPrompt();
+      if (all.length <= FRAMES) return all;
+      const places = Array.from({ length: FRAMES }, (_, i) => Math.round((i * (all.length - 1)) / (FRAMES - 1)));
+      const at = all.indexOf(this.current());
+      if (!places.includes(at)) {
+        const near = places.slice(1, -1).reduce((best, place) => (Math.abs(place - at) < Math.abs(best - at) ? place : best));
+        places[places.indexOf(near)] = at;
+      }
+      return places.sort((a, b) => a - b).map((place) => all[place]);
+    }
+
+    draw() {
+      this.root.hidden = !this.samples.size;
+      if (this.root.hidden) return;
+      const all = this.ofPrompt();
+      const current = this.current();
+      const names = this.names();
+      if (this.prompts.dataset.count !== String(names.length)) {
+        this.prompts.dataset.count = names.length;
+        this.prompts.replaceChildren(...(names.length > 1 ? [segments("Prompt", names.map((_, i) => `prompt ${i + 1}`), `prompt ${names.indexOf(this.prompt) + 1}`, (name) => {
+          this.prompt = names[Number(name.split(" ")[1]) - 1];
+          this.draw();
+        })] : []));
+      }
+      this.text.textContent = `Prompt: ${this.prompt}`;
+      this.range.max = all.length - 1;
+      this.range.value = all.indexOf(current);
+      this.range.disabled = all.length < 2;
+      this.range.setAttribute("aria-valuetext", `step ${current.step}`);
+      this.picked.textContent = `step ${current.step.toLocaleString("en")}`;
+      this.strip.replaceChildren(...this.shown().map((sample) => this.frame(sample, sample === current)));
+      const film = this.films.get(current.request);
+      const steps = film ? film.frames : 0;
+      const grid = film && film.start && film.start.grid;
+      this.text.hidden = Boolean(grid);
+      this.about.textContent = film && film.start
+        ? `one fixed ${grid ? "puzzle" : "prompt"}, unmasked to step ${Math.max(0, steps - this.back)} of ${steps}, at ${all.length} ${all.length === 1 ? "evaluation" : "evaluations"}` : "";
+      this.earlier.disabled = !film || this.back >= steps;
+      this.later.disabled = !film || this.back <= 0;
+    }
+
+    move(by) {
+      this.back = Math.max(0, this.back + by);
+      this.draw();
+    }
+
+    frame(sample, on) {
+      const film = this.film(sample.request);
+      const card = el("button", { type: "button", class: on ? "on" : "", "aria-pressed": on, onclick: () => {
+        const all = this.ofPrompt();
+        this.chosen = sample === all[all.length - 1] ? null : sample.step;
+        this.draw();
+      } }, el("span", { class: "top num" }, el("b", { text: `step ${sample.step.toLocaleString("en")}` }), film && film.start && film.start.grid ? verdict(film, this.at(film)) : null));
+      if (film === null) card.append(el("span", { class: "muted small", text: " " }));
+      else if (!film.start) card.append(el("span", { class: "small why", text: film.end ? film.end.error || "No text came of it." : "Could not be read." }));
+      else card.append(film.start.grid ? grid(film, this.at(film)) : words(film, this.at(film)));
+      return card;
+    }
+
+    at(film) {
+      return Math.max(0, film.frames - this.back);
+    }
+
+    film(request) {
+      if (this.films.has(request)) return this.films.get(request);
+      this.films.set(request, null);
+      const film = new window.StudioFilm();
+      call("GET", `/api/samples/${encodeURIComponent(request)}`).then((reply) => reply.lines.forEach((line) => film.push(line)), () => null).then(() => {
+        this.films.set(request, film);
+        this.draw();
+      });
+      return null;
+    }
+  }
+
+  function cell(film, i, frame) {
+    const state = film.at(i, frame);
+    const masked = film.isMasked(state);
+    const given = state.event === "given";
+    const text = masked ? "" : film.text(i, state);
+    const node = el("span", { class: `t ${masked ? "m" : given ? "g" : `c${band(state.p)}`}` });
+    node.style.setProperty("--p", masked || given ? 0 : state.p);
+    return { node, text, masked, given };
+  }
+
+  // Confidence to the five tints, as on the big canvas.
+  const band = (p) => 1 + [0.36, 0.52, 0.68, 0.84].filter((edge) => p > edge).length;
+
+  function words(film, frame) {
+    const box = el("span", { class: "canvas" });
+    let ends = 0;
+    for (let i = film.start.prompt_length || 0; i < film.cells.length; i++) {
+      const { node, text, masked, given } = cell(film, i, frame);
+      if (given && SPECIAL.test(text)) continue;
+      if (SPECIAL.test(text)) {
+        ends++;
+        continue;
+      }
+      if (masked) {
+        node.style.setProperty("--w", Math.min(12, Math.max(1, film.coming(i).trim().length || 3)));
+        if (SPECIAL.test(film.coming(i))) continue;
+      } else node.textContent = /^\n+$/.test(text) ? "\u21b5" : text.trim() || "\u00a0";
+      if (!/^\s/.test(masked ? film.coming(i) : text) && box.childNodes.length) node.classList.add("joined");
+      box.append(node);
+    }
+    if (ends) box.append(el("span", { class: "t eos", text: ends > 1 ? `end \u00d7${ends}` : "end" }));
+    return box;
+  }
+
+  function grid(film, frame) {
+    const { rows, columns, box_rows, box_columns } = film.start.grid;
+    const wrong = film.conflicts(frame);
+    const box = el("span", { class: "mini", style: `--columns:${columns}`, role: "img", "aria-label": `Grid, ${verdictText(film, frame)}` });
+    for (let i = 0; i < rows * columns; i++) {
+      const { node, text } = cell(film, i, frame);
+      const [row, column] = [Math.floor(i / columns), i % columns];
+      if ((column + 1) % box_columns === 0 && column + 1 < columns) node.classList.add("box-right");
+      if ((row + 1) % box_rows === 0 && row + 1 < rows) node.classList.add("box-bottom");
+      if (wrong.has(i)) node.classList.add("wrong");
+      node.textContent = SPECIAL.test(text) ? "\u00b7" : text.trim();
+      if (SPECIAL.test(text)) node.title = text;
+      box.append(node);
+    }
+    return box;
+  }
+
+  function verdictText(film, frame) {
+    const wrong = film.conflicts(frame).size;
+    const odd = film.cells.slice(0, film.start.grid.rows * film.start.grid.columns).some((_, i) => SPECIAL.test(film.text(i, film.at(i, frame))));
+    const { masked } = film.figures(frame);
+    if (wrong) return `${wrong} clash`;
+    if (masked) return `${masked} open`;
+    return odd ? "not all digits" : "solved";
+  }
+
+  function verdict(film, frame) {
+    const text = verdictText(film, frame);
+    return el("span", { class: `verdict small ${text === "solved" ? "good" : ""}` }, text === "solved" ? window.studio.jobs.icon("ok") : null, text);
+  }
+
+  window.StudioFilmStrip = FilmStrip;
+})();

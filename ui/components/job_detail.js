@@ -1,0 +1,227 @@
+// One run (?run=ID): what it does, its curves, its film strip, its log, and what it was asked to do.
+window.studio.components.job_detail = (element) => {
+  "use strict";
+  const { el, subscribe, whenGone, params, format, open } = window.studio;
+  const words = window.studio.jobs;
+  const facts = window.StudioRunFacts;
+  const root = element.querySelector(".job-detail") || element;
+  let id = null;
+  let job = null;
+  let data = null; // {metrics, levels, samples, checkpoints, notes}
+  let leave = () => null;
+
+  // --- the parts, made once ----------------------------------------------------------------------------------------
+  const link = new Set(); // charts that share a cursor
+  const chart = (options) => new window.StudioChart({ ...options, link });
+  const charts = {
+    loss: chart({ title: "Training loss", series: [{ name: "loss" }], controls: true }),
+    validation: chart({ title: "Validation loss", series: [{ name: "validation_loss", dots: true }], note: "same rows, same masks each time" }),
+    speed: chart({ title: "Tokens per second", series: [{ name: "tokens_per_second" }] }),
+    rate: chart({ title: "Learning rate", series: [{ name: "learning_rate" }], height: 132 }),
+    norm: chart({ title: "Gradient norm", series: [{ name: "grad_norm" }], height: 132, note: "before clipping" }),
+  };
+  const levels = new window.StudioLevelMap();
+  const film = new window.StudioFilmStrip();
+  const log = new window.StudioLog();
+  const back = el("a", { class: "back", href: "?tab=jobs", text: "All jobs", onclick: (event) => {
+    event.preventDefault();
+    words.show(null);
+  } });
+  const head = el("section", { class: "panel runhead", "aria-label": "Run" });
+  const actions = el("div", { class: "row acts" });
+  const title = el("h1");
+  const state = el("span");
+  const about = el("span", { class: "small muted num" });
+  const reason = el("div", { class: "reason" });
+  const progress = el("div", { class: "prog" });
+  head.append(el("div", { class: "row names" }, title, state, about), actions, reason, progress);
+  const grid = el("div", { class: "grid2 charts" }, charts.loss.root, levels.root, charts.validation.root, charts.speed.root, charts.rate.root, charts.norm.root);
+  const notes = el("section", { class: "panel run-notes", hidden: true });
+  const settings = el("section", { class: "panel settings" });
+  const checkpoints = el("section", { class: "panel checkpoints" });
+  const place = el("section", { class: "panel place" });
+  const lower = el("div", { class: "grid2" }, log.root, settings, checkpoints, place, notes);
+  const missing = el("div", { class: "note bad", role: "alert", hidden: true });
+  root.replaceChildren(el("div", { class: "crumb" }, back), missing, head, grid, film.root, lower);
+  const everything = [head, grid, lower];
+
+  // --- what comes in -----------------------------------------------------------------------------------------------
+  function show(run) {
+    root.hidden = !run;
+    if (run === id) return;
+    leave();
+    leave = () => null;
+    id = run;
+    job = null;
+    drawn = {};
+    data = { metrics: {}, levels: [], checkpoints: [], notes: [] };
+    film.clear();
+    missing.hidden = true;
+    everything.forEach((part) => (part.hidden = true));
+    if (!run) return;
+    const stops = [subscribe(`job:${run}`, receive), log.open(run)];
+    leave = () => stops.forEach((stop) => stop());
+  }
+
+  function receive(news) {
+    if (news.error || news.gone) return absent(news.error ? sentence(news.error) : `${id.replace("-", " ")} was deleted.`);
+    if (news.reset) {
+      data = { metrics: {}, levels: [], checkpoints: [], notes: [] };
+      film.clear();
+    }
+    if (news.job) job = news.job;
+    for (const [name, points] of Object.entries(news.metrics || {})) data.metrics[name] = merge(data.metrics[name] || [], points, (point) => point[0]);
+    if (news.levels) data.levels = merge(data.levels, news.levels, (level) => level.step);
+    if (news.checkpoints) data.checkpoints = merge(data.checkpoints, news.checkpoints, (checkpoint) => checkpoint.step);
+    if (news.notes) data.notes.push(...news.notes);
+    if (job) draw(news);
+    if (news.samples) film.add(news.samples);
+  }
+
+  function absent(text) {
+    leave();
+    everything.forEach((part) => (part.hidden = true));
+    film.root.hidden = true;
+    missing.hidden = false;
+    missing.replaceChildren(words.icon("warn"), el("span", { text }));
+  }
+
+  // New points after the old ones. A resumed run goes back: what lies behind the first new point is history.
+  function merge(old, fresh, step) {
+    if (!fresh.length) return old;
+    const from = step(fresh[0]);
+    let end = old.length;
+    while (end > 0 && step(old[end - 1]) >= from) end--;
+    return old.slice(0, end).concat(fresh);
+  }
+
+  // --- drawing -----------------------------------------------------------------------------------------------------
+  let drawn = {};
+  // Draws a part only when what it shows has changed, so that focus and open questions stay.
+  function once(name, key, make) {
+    const text = JSON.stringify(key);
+    if (drawn[name] === text) return;
+    drawn[name] = text;
+    make();
+  }
+
+  function draw(news) {
+    [head, lower].forEach((part) => (part.hidden = false));
+    const training = job.kind === "train";
+    grid.hidden = !training;
+    checkpoints.hidden = !training;
+    drawHead();
+    if (training && (news.metrics || news.reset || !drawn.charts)) drawCharts();
+    if (training && (news.levels || news.reset)) levels.set(data.levels);
+    once("notes", data.notes.length, () => facts.notes(notes, data.notes));
+    once("spec", job.spec, () => facts.settings(settings, job));
+    once("place", [job.folder, job.state, job.id], () => facts.place(place, job, data.metrics));
+    if (training) once("checkpoints", [data.checkpoints, job.state, (data.metrics.validation_loss || []).length], () => facts.checkpoints(checkpoints, job, data.metrics));
+  }
+
+  function drawCharts() {
+    drawn.charts = "1";
+    for (const one of Object.values(charts)) one.set(data.metrics, job.total || 0);
+    const memory = last("memory_mb");
+    charts.speed.note.textContent = [devices(), memory === null ? "" : `${format.bytes(memory * 1e6)} used`].filter(Boolean).join(", ");
+    const rate = last("learning_rate");
+    charts.rate.note.textContent = rate === null ? "" : (job.spec.optimisation || {}).lr_schedule || "";
+  }
+
+  function last(name) {
+    const points = data.metrics[name] || [];
+    return points.length ? points[points.length - 1][1] : null;
+  }
+
+  function devices() {
+    return (job.devices || []).map((device) => device.toUpperCase().replace("CUDA:", "GPU ").replace(/CPU:(\d+)/, (_, n) => `CPU slot ${Number(n) + 1}`)).join(", ");
+  }
+
+  function drawHead() {
+    title.textContent = words.name(job);
+    once("state", job.state, () => state.replaceChildren(words.badge(job.state)));
+    const when = job.started_at ? `started ${words.clock(job.started_at)}` : `asked for ${words.clock(job.created_at)}`;
+    const ran = job.started_at ? `${words.ENDED.has(job.state) ? "ran" : "running"} ${words.duration(job)}` : "";
+    about.textContent = [words.number(job), devices(), when, ran].filter(Boolean).join(", ");
+    once("actions", [job.state, job.resumable, job.id], drawActions);
+    once("reason", [job.state, job.reason, job.remedy, job.last_lines, job.waiting], drawReason);
+    drawProgress();
+  }
+
+  function drawActions() {
+    const list = [];
+    if (job.state === "queued") list.push(words.button("Cancel", () => words.stop(job), { class: "danger" }, "stop"));
+    else if (words.ACTIVE.has(job.state)) {
+      const stopping = job.state === "stopping";
+      const saves = job.kind === "train" && job.state !== "starting";
+      list.push(stopping ? el("button", { class: "btn", type: "button", disabled: true }, words.icon("stop"), "Stopping")
+        : words.button(saves ? "Stop and save" : "Stop", () => words.stop(job), { class: "danger" }, "stop"));
+    }
+    const again = words.again(job);
+    if (again) list.push(words.button(again, () => words.resume(job), { class: "primary" }, "play"));
+    if (job.state === "succeeded" && (job.kind === "train" || job.kind === "convert")) {
+      list.push(words.button("Try in playground", () => open("playground", { model: `run:${job.id}`, run: null }), { class: "primary" }));
+    }
+    if (job.state === "succeeded" && job.kind === "convert") {
+      list.push(words.button("Train from it", () => open("train", { model: `run:${job.id}`, run: null })));
+    }
+    if (words.ENDED.has(job.state)) {
+      list.push(words.button("Delete", () => words.confirm(actions, `Delete ${words.number(job)} and its folder for good?`, "Delete", async () => {
+        const gone = await words.remove(job);
+        if (gone) words.show(null);
+        return gone;
+      })));
+    }
+    delete actions.dataset.asking;
+    actions.replaceChildren(...list);
+  }
+
+  function drawReason() {
+    const text = words.why(job);
+    const parts = [];
+    if (job.state === "queued") parts.push(note("info", "queue", sentence(job.waiting || "It waits for its turn")));
+    if (job.state === "stopping") parts.push(note("info", "stop", "Stopping: it saves a checkpoint and ends. After 30 s it is made to."));
+    if (words.ENDED.has(job.state) && text) {
+      const look = job.state === "failed" ? ["bad", "bad"] : job.state === "lost" ? ["", "lost"] : ["info", job.state === "stopped" ? "stop" : "info"];
+      parts.push(note(look[0], look[1], text));
+      if (job.last_lines && job.last_lines.length && job.state !== "stopped") {
+        parts.push(el("details", {}, el("summary", { text: "Last lines of the log" }), el("pre", { class: "code", tabindex: 0, text: job.last_lines.join("\n") })));
+      }
+    }
+    reason.replaceChildren(...parts);
+    reason.hidden = !parts.length;
+  }
+
+  function note(kind, icon, text) {
+    return el("div", { class: `note ${kind}`, role: kind === "bad" ? "alert" : "status" }, words.icon(icon), el("span", { text }));
+  }
+
+  function drawProgress() {
+    const part = words.share(job);
+    progress.hidden = job.kind === "serve" || job.state === "queued" || (part === null && !job.phase);
+    if (progress.hidden) return;
+    const bold = (text) => el("b", { text });
+    const bits = [];
+    if (part !== null) bits.push(bold(words.percent(job)), `step ${(job.step || 0).toLocaleString("en")} of ${job.total.toLocaleString("en")}`);
+    if (words.left(job)) bits.push(bold(words.left(job)));
+    else if (words.ACTIVE.has(job.state) && job.phase) bits.push(words.lower(job.phase));
+    if (job.state === "succeeded") bits.splice(0, bits.length, bold(facts.outcome(job, data.metrics)));
+    const line = el("span", { class: "num" });
+    bits.forEach((bit, i) => line.append(...(i ? [", "] : []), bit));
+    progress.replaceChildren(part === null ? el("span") : words.meter(job, "Progress"), line);
+  }
+
+  function sentence(text) {
+    return text.charAt(0).toUpperCase() + text.slice(1).replace(/([^.!?])$/, "$1.");
+  }
+
+  const tick = setInterval(() => job && words.ACTIVE.has(job.state) && !root.hidden && drawHead(), 1000);
+  const opened = () => show(params.tab && params.tab !== "jobs" ? null : params.run || null);
+  window.addEventListener("studio:open", opened);
+  opened();
+  whenGone(root, () => {
+    leave();
+    clearInterval(tick);
+    window.removeEventListener("studio:open", opened);
+  });
+};

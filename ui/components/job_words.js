@@ -1,0 +1,173 @@
+// What a job's states are called and how they look, and what can be done with a job. Shared by list and detail.
+(() => {
+  "use strict";
+  const { el, call, toast, format, open } = window.studio;
+
+  // state -> [look of the badge, icon]; the word is the state itself
+  const LOOKS = {
+    queued: ["", "queue"],
+    starting: ["run", "start"],
+    running: ["run", "play"],
+    stopping: ["run", "stop"],
+    succeeded: ["ok", "ok"],
+    failed: ["fail", "bad"],
+    stopped: ["", "stop"],
+    lost: ["lost", "lost"],
+  };
+  const ACTIVE = new Set(["starting", "running", "stopping"]);
+  const ENDED = new Set(["succeeded", "failed", "stopped", "lost"]);
+
+  const icon = (name) => el("span", { class: `i i-${name}`, "aria-hidden": "true" });
+
+  function badge(state) {
+    const [look, name] = LOOKS[state] || ["", "queue"];
+    return el("span", { class: `badge ${look}`, "data-state": state }, icon(name), state);
+  }
+
+  // "train-0142" -> "train 0142", and which attempt if it is not the first.
+  function number(job) {
+    return job.id.replace("-", " ") + (job.attempt > 1 ? `, attempt ${job.attempt}` : "");
+  }
+
+  // A model server is the playground's business: it gets a plain name.
+  function name(job) {
+    return job.kind === "serve" ? "Model server of the playground" : job.name || job.id;
+  }
+
+  function share(job) {
+    return job.total ? Math.max(0, Math.min(1, (job.step || 0) / job.total)) : null;
+  }
+
+  function percent(job) {
+    const part = share(job);
+    return part === null ? "" : `${Math.floor(100 * part + 1e-9)} %`;
+  }
+
+  function left(job) {
+    return job.state === "running" && job.seconds_left > 0.5 ? `${format.seconds(Math.max(1, Math.round(job.seconds_left))).replace(".0 s", " s")} left` : "";
+  }
+
+  // How long it ran, or has been running.
+  function duration(job) {
+    if (!job.started_at) return "";
+    const seconds = Math.max(0, (job.ended_at || Date.now() / 1000) - job.started_at);
+    return format.seconds(seconds < 1 ? seconds : Math.round(seconds)).replace(".0 s", " s");
+  }
+
+  // "03:12" today, "yesterday 22:47", "14 Mar 09:05" before.
+  function clock(time) {
+    if (!time) return "";
+    const then = new Date(1000 * time);
+    const hour = then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    const today = new Date().setHours(0, 0, 0, 0);
+    if (then >= today) return hour;
+    if (then >= today - 86400000) return `yesterday ${hour}`;
+    return `${then.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${hour}`;
+  }
+
+  // Cause and remedy in one go. A reason may come without its full stop.
+  function why(job) {
+    return [job.reason, job.remedy].filter(Boolean).map((text) => text.trim().replace(/([^.!?:])$/, "$1.")).join(" ");
+  }
+
+  // One line on how far it is, for jobs without a bar.
+  function standing(job) {
+    if (job.state === "queued") return lower(job.waiting || "waits for its turn");
+    if (job.state === "stopping") return "saving, then it ends";
+    if (job.state === "starting") return lower(job.phase || "starting the program");
+    if (job.kind === "serve" && job.state === "running") return lower(job.phase || "ready");
+    if (job.state === "succeeded") return result(job);
+    return lower(job.phase || "");
+  }
+
+  function result(job) {
+    const metrics = job.metrics || {};
+    const parts = [];
+    if (job.kind === "train" && job.step) parts.push(`${format.number(job.step)} steps`);
+    if (Number.isFinite(metrics.validation_loss)) parts.push(`validation loss ${format.number(metrics.validation_loss)}`);
+    return parts.join(", ");
+  }
+
+  function lower(text) {
+    return /^[A-Z][a-z]/.test(text) ? text.charAt(0).toLowerCase() + text.slice(1) : text;
+  }
+
+  function meter(job, label) {
+    const part = share(job);
+    return el("div", { class: "meter", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": label,
+      "aria-valuenow": Math.floor(100 * part) }, el("i", { style: `width:${100 * part}%` }));
+  }
+
+  // --- what can be done ------------------------------------------------------------------------------------------
+  async function act(method, path, said) {
+    try {
+      const reply = await call(method, path);
+      if (said) toast(said);
+      return reply;
+    } catch (error) {
+      toast(error.message, "bad");
+      return null;
+    }
+  }
+
+  const stop = (job) => act("POST", `/api/jobs/${job.id}/stop`);
+  const resume = (job) => act("POST", `/api/jobs/${job.id}/resume`);
+  const remove = (job) => act("DELETE", `/api/jobs/${job.id}`, `${number(job)} was deleted.`);
+
+  // "Resume" where there is something to go on from.
+  function again(job) {
+    if (!job.resumable) return null;
+    return job.state === "failed" ? "Retry" : "Resume";
+  }
+
+  // A button that works once at a time, so that two clicks are one.
+  function button(text, action, attributes = {}, sign = null) {
+    const node = el("button", { type: "button", ...attributes, class: `btn ${attributes.class || ""}`, onclick: async () => {
+      node.disabled = true;
+      await action();
+      node.disabled = false;
+    } }, sign && icon(sign), text);
+    return node;
+  }
+
+  // Asks in the page before something is lost: the row of buttons becomes the question.
+  function confirm(row, question, yes, action) {
+    const before = [...row.childNodes];
+    const back = () => {
+      delete row.dataset.asking;
+      row.replaceChildren(...before);
+    };
+    row.dataset.asking = "1";
+    const keep = el("button", { class: "btn", type: "button", text: "Keep", onclick: back });
+    row.replaceChildren(el("span", { class: "ask", role: "alert", text: question }),
+      button(yes, async () => {
+        if (!(await action())) back();
+      }, { class: "danger" }), keep);
+    row.addEventListener("keydown", (event) => event.key === "Escape" && row.dataset.asking && back());
+    keep.focus();
+  }
+
+  // Starts the small training that needs nothing set up.
+  async function demo() {
+    try {
+      const recipe = await call("GET", "/api/recipes/sudoku-4x4");
+      const request = `demo-${Date.now()}-${Math.random().toString(36).slice(2)}`;
+      const job = await call("POST", "/api/jobs", { spec: recipe.spec, request_id: request });
+      show(job.id);
+    } catch (error) {
+      toast(error.message, "bad");
+    }
+  }
+
+  // Opens a run's page, or the list (null), as a step in the browser's history.
+  function show(id) {
+    window.studio.remember({ tab: "jobs", run: id, sample: null }, true);
+    open("jobs", { run: id });
+    window.scrollTo(0, 0);
+  }
+
+  window.studio.jobs = {
+    ACTIVE, ENDED, icon, badge, number, name, share, percent, left, duration, clock, why, standing, lower, meter,
+    stop, resume, remove, again, button, confirm, demo, show, result,
+  };
+})();

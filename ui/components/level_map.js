@@ -1,0 +1,132 @@
+// Loss by noise level over the steps of a training: eight rows, most masked on top, the newest figure printed in each.
+(() => {
+  "use strict";
+  const { el, format } = window.studio;
+  const ROWS = 8; // as LEVELS in jobs/protocol/events.py
+  const SHADES = 7; // --h0 to --h6
+  const PAD = { left: 48, right: 52, top: 10, bottom: 24 };
+  const CELL = 9; // least width of a column, px
+
+  class LevelMap {
+    constructor({ height = 190 } = {}) {
+      this.height = height;
+      this.levels = [];
+      this.svg = el("svg", { role: "img", tabindex: 0, height, "aria-label": "Loss by noise level: no figures yet" });
+      this.tip = el("div", { class: "chart-tip num", hidden: true });
+      this.box = el("div", { class: "chart-box" }, this.svg, this.tip);
+      const scale = el("span", { class: "shades", "aria-hidden": "true" }, ...Array.from({ length: SHADES }, (_, i) => el("i", { class: `h${i}` })));
+      this.low = el("span", { class: "num", text: "low" });
+      this.high = el("span", { class: "num", text: "high" });
+      this.root = el("section", { class: "panel chart levels" },
+        el("div", { class: "head" }, el("h2", { text: "Loss by noise level" }),
+          el("span", { class: "small muted legend" }, "rows: share masked, loss", this.low, scale, this.high)), this.box);
+      new ResizeObserver(() => this.draw()).observe(this.box);
+      this.svg.addEventListener("pointermove", (event) => this.point(event));
+      this.svg.addEventListener("pointerleave", () => (this.tip.hidden = true));
+    }
+
+    set(levels) {
+      this.levels = levels;
+      this.draw();
+    }
+
+    draw() {
+      if (this.waiting) return;
+      this.waiting = requestAnimationFrame(() => {
+        this.waiting = 0;
+        const width = Math.floor(this.box.clientWidth);
+        if (width > 120) this.paint(width);
+      });
+    }
+
+    paint(width) {
+      this.width = width;
+      this.svg.setAttribute("width", width);
+      this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
+      const inner = width - PAD.left - PAD.right;
+      this.columns = this.levels.length ? columns(this.levels, Math.max(4, Math.floor(inner / CELL))) : [];
+      const row = (this.height - PAD.top - PAD.bottom) / ROWS;
+      const parts = [];
+      const values = this.columns.flatMap((column) => column.loss).filter((value) => value !== null);
+      const [low, high] = [Math.min(...values), Math.max(...values)];
+      this.low.textContent = values.length ? format.number(low) : "low";
+      this.high.textContent = values.length ? format.number(high) : "high";
+      const wide = this.columns.length ? inner / this.columns.length : 0;
+      const latest = latestOf(this.levels);
+      for (let level = 0; level < ROWS; level++) {
+        const y = PAD.top + (ROWS - 1 - level) * row;
+        parts.push(el("text", { x: PAD.left - 8, y: y + row / 2 + 4, "text-anchor": "end" }, `${middle(level)} %`));
+        if (!this.columns.length) parts.push(el("rect", { class: "h0", x: PAD.left, y, width: inner, height: row - 1 }));
+        // Neighbours of one shade are one rectangle: fewer nodes and no seams.
+        for (let i = 0; i < this.columns.length;) {
+          const shade = shadeOf(this.columns[i].loss[level], low, high);
+          let to = i + 1;
+          while (to < this.columns.length && shadeOf(this.columns[to].loss[level], low, high) === shade) to++;
+          if (shade !== null) parts.push(el("rect", { class: `h${shade}`, x: (PAD.left + i * wide).toFixed(1), y, width: ((to - i) * wide).toFixed(1), height: row - 1 }));
+          i = to;
+        }
+        if (latest[level] !== null) parts.push(el("text", { class: "lab", x: width - PAD.right + 8, y: y + row / 2 + 4 }, latest[level].toFixed(2)));
+      }
+      parts.push(...this.axis(inner));
+      this.svg.replaceChildren(...parts);
+      this.svg.setAttribute("aria-label", this.levels.length
+        ? `Loss by noise level at step ${this.levels[this.levels.length - 1].step}: ${latest.map((value, i) => (value === null ? "" : `${middle(i)} % masked ${value.toFixed(2)}`)).filter(Boolean).reverse().join(", ")}`
+        : "Loss by noise level: no figures yet");
+    }
+
+    axis(inner) {
+      if (!this.levels.length) return [el("text", { x: PAD.left + inner / 2, y: this.height - 6, "text-anchor": "middle" }, "no figures yet")];
+      const [from, to] = [this.levels[0].step, this.levels[this.levels.length - 1].step];
+      const y = this.height - 6;
+      return [el("text", { x: PAD.left, y, "text-anchor": "start" }, window.StudioChart.short(from)),
+        this.levels.length > 2 ? el("text", { x: PAD.left + inner / 2, y, "text-anchor": "middle" }, window.StudioChart.short(Math.round((from + to) / 2))) : null,
+        el("text", { x: PAD.left + inner, y, "text-anchor": "end" }, to.toLocaleString("en")),
+        el("text", { x: this.width - PAD.right + 8, y }, "latest")].filter(Boolean);
+    }
+
+    point(event) {
+      const box = this.svg.getBoundingClientRect();
+      const inner = this.width - PAD.left - PAD.right;
+      const i = Math.floor(((event.clientX - box.left - PAD.left) / inner) * this.columns.length);
+      const level = ROWS - 1 - Math.floor(((event.clientY - box.top - PAD.top) / (this.height - PAD.top - PAD.bottom)) * ROWS);
+      const column = this.columns[i];
+      this.tip.hidden = !column || level < 0 || level >= ROWS;
+      if (this.tip.hidden) return;
+      const steps = column.from === column.to ? `step ${column.to}` : `steps ${column.from} to ${column.to}`;
+      const loss = column.loss[level];
+      this.tip.replaceChildren(el("b", { text: steps }), ` ${middle(level)} % masked, ` + (loss === null ? "no token" : `loss ${loss.toFixed(3)}, ${format.number(column.count[level])} tokens`));
+      const width = this.tip.offsetWidth;
+      const x = event.clientX - box.left;
+      this.tip.style.left = `${Math.max(0, x + 12 + width > this.width ? x - 12 - width : x + 12)}px`;
+    }
+  }
+
+  const middle = (level) => Math.round((100 * (level + 0.5)) / ROWS);
+
+  // The levels of neighbouring steps as at most `most` columns: mean loss, weighted by the number of tokens.
+  function columns(levels, most) {
+    const size = Math.ceil(levels.length / most);
+    const found = [];
+    for (let i = 0; i < levels.length; i += size) {
+      const group = levels.slice(i, i + size);
+      const count = Array.from({ length: ROWS }, (_, k) => group.reduce((sum, level) => sum + (level.count[k] || 0), 0));
+      const loss = count.map((all, k) => (all ? group.reduce((sum, level) => sum + (level.loss[k] ?? 0) * (level.count[k] || 0), 0) / all : null));
+      found.push({ from: group[0].step, to: group[group.length - 1].step, loss, count });
+    }
+    return found;
+  }
+
+  function latestOf(levels) {
+    return Array.from({ length: ROWS }, (_, k) => {
+      for (let i = levels.length - 1; i >= 0; i--) if (Number.isFinite(levels[i].loss[k])) return levels[i].loss[k];
+      return null;
+    });
+  }
+
+  function shadeOf(value, low, high) {
+    if (value === null) return null;
+    return Math.min(SHADES - 1, Math.floor((SHADES * (value - low)) / (high - low || 1)));
+  }
+
+  window.StudioLevelMap = LevelMap;
+})();

@@ -1,0 +1,111 @@
+// The quiet panels of a run: notes, settings, checkpoints, and where its files lie.
+(() => {
+  "use strict";
+  const { el, call, format, open, toast } = window.studio;
+  const icon = (name) => el("span", { class: `i i-${name}`, "aria-hidden": "true" });
+
+  function notes(panel, list) {
+    panel.hidden = !list.length;
+    const items = list.slice(-40).reverse().map((note) => el("li", { class: note.level === "warning" ? "warn" : "" },
+      icon(note.level === "warning" ? "warn" : "info"),
+      el("span", {}, el("span", { text: note.text }), el("span", { class: "small muted num", text: ` ${window.studio.jobs.clock(note.time)}` }))));
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Notes" })), el("ul", {}, ...items));
+  }
+
+  // {a: {b: 1}} -> [["a.b", "1"], ...]
+  function flat(value, name = "") {
+    if (value === null || value === undefined) return [];
+    if (Array.isArray(value)) {
+      if (!value.length) return [];
+      if (value.every((item) => typeof item !== "object")) return [[name, value.map(String).join("\n")]];
+      return value.flatMap((item, i) => flat(item, `${name}[${i}]`));
+    }
+    if (typeof value === "object") return Object.entries(value).flatMap(([key, item]) => flat(item, name ? `${name}.${key}` : key));
+    return [[name, String(value)]];
+  }
+
+  function settings(panel, job) {
+    const search = el("input", { class: "in", type: "search", placeholder: "Find a setting", "aria-label": "Find a setting" });
+    const rows = flat(job.spec).filter(([name]) => !["kind", "name", "version"].includes(name)).map(([name, value]) =>
+      el("tr", {}, el("td", { text: name }), el("td", { text: value })));
+    search.addEventListener("input", () => {
+      const wanted = search.value.trim().toLowerCase();
+      for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    });
+    const copy = el("button", { class: "btn", type: "button", text: "Copy YAML", onclick: async () => {
+      try {
+        const { yaml } = await call("POST", "/api/specs/check", { spec: job.spec });
+        await keep(yaml, "The spec is on the clipboard.");
+      } catch (error) {
+        toast(error.message, "bad");
+      }
+    } });
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Settings" }), el("div", { class: "row" }, search, copy)),
+      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Settings of this run" },
+        el("table", { class: "plain" }, el("tbody", { class: "mono" }, ...rows))));
+  }
+
+  async function checkpoints(panel, job, metrics) {
+    if (!panel.children.length) panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Checkpoints" })));
+    let found;
+    try {
+      found = (await call("GET", `/api/jobs/${job.id}/checkpoints`)).checkpoints;
+    } catch {
+      return; // the note over the page says that the server is away
+    }
+    const losses = metrics.validation_loss || [];
+    const lossAt = (step) => (losses.filter((point) => point[0] <= step).pop() || [])[1];
+    const rows = found.reverse().map((item, i) => el("tr", {},
+      el("td", { class: "num", text: item.step.toLocaleString("en") }),
+      el("td", { class: "num r", text: format.number(lossAt(item.step)) }),
+      el("td", { class: "num r", text: format.bytes(item.size_bytes) }),
+      el("td", {}, !item.whole ? el("span", { class: "badge lost" }, icon("warn"), "incomplete")
+        : i === 0 ? el("span", { class: "badge plain", text: "last" }) : null),
+      el("td", { class: "num r muted", text: window.studio.jobs.clock(item.created_at) })));
+    const keeps = ((job.spec || {}).report || {}).keep_checkpoints;
+    panel.replaceChildren(
+      el("div", { class: "head" }, el("h2", { text: "Checkpoints" }), el("span", { class: "small muted", text: keeps ? `keeps the last ${keeps}` : "" })),
+      rows.length ? el("table", { class: "plain" },
+        el("thead", {}, el("tr", {}, ...[["step", ""], ["validation loss", "r"], ["size", "r"], ["", ""], ["written", "r"]].map(([text, look]) => el("th", { class: look, text })))),
+        el("tbody", {}, ...rows)) : el("p", { class: "muted", text: "None yet. A run that stops or fails goes on from the last one." }));
+  }
+
+  function place(panel, job, metrics) {
+    const copy = el("button", { class: "btn sq", type: "button", "aria-label": "Copy the path", title: "Copy the path", onclick: () => keep(job.folder, "The path is on the clipboard.") }, icon("copy"));
+    const known = [["attempt", String(job.attempt)], ["asked for", window.studio.jobs.clock(job.created_at)],
+      job.started_at && ["started", window.studio.jobs.clock(job.started_at)], job.ended_at && ["ended", window.studio.jobs.clock(job.ended_at)],
+      job.ended_at && job.started_at && ["ran for", window.studio.jobs.duration(job)]].filter(Boolean);
+    const ends = before(metrics);
+    if (job.kind === "train" && ends) known.push(["validation loss", `${format.number(ends[0])} before, ${format.number(ends[1])} after`]);
+    const model = job.state === "succeeded" && (job.kind === "train" || job.kind === "convert");
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Files and result" })),
+      el("div", { class: "path" }, el("code", { text: job.folder }), copy),
+      el("dl", { class: "pairs" }, ...known.map(([name, text]) => el("div", {}, el("dt", { text: name }), el("dd", { class: "num", text })))),
+      model ? el("p", { class: "small" }, "The model is known everywhere as ", el("code", { text: `run:${job.id}` }), ". ",
+        el("button", { class: "link", type: "button", text: "Try it in the playground", onclick: () => open("playground", { model: `run:${job.id}`, run: null }) })) : null);
+  }
+
+  // First and last figure on the rows held out, or null.
+  function before(metrics) {
+    const points = metrics.validation_loss || [];
+    return points.length > 1 ? [points[0][1], points[points.length - 1][1]] : null;
+  }
+
+  function outcome(job, metrics) {
+    const ends = before(metrics);
+    if (job.kind !== "train") return "Done";
+    const steps = `${(job.step || 0).toLocaleString("en")} steps`;
+    return ends ? `${steps}, validation loss ${format.number(ends[0])} \u2192 ${format.number(ends[1])}` : steps;
+  }
+
+  async function keep(text, said) {
+    try {
+      await navigator.clipboard.writeText(text);
+      toast(said);
+    } catch {
+      toast("This browser does not let the page use the clipboard; select the text and copy it.", "bad");
+    }
+  }
+
+  window.StudioRunFacts = { notes, settings, checkpoints, place, outcome, flat };
+})();
