@@ -150,7 +150,8 @@
       if (this.film.start) this.redraw();
       if (end.reason === "error") return this.fail(end.error || "The model server gave up.");
       this.setState(end.reason === "cancelled" ? "cancelled" : "done");
-      this.say(end.reason === "cancelled" ? "Stopped. The canvas keeps its last frame." : "");
+      if (end.reason === "cancelled") this.say("Stopped. The canvas keeps its last frame.");
+      else if (!this.film.start.grid) this.say("");
     }
 
     forget() {

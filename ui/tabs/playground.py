@@ -10,20 +10,16 @@ import gradio as gr
 from backend.services.checkpoints import ModelView
 from jobs.protocol.errors import StudioError
 from jobs.specs.sampler import LLaDASampler
-from ui import forms
+from ui import asking, forms
 from ui.components.chat_log import ChatLog
 from ui.components.denoise_canvas import DenoiseCanvas
 from ui.page import Page
 
-COMPLETE, CHAT, INFILL, GRID = "Complete", "Chat", "Infill", "Grid"
+# control -> the mode that it belongs to
+CONTENTS = {"prompt": asking.COMPLETE, "message": asking.CHAT, "infill": asking.INFILL, "grid": asking.GRID}
 SAMPLER_FIELDS = [name for name in LLaDASampler.model_fields if name != "name"]
-TEXT_ONLY = {
-    "max_new_tokens",
-    "block_size",
-    "cfg_scale",
-    "suppress_eos",
-    "delay_eos",
-}  # a grid has none of these
+# what a grid has no use for
+TEXT_ONLY = {"max_new_tokens", "block_size", "cfg_scale", "suppress_eos", "delay_eos"}
 PUZZLES = Path(__file__).parents[2] / "assets" / "data" / "sudoku-puzzles.txt"
 CANCEL = """() => {
   const request = window.studio.params.sample;
@@ -61,8 +57,8 @@ def setup_panel(models: list[str], first: ModelView | None) -> dict[str, Any]:
         ),
         "facts": gr.HTML(facts_html(first), elem_id="play-facts"),
         "mode": gr.Radio(
-            modes(first),
-            value=modes(first)[0],
+            asking.modes(first),
+            value=asking.modes(first)[0],
             show_label=False,
             label="Mode",
             elem_id="play-mode",
@@ -94,9 +90,9 @@ def contents(first: ModelView | None) -> dict[str, Any]:
     gaps = "Type ____ where the model should write."
     cells = "Cell by cell; a dot is blank. Type your own or take a new one."
     return {
-        "prompt": box("prompt", "Prompt", start, COMPLETE),
-        "message": box("message", "Message", talk, CHAT),
-        "infill": box("infill", "Text with gaps", gaps, INFILL),
+        "prompt": box("prompt", "Prompt", start, asking.COMPLETE),
+        "message": box("message", "Message", talk, asking.CHAT),
+        "infill": box("infill", "Text with gaps", gaps, asking.INFILL),
         "blanks": gr.Number(
             8,
             label="Tokens a gap",
@@ -112,13 +108,13 @@ def contents(first: ModelView | None) -> dict[str, Any]:
             "grid",
             "Puzzle",
             cells,
-            GRID,
+            asking.GRID,
             value=new_puzzle(first),
             lines=9,
             max_lines=9,
             elem_classes="field mono",
         ),
-        "puzzle": gr.Button("New puzzle", elem_id="play-puzzle", visible=shows(first, GRID)),
+        "puzzle": gr.Button("New puzzle", elem_id="play-puzzle", visible=shows(first, asking.GRID)),
     }
 
 
@@ -147,72 +143,56 @@ def sampler_panel(first: ModelView | None) -> dict[str, Any]:
 def wire(page: Page, p: dict[str, Any]) -> None:
     """What the controls do."""
     quick: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "queue": False}
-    inputs = [p["prompt"], p["message"], p["infill"], p["blanks"], p["grid"]]
-    turns = gr.State([])
+    contents = [p[name] for name in CONTENTS]
+    talk = gr.State([])
 
-    def chosen(name: str) -> list[Any]:
-        view = page.studio.models.get(name) if name else None
-        mode = modes(view)[0]
-        puzzle = new_puzzle(view) if view and view.grid else gr.skip()
-        preset = preset_updates(view)
-        picked = gr.Radio(choices=modes(view), value=mode)
-        return [facts_html(view), picked, puzzle, *visibility(mode), *preset, [], ""]
+    def view_of(name: str | None) -> ModelView | None:
+        return page.studio.models.get(name) if name else None
 
-    shown = [*inputs, p["puzzle"], p["chat"]]
-    p["model"].change(
-        chosen,
-        p["model"],
-        [p["facts"], p["mode"], p["grid"], *shown, *p["controls"], turns, p["problem"]],
-        **quick,
-    )
-    p["mode"].change(visibility, p["mode"], shown, **quick)
+    def chosen(name: str | None) -> list[Any]:
+        view = view_of(name)
+        mode = asking.modes(view)[0]
+        picked = gr.Radio(choices=asking.modes(view), value=mode)
+        return [facts_html(view), picked, *visibility(mode, view), *preset_updates(view), [], ""]
 
-    def preset_of(name: str) -> list[Any]:
-        return preset_updates(page.studio.models.get(name) if name else None)
-
-    p["reset"].click(preset_of, p["model"], p["controls"], **quick)
-    p["puzzle"].click(
-        lambda name: new_puzzle(page.studio.models.get(name)) if name else "", p["model"], p["grid"], **quick
-    )
-
-    def generate(
-        name: str,
-        mode: str,
-        prompt: str,
-        message: str,
-        infill: str,
-        blanks: int,
-        grid: str,
-        seed: int,
-        past: list[dict[str, str]],
-        *sampler: Any,
-    ) -> list[Any]:
+    def generate(values: dict[Any, Any]) -> dict[Any, Any]:
         try:
-            if not name:
-                raise StudioError("Choose a model first. Convert one if there is none.")
-            talk = [*heard(page, past), {"role": "user", "content": message or ""}] if mode == CHAT else past
-            content = {
-                COMPLETE: {"prompt": prompt or ""},
-                CHAT: {"messages": [{"role": t["role"], "content": t["content"]} for t in talk]},
-                INFILL: {"infill": infill or "", "blanks": int(blanks or 8)},
-                GRID: {"grid": "".join((grid or "").split())},
-            }[mode]
-            check(mode, content)
-            settings = forms.read(LLaDASampler, SAMPLER_FIELDS, sampler)
-            handle = page.studio.sampling.generate(name, **content, sampler=settings, seed=int(seed or 0))
+            request, turns = asking.ask(
+                page.studio,
+                model=values[p["model"]],
+                mode=values[p["mode"]],
+                contents={name: values[p[name]] for name in CONTENTS},
+                sampler=forms.read(LLaDASampler, SAMPLER_FIELDS, [values[c] for c in p["controls"]]),
+                seed=values[p["seed"]],
+                blanks=values[p["blanks"]],
+                talk=values[talk],
+            )
         except StudioError as error:
-            return [gr.skip(), past, gr.skip(), gr.skip(), note(str(error))]
-        if mode == CHAT:
-            talk[-1]["request"] = handle.request
-        return [{"request": handle.request}, talk, {"turns": talk}, "" if mode == CHAT else gr.skip(), ""]
+            return {p["problem"]: note(str(error))}
+        sent = {p["message"]: ""} if values[p["mode"]] == asking.CHAT else {}
+        return {
+            p["canvas"]: {"request": request},
+            talk: turns,
+            p["chat"]: {"turns": turns},
+            p["problem"]: "",
+            **sent,
+        }
 
+    shown = [*contents, p["blanks"], p["puzzle"], p["chat"]]
+    outputs = [p["facts"], p["mode"], *shown, *p["controls"], talk, p["problem"]]
+    p["model"].change(chosen, p["model"], outputs, **quick)
+    p["mode"].change(visibility, p["mode"], shown, **quick)
+    p["reset"].click(lambda name: preset_updates(view_of(name)), p["model"], p["controls"], **quick)
+    p["puzzle"].click(lambda name: new_puzzle(view_of(name)), p["model"], p["grid"], **quick)
     p["go"].click(
         generate,
-        [p["model"], p["mode"], *inputs, p["seed"], turns, *p["controls"]],
-        [p["canvas"], turns, p["chat"], p["message"], p["problem"]],
+        {p["model"], p["mode"], *contents, p["blanks"], p["seed"], talk, *p["controls"]},
+        [p["canvas"], talk, p["chat"], p["message"], p["problem"]],
         **quick,
     )
     p["stop"].click(fn=None, js=CANCEL)
+    for newcomers in (page.tab.select, gr.on):  # when the tab is opened, and when the page is
+        newcomers(fn=lambda: gr.update(choices=choices(page)), inputs=None, outputs=p["model"], **quick)
 
 
 def choices(page: Page) -> list[str]:
@@ -220,17 +200,8 @@ def choices(page: Page) -> list[str]:
     return [view.name for view in page.studio.models.list() if view.is_dllm and not view.problem]
 
 
-def modes(view: ModelView | None) -> list[str]:
-    """What a model can be asked, the most telling first."""
-    if view is None:
-        return [COMPLETE]
-    if view.task == "grid":
-        return [GRID]
-    return [COMPLETE, CHAT, INFILL] if view.chat else [COMPLETE, INFILL]
-
-
 def shows(view: ModelView | None, mode: str) -> bool:
-    return modes(view)[0] == mode
+    return asking.modes(view)[0] == mode
 
 
 def preset_updates(view: ModelView | None) -> list[Any]:
@@ -243,31 +214,6 @@ def preset_updates(view: ModelView | None) -> list[Any]:
     ]
 
 
-def visibility(mode: str) -> list[Any]:
-    """Updates for prompt, message, infill, blanks, grid, the puzzle button and the chat log."""
-    return [gr.update(visible=mode == m) for m in (COMPLETE, CHAT, INFILL, INFILL, GRID, GRID, CHAT)]
-
-
-def check(mode: str, content: dict[str, Any]) -> None:
-    """Raises: StudioError for what cannot be asked."""
-    if mode == INFILL and "____" not in content["infill"]:
-        raise StudioError("There is no gap: type ____ (four underscores) where the model should write.")
-    if mode == CHAT and not content["messages"][-1]["content"].strip():
-        raise StudioError("Write a message first.")
-
-
-def heard(page: Page, past: list[dict[str, str]]) -> list[dict[str, str]]:
-    """The talk so far with the model's last answer, which the page's server never saw pass."""
-    talk = [dict(turn) for turn in past]
-    if talk and talk[-1]["role"] == "user":
-        answer = page.studio.sampling.answer(talk[-1].get("request", ""))
-        if answer:
-            talk.append({"role": "assistant", "content": answer})
-        else:
-            talk.pop()  # it was stopped or failed: ask anew
-    return talk
-
-
 def new_puzzle(view: ModelView | None) -> str:
     """A puzzle of the model's size, a row a line; empty for models without a grid."""
     if view is None or not view.grid:
@@ -278,13 +224,22 @@ def new_puzzle(view: ModelView | None) -> str:
     return "\n".join(cells[i : i + columns] for i in range(0, size, columns))
 
 
+def visibility(mode: str, view: ModelView | None = None) -> list[Any]:
+    """Updates for the controls of what to write, the gap size, the puzzle button and the talk; a new model of
+    grids brings a puzzle of its size."""
+    updates = [gr.update(visible=mode == of_mode) for of_mode in CONTENTS.values()]
+    if view is not None and view.grid:
+        updates[list(CONTENTS).index("grid")] = gr.update(visible=True, value=new_puzzle(view))
+    return updates + [gr.update(visible=mode == m) for m in (asking.INFILL, asking.GRID, asking.CHAT)]
+
+
 def facts_html(view: ModelView | None) -> str:
     """One line about the model; everything in it is escaped."""
     if view is None:
         return '<p class="muted small">No diffusion model yet. Make one in the Convert tab.</p>'
     facts = {
         "family": view.family,
-        "parameters": forms_number(view.parameters),
+        "parameters": short_number(view.parameters),
         "numbers": view.dtype,
         "mask id": view.mask_token_id,
         "shift": "on" if view.shifted else "off",
@@ -299,7 +254,7 @@ def facts_html(view: ModelView | None) -> str:
     return f'<dl class="facts">{items}</dl>{about}'
 
 
-def forms_number(count: int | None) -> str:
+def short_number(count: int | None) -> str:
     """134,515,008 as 134.5 M."""
     if count is None:
         return ""

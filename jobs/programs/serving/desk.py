@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs.programs import device
 from jobs.programs.generation import (
     BLANKS,
     MODES,
@@ -163,6 +164,7 @@ class Desk:
         if request.model not in self.models.names():
             self.process.phase("loading the model")
         loaded = self.models.get(request.model)
+        device.use_threads_for(loaded.model)
         sampler = preset(loaded.config, request.sampler)
         canvas = make_canvas(request.ask, loaded, sampler)
         ids, mask, _ = as_tensors([canvas], loaded, sampler)

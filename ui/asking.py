@@ -1,0 +1,70 @@
+"""From what a person typed in the playground to a request to the model server."""
+
+from typing import TYPE_CHECKING, Any
+
+from backend.services.checkpoints import ModelView
+from jobs.protocol.errors import StudioError
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
+
+COMPLETE, CHAT, INFILL, GRID = "Complete", "Chat", "Infill", "Grid"
+Turns = list[dict[str, str]]  # role, content and, of a question, the request that answers it
+
+
+def modes(view: ModelView | None) -> list[str]:
+    """What a model can be asked, the most telling first."""
+    if view is None:
+        return [COMPLETE]
+    if view.task == "grid":
+        return [GRID]
+    return [COMPLETE, CHAT, INFILL] if view.chat else [COMPLETE, INFILL]
+
+
+def ask(
+    studio: "Studio",
+    *,
+    model: str | None,
+    mode: str,
+    contents: dict[str, str | None],
+    sampler: dict[str, Any],
+    seed: float | None,
+    talk: Turns,
+    blanks: float | None = None,
+) -> tuple[str, Turns]:
+    """Ask the model server; returns (request id, the talk with this question).
+
+    Raises: StudioError in one sentence.
+    """
+    if not model:
+        raise StudioError("Choose a model first; the Convert tab makes one if there is none.")
+    turns = talk
+    if mode == CHAT:
+        question = (contents["message"] or "").strip()
+        if not question:
+            raise StudioError("Write a message first.")
+        turns = [*heard(studio, talk), {"role": "user", "content": question}]
+    given = {
+        COMPLETE: {"prompt": contents["prompt"] or ""},
+        CHAT: {"messages": [{"role": turn["role"], "content": turn["content"]} for turn in turns]},
+        INFILL: {"infill": contents["infill"] or "", "blanks": int(blanks or 8)},
+        GRID: {"grid": "".join((contents["grid"] or "").split())},
+    }[mode]
+    if mode == INFILL and "____" not in given["infill"]:
+        raise StudioError("There is no gap: type ____ (four underscores) where the model should write.")
+    handle = studio.sampling.generate(model, **given, sampler=sampler, seed=int(seed or 0))
+    if mode == CHAT:
+        turns[-1]["request"] = handle.request
+    return handle.request, turns
+
+
+def heard(studio: "Studio", talk: Turns) -> Turns:
+    """The talk with the model's last answer, which went past the page's server."""
+    turns = [dict(turn) for turn in talk]
+    if turns and turns[-1]["role"] == "user":
+        answer = studio.sampling.answer(turns[-1]["request"])
+        if answer:
+            turns.append({"role": "assistant", "content": answer})
+        else:
+            turns.pop()  # it was stopped or failed: as if it had not been asked
+    return turns
