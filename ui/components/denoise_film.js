@@ -97,7 +97,7 @@
         nfe,
         seconds,
         step: line ? line.step + 1 : 0,
-        steps: this.done ? (this.frames ? this.steps[this.frames - 1].step + 1 : 0) : this.start.sampler.steps,
+        steps: this.done ? (this.frames ? this.steps[this.frames - 1].step + 1 : 0) : Math.min(this.start.sampler.steps, total),
         perForward: nfe ? revealed / nfe : 0,
         perSecond: seconds > 0 ? revealed / seconds : 0,
         entropy: line ? line.entropy : null,
