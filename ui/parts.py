@@ -12,7 +12,7 @@ OPEN_JOB = "(id) => { if (id) window.studio.open('jobs', {run: id}); }"
 
 def heading(title: str, note: str = "") -> gr.HTML:
     """A screen's title with one line about it."""
-    return gr.HTML(f'<div class="head"><h1>{escape(title)}</h1><p class="muted">{escape(note)}</p></div>')
+    return gr.HTML(f'<div class="head title"><h1>{escape(title)}</h1><p class="muted">{escape(note)}</p></div>')
 
 
 @contextmanager

@@ -43,7 +43,7 @@ window.studio.components.review = (element, props, watch) => {
         value.compared ? el("div", { class: "seg sm", role: "radiogroup", "aria-label": "View" },
           button("yaml", "YAML"), button("changes", `Changes (${changed.size})`)) : null),
       code,
-      value.compared ? el("p", { class: "small muted", text: "A bar at the left marks what differs from where you started." }) : null,
+      changed.size ? el("p", { class: "small muted", text: "A bar at the left marks what differs from where you started." }) : null,
       el("h3", { text: "The command that the studio starts" }),
       value.command ? el("pre", { class: "code wrap", tabindex: "0", text: value.command })
         : el("p", { class: "small muted", text: "Shown as soon as nothing stands in the way." }),

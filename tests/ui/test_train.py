@@ -1,0 +1,120 @@
+"""The Train tab in a real browser: recipe, review, problems in sentences, and a run that finishes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+
+from tests.fakes.browser import PHONE, PageServer
+from tests.fakes.processes import until
+
+Open = Callable[..., Any]
+
+
+def choose(page: Any, elem_id: str, label: str) -> None:
+    """Pick an entry of a dropdown."""
+    page.locator(f"#{elem_id} input").click()
+    page.get_by_role("option", name=label).click()
+
+
+def spec_of(page: Any) -> dict[str, Any]:
+    return yaml.safe_load(page.locator("#train-review pre.yaml").inner_text())
+
+
+def test_a_recipe_fills_the_form_and_changes_are_marked(open_tab: Open):
+    page = open_tab("train")
+    page.get_by_text("ready to start").wait_for()
+    assert spec_of(page)["optimisation"]["steps"] == 1000
+    assert "jobs.programs.train" in page.locator("#train-review pre.wrap").first.inner_text()
+    choose(page, "train-from", "Sudoku 9x9")
+    page.locator("#train-review").get_by_text("sudoku-9x9").or_(
+        page.locator("#train-optimisation-steps input")
+    ).first.wait_for()
+    until(lambda: spec_of(page)["model"]["new"]["config"].get("n_embd") != 64, what="the other recipe")
+    page.get_by_role("radio", name="Changes (0)").wait_for()
+    page.locator("#train-optimisation-steps input").fill("77")
+    page.get_by_role("radio", name="Changes (1)").click()
+    assert "steps: 77" in page.locator("#train-review pre.yaml").inner_text()
+
+
+def test_a_wrong_value_is_a_sentence_and_nothing_starts(open_tab: Open):
+    page = open_tab("train")
+    page.locator("#train-optimisation-steps input").fill("0")
+    page.locator("#train-review .note.bad").get_by_text("greater than or equal to 1").wait_for()
+    assert "is-wrong" in page.locator("#train-optimisation-steps").get_attribute("class")
+    start = page.locator("#train-start")
+    until(start.is_disabled, what="Start is off")
+    page.locator("#train-optimisation-steps input").fill("5")
+    page.get_by_text("ready to start").wait_for()
+    page.locator("#train-data-options textarea").fill("rows: [")
+    page.locator("#train-review .note.bad").get_by_text("not valid YAML").wait_for()
+
+
+def test_start_leads_to_the_job_and_it_finishes(open_tab: Open, server: PageServer):
+    page = open_tab("train")
+    page.locator("#train-name textarea").fill("From the page")
+    page.locator("#train-model-new-config textarea").fill(
+        "n_embd: 16\nn_layer: 1\nn_head: 2\nn_positions: 16"
+    )
+    page.locator("#train-optimisation-steps input").fill("6")
+    page.locator("#train-data-options textarea").fill("size: 4\nrows: 64")
+    until(lambda: spec_of(page)["data"]["options"].get("rows") == 64, what="the review follows")
+    page.locator("#train-start").click()
+    page.wait_for_url("**run=train-*")
+    job = until(lambda: ours(server), what="the job")
+    assert page.get_by_role("tab", name="Jobs").get_attribute("aria-selected") == "true"
+    assert f"run={job['id']}" in page.url
+    assert job["spec"]["optimisation"]["steps"] == 6
+    until(lambda: ours(server)["state"] == "succeeded", seconds=90, what="the end of the run")
+
+
+def ours(server: PageServer) -> dict[str, Any] | None:
+    found = httpx.get(f"{server.url}/api/jobs").json()["jobs"]
+    mine = [job for job in found if job["name"] == "From the page"]
+    return httpx.get(f"{server.url}/api/jobs/{mine[0]['id']}").json() if mine else None
+
+
+def test_an_own_file_is_loaded_or_refused_with_its_line(open_tab: Open, tmp_path: Path):
+    page = open_tab("train")
+    good, bad = tmp_path / "mine.yaml", tmp_path / "bad.yaml"
+    good.write_text(
+        "kind: train\nname: Mine\nmodel: {path: sudoku-9x9}\n"
+        "data: {builder: sudoku}\ntuning: {method: lora}\n"
+    )
+    bad.write_text("kind: train\nmodel: [\n")
+    page.locator("#train-upload input[type=file], input[type=file]").first.set_input_files(good)
+    until(lambda: spec_of(page).get("name") == "Mine", what="the file in the review")
+    assert spec_of(page)["model"] == {"path": "sudoku-9x9"}
+    page.locator("#train-section-tuning > button").click()
+    page.locator("#train-tuning-rank").wait_for()  # LoRA's settings show themselves
+    page.locator("#train-upload input[type=file], input[type=file]").first.set_input_files(bad)
+    page.get_by_text("your file, line").wait_for()
+    assert spec_of(page)["name"] == "Mine"
+
+
+@pytest.mark.parametrize("tab", ["train", "convert", "models"])
+def test_phone_and_dark(open_tab: Open, tab: str):
+    page = open_tab(tab, size=PHONE, dark=True)
+    page.locator(f"#{tab}-page h1").wait_for()
+    until(lambda: page.locator(".frame-bar .badge").is_visible(), what="the status")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(15, 19, 23)"
+
+
+def test_the_switch_between_light_and_dark_is_kept(open_tab: Open, server: PageServer):
+    page = open_tab("models")
+    page.locator("#theme-switch").click()
+    assert "dark" in page.locator("body").get_attribute("class")
+    page.goto(f"{server.url}/?tab=models")
+    page.locator("body.dark #theme-switch").wait_for()
+
+
+def test_train_from_a_listed_model(open_tab: Open):
+    page = open_tab("models")
+    card = page.locator(".model", has_text="sudoku-9x9")
+    card.get_by_role("button", name="Train from it").click()
+    until(lambda: page.locator("#train-review pre.yaml").count() == 1, what="the Train tab")
+    until(lambda: spec_of(page)["model"] == {"path": "sudoku-9x9"}, what="the model in the form")
