@@ -60,11 +60,12 @@
       return all.find((sample) => sample.step === this.chosen) || all[all.length - 1];
     }
 
-    // Up to six evaluations, evenly over the training, with the first, the last and the chosen one.
+    // Up to six evaluations: the first, the last, the chosen one; denser at the start, where most is learned.
     shown() {
       const all = this.ofPrompt();
       if (all.length <= FRAMES) return all;
-      const places = Array.from({ length: FRAMES }, (_, i) => Math.round((i * (all.length - 1)) / (FRAMES - 1)));
+      const places = Array.from({ length: FRAMES }, (_, i) => (i ? Math.round((all.length - 1) ** ((i - 1) / (FRAMES - 2))) : 0));
+    for (let i = 1; i < FRAMES; i++) places[i] = Math.max(places[i], places[i - 1] + 1);
       const at = all.indexOf(this.current());
       if (!places.includes(at)) {
         const near = places.slice(1, -1).reduce((best, place) => (Math.abs(place - at) < Math.abs(best - at) ? place : best));

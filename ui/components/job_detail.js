@@ -108,7 +108,7 @@ window.studio.components.job_detail = (element) => {
   function draw(news) {
     [head, lower].forEach((part) => (part.hidden = false));
     const training = job.kind === "train";
-    grid.hidden = !training;
+    grid.hidden = !training || (words.ENDED.has(job.state) && !Object.keys(data.metrics).length);
     checkpoints.hidden = !training;
     drawHead();
     if (training && (news.metrics || news.reset || !drawn.charts)) drawCharts();
@@ -123,7 +123,7 @@ window.studio.components.job_detail = (element) => {
     drawn.charts = "1";
     for (const one of Object.values(charts)) one.set(data.metrics, job.total || 0);
     const memory = last("memory_mb");
-    charts.speed.note.textContent = [devices(), memory === null ? "" : `${format.bytes(memory * 1e6)} used`].filter(Boolean).join(", ");
+    charts.speed.note.textContent = [words.devices(job), memory === null ? "" : `${format.bytes(memory * 1e6)} used`].filter(Boolean).join(", ");
     const rate = last("learning_rate");
     charts.rate.note.textContent = rate === null ? "" : (job.spec.optimisation || {}).lr_schedule || "";
   }
@@ -133,16 +133,12 @@ window.studio.components.job_detail = (element) => {
     return points.length ? points[points.length - 1][1] : null;
   }
 
-  function devices() {
-    return (job.devices || []).map((device) => device.toUpperCase().replace("CUDA:", "GPU ").replace(/CPU:(\d+)/, (_, n) => `CPU slot ${Number(n) + 1}`)).join(", ");
-  }
-
   function drawHead() {
     title.textContent = words.name(job);
     once("state", job.state, () => state.replaceChildren(words.badge(job.state)));
     const when = job.started_at ? `started ${words.clock(job.started_at)}` : `asked for ${words.clock(job.created_at)}`;
     const ran = job.started_at ? `${words.ENDED.has(job.state) ? "ran" : "running"} ${words.duration(job)}` : "";
-    about.textContent = [words.number(job), devices(), when, ran].filter(Boolean).join(", ");
+    about.textContent = [words.number(job), words.devices(job), when, ran].filter(Boolean).join(", ");
     once("actions", [job.state, job.resumable, job.id], drawActions);
     once("reason", [job.state, job.reason, job.remedy, job.last_lines, job.waiting], drawReason);
     drawProgress();

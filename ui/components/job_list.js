@@ -46,16 +46,16 @@ window.studio.components.job_list = (element) => {
     strip.hidden = !devices.length;
     strip.replaceChildren(...devices.map((device) => {
       const job = holders.get(device.id);
-      const head = el("div", { class: "nm" }, el("b", { text: short(device) }), el("span", { class: "small muted num", text: device.kind === "cuda" ? "" : device.label.replace(/^CPU slot \d+ /, "") }));
+      const head = el("div", { class: "nm" }, el("b", { text: short(device) }), el("span", { class: "small muted num", text: job && job.total && job.kind !== "serve" ? words.percent(job) : "" }));
       if (!job) return el("div", { class: "free" }, head, el("p", { text: "free" }), el("p", { class: "small muted", text: "starts the next job at once" }));
       const bar = words.share(job) !== null && job.kind !== "serve";
       return el("div", {}, head, bar ? words.meter(job, `Progress on ${short(device)}`) : null,
         el("p", {}, link(job, words.number(job))),
-        el("p", { class: "small muted num", text: bar && job.state === "running" ? [words.percent(job), words.left(job)].filter(Boolean).join(", ") : words.standing(job) || job.state }));
+        el("p", { class: "small muted num", text: (bar && job.state === "running" && words.left(job)) || words.standing(job) || job.state }));
     }));
   }
 
-  const short = (device) => (device.kind === "cuda" ? device.label : device.label.replace(/ of \d+$/, ""));
+  const short = (device) => device.label.replace(/^(CPU slot \d+) of \d+$/, "$1");
 
   function askDevices() {
     call("GET", "/api/devices").then((reply) => {
@@ -80,19 +80,14 @@ window.studio.components.job_list = (element) => {
       el("td", { class: "n", colspan: reason ? 2 : null }, link(job, words.name(job)),
         el("span", { class: "sub num", text: words.number(job) }), reason ? el("span", { class: "why", text: reason }) : null),
       reason ? null : el("td", { class: "p" }, progress(job)),
-      el("td", { class: "d num", text: (job.devices || []).map(deviceName).join(", ") }),
-      el("td", { class: "s num" }, words.clock(job.started_at || job.created_at), el("span", { class: "sub ran", text: words.duration(job) })),
+      el("td", { class: "d num", text: words.devices(job) }),
+      el("td", { class: "s num" }, job.state === "queued" ? "" : words.clock(job.started_at || job.created_at), el("span", { class: "sub ran", text: words.duration(job) })),
       el("td", { class: "a" }, actions(job)),
     ];
     row.className = job.kind === "serve" ? "quiet" : "";
     row.dataset.job = job.id;
     row.dataset.state = job.state;
     row.replaceChildren(...cells.filter(Boolean));
-  }
-
-  function deviceName(id) {
-    const found = devices.find((device) => device.id === id);
-    return found ? short(found) : id;
   }
 
   function progress(job) {
@@ -147,7 +142,7 @@ window.studio.components.job_list = (element) => {
     const shown = all.filter((job) => inGroup[group](job) && (!kind.value || job.kind === kind.value) &&
       `${words.name(job)} ${words.number(job)} ${job.id}`.toLowerCase().includes(wanted));
     const nodes = shown.map((job) => {
-      const text = JSON.stringify(job) + devices.length;
+      const text = JSON.stringify(job);
       if (!rows.has(job.id)) rows.set(job.id, { node: el("tr"), text: "" });
       const row = rows.get(job.id);
       // A row that asks something is left alone until it is answered, unless its job came to another state.

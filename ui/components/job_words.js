@@ -49,7 +49,7 @@
 
   // How long it ran, or has been running.
   function duration(job) {
-    if (!job.started_at) return "";
+    if (!job.started_at || job.state === "queued") return "";
     const seconds = Math.max(0, (job.ended_at || Date.now() / 1000) - job.started_at);
     return format.seconds(seconds < 1 ? seconds : Math.round(seconds)).replace(".0 s", " s");
   }
@@ -67,7 +67,9 @@
 
   // Cause and remedy in one go. A reason may come without its full stop.
   function why(job) {
-    return [job.reason, job.remedy].filter(Boolean).map((text) => text.trim().replace(/([^.!?:])$/, "$1.")).join(" ");
+    const halted = job.state === "stopped" || job.state === "lost";
+    const at = halted && job.kind === "train" && job.step ? `It came to step ${job.step.toLocaleString("en")} of ${job.total.toLocaleString("en")}` : "";
+    return [job.reason, at, job.remedy].filter(Boolean).map((text) => text.trim().replace(/([^.!?:])$/, "$1.")).join(" ");
   }
 
   // One line on how far it is, for jobs without a bar.
@@ -77,7 +79,14 @@
     if (job.state === "starting") return lower(job.phase || "starting the program");
     if (job.kind === "serve" && job.state === "running") return lower(job.phase || "ready");
     if (job.state === "succeeded") return result(job);
-    return lower(job.phase || "");
+    return lower(job.phase || (job.state === "running" ? "preparing" : ""));
+  }
+
+  // ["cpu:0", "cpu:1"] -> "CPU slots 1, 2"
+  function devices(job) {
+    const of = (kind) => (job.devices || []).filter((id) => id.startsWith(kind)).map((id) => Number(id.split(":")[1]));
+    const [gpus, slots] = [of("cuda"), of("cpu").map((n) => n + 1)];
+    return [gpus.length && `GPU ${gpus.join(", ")}`, slots.length && `CPU ${slots.length > 1 ? "slots" : "slot"} ${slots.join(", ")}`].filter(Boolean).join(", ");
   }
 
   function result(job) {
@@ -167,7 +176,7 @@
   }
 
   window.studio.jobs = {
-    ACTIVE, ENDED, icon, badge, number, name, share, percent, left, duration, clock, why, standing, lower, meter,
+    ACTIVE, ENDED, icon, badge, number, name, share, percent, left, duration, clock, why, standing, devices, lower, meter,
     stop, resume, remove, again, button, confirm, demo, show, result,
   };
 })();

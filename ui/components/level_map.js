@@ -49,8 +49,8 @@
       const parts = [];
       const values = this.columns.flatMap((column) => column.loss).filter((value) => value !== null);
       const [low, high] = [Math.min(...values), Math.max(...values)];
-      this.low.textContent = values.length ? format.number(low) : "low";
-      this.high.textContent = values.length ? format.number(high) : "high";
+      this.low.textContent = values.length ? low.toFixed(2) : "low";
+      this.high.textContent = values.length ? high.toFixed(2) : "high";
       const wide = this.columns.length ? inner / this.columns.length : 0;
       const latest = latestOf(this.levels);
       for (let level = 0; level < ROWS; level++) {
@@ -79,7 +79,7 @@
       const [from, to] = [this.levels[0].step, this.levels[this.levels.length - 1].step];
       const y = this.height - 6;
       return [el("text", { x: PAD.left, y, "text-anchor": "start" }, window.StudioChart.short(from)),
-        this.levels.length > 2 ? el("text", { x: PAD.left + inner / 2, y, "text-anchor": "middle" }, window.StudioChart.short(Math.round((from + to) / 2))) : null,
+        this.levels.length > 2 ? el("text", { x: PAD.left + inner / 2, y, "text-anchor": "middle" }, window.StudioChart.short(this.levels[this.levels.length >> 1].step)) : null,
         el("text", { x: PAD.left + inner, y, "text-anchor": "end" }, to.toLocaleString("en")),
         el("text", { x: this.width - PAD.right + 8, y }, "latest")].filter(Boolean);
     }

@@ -13,7 +13,7 @@
       this.data = {};
       this.total = 0;
       this.log = false;
-      this.smooth = controls ? 0.9 : 0;
+      this.smooth = controls ? 0.6 : 0;
       this.cursor = null;
       this.svg = el("svg", { role: "img", tabindex: 0, "aria-label": `${title}: no figures yet`, height });
       this.tip = el("div", { class: "chart-tip num", hidden: true });
@@ -25,7 +25,7 @@
     }
 
     toggles() {
-      const smooth = segments("Smoothing", ["raw", "0.6", "0.9"], "0.9", (name) => {
+      const smooth = segments("Smoothing", ["raw", "0.6", "0.9"], "0.6", (name) => {
         this.smooth = Number(name) || 0;
         this.draw();
       });
@@ -281,7 +281,7 @@
     const size = Math.abs(value);
     if (size >= 1e6) return `${Number((value / 1e6).toPrecision(3))}M`;
     if (size >= 1e3) return `${Number((value / 1e3).toPrecision(3))}k`;
-    if (size !== 0 && size < 1e-3) return value.toExponential(0).replace("e-0", "e-");
+    if (size !== 0 && size < 1e-3) return value.toExponential(1).replace(".0e", "e");
     return String(Number(value.toPrecision(3)));
   }
 

@@ -24,9 +24,12 @@
     return [[name, String(value)]];
   }
 
+  const ORDER = ["model", "data", "objective", "tuning", "optimisation", "report", "sampler", "launcher"];
+  const rank = ([name]) => (ORDER.indexOf(name.split(/[.[]/)[0]) + 1 || ORDER.length + 1);
+
   function settings(panel, job) {
     const search = el("input", { class: "in", type: "search", placeholder: "Find a setting", "aria-label": "Find a setting" });
-    const rows = flat(job.spec).filter(([name]) => !["kind", "name", "version"].includes(name)).map(([name, value]) =>
+    const rows = flat(job.spec).filter(([name]) => !["kind", "name", "version"].includes(name)).sort((a, b) => rank(a) - rank(b)).map(([name, value]) =>
       el("tr", {}, el("td", { text: name }), el("td", { text: value })));
     search.addEventListener("input", () => {
       const wanted = search.value.trim().toLowerCase();
@@ -80,9 +83,9 @@
     const model = job.state === "succeeded" && (job.kind === "train" || job.kind === "convert");
     panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Files and result" })),
       el("div", { class: "path" }, el("code", { text: job.folder }), copy),
-      el("dl", { class: "pairs" }, ...known.map(([name, text]) => el("div", {}, el("dt", { text: name }), el("dd", { class: "num", text })))),
-      model ? el("p", { class: "small" }, "The model is known everywhere as ", el("code", { text: `run:${job.id}` }), ". ",
-        el("button", { class: "link", type: "button", text: "Try it in the playground", onclick: () => open("playground", { model: `run:${job.id}`, run: null }) })) : null);
+      el("dl", { class: "pairs" }, ...known.map(([name, text]) => el("div", { class: text.length > 14 ? "wide" : "" }, el("dt", { text: name }), el("dd", { class: "num", text })))),
+      ...(model ? [el("p", { class: "small" }, "The model is known everywhere as ", el("code", { text: `run:${job.id}` }), ". ",
+        el("button", { class: "link", type: "button", text: "Try it in the playground", onclick: () => open("playground", { model: `run:${job.id}`, run: null }) }))] : []));
   }
 
   // First and last figure on the rows held out, or null.
