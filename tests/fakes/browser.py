@@ -28,9 +28,9 @@ DESKTOP, PHONE = (1440, 1000), (390, 844)
 
 
 class PageServer:
-    """`studio launch` over a home of its own, on any free port."""
+    """`studio launch` over a home of its own, on any free port unless one is named."""
 
-    def __init__(self, home: Path):
+    def __init__(self, home: Path, port: int = 0):
         self.home = home
         argv = [
             sys.executable,
@@ -40,7 +40,7 @@ class PageServer:
             "--home",
             str(home),
             "--port",
-            "0",
+            str(port),
             "--no-open",
         ]
         self.process = subprocess.Popen(
