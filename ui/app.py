@@ -16,7 +16,6 @@ from ui.theme import theme
 
 if TYPE_CHECKING:
     from backend.studio import Studio
-    from studio.settings import Settings
 
 HERE = Path(__file__).parent
 STATIC = "/static"
@@ -33,7 +32,7 @@ TABS: dict[str, Callable[[Page], None]] = {
 }
 
 
-def build(studio: "Studio", settings: "Settings | None" = None) -> gr.Blocks:
+def build(studio: "Studio", settings: Any = None) -> gr.Blocks:
     """The whole page over a studio."""
     with gr.Blocks(title="dLLM Studio", fill_width=True, analytics_enabled=False) as blocks:
         FrameBar(elem_id="frame")
@@ -48,7 +47,7 @@ def mount(
     app: FastAPI,
     studio: "Studio",
     *,
-    settings: "Settings | None" = None,
+    settings: Any = None,
     guard: Callable[..., Any] | None = None,
 ) -> None:
     """Put the page at "/" and its scripts and styles under /static."""

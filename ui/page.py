@@ -1,13 +1,12 @@
 """What a tab's builder is given."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 if TYPE_CHECKING:
     from backend.studio import Studio
-    from studio.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -15,6 +14,6 @@ class Page:
     """The studio behind the page, its settings, the tab bar, and the tab that is being built."""
 
     studio: "Studio"
-    settings: "Settings | None"
+    settings: Any  # studio.settings.Settings; its type lies in the room above
     tabs: gr.Tabs
     tab: gr.Tab
