@@ -11,9 +11,10 @@
     const root = element.querySelector(".denoise") || element;
     const canvas = new Canvas(root, (props.value || {}).compact === true);
     const show = (value) => value && value.request && canvas.follow(value.request);
-    const remembered = window.studio.params.sample || localStorage.getItem("studio.sample");
+    const linked = window.studio.params.sample;
+    const remembered = linked || localStorage.getItem("studio.sample");
     if (props.value && props.value.request) show(props.value);
-    else if (remembered) canvas.follow(remembered, true);
+    else if (remembered) canvas.follow(remembered, !linked); // what is only remembered may have been deleted
     watch("value", () => show(props.value));
     const opened = (event) => event.detail.sample && canvas.follow(event.detail.sample);
     window.addEventListener("studio:open", opened);
@@ -102,7 +103,7 @@
       this.pause();
       this.request = request;
       this.film = new window.StudioFilm();
-      this.frame = 0;
+      this.clear();
       this.live = true;
       this.setState("waiting");
       this.say(quiet ? "" : "Asking the model server ...");
@@ -160,11 +161,20 @@
       this.empty();
     }
 
-    empty() {
+    // Nothing of the former film may be pointed at, scrubbed or coloured anew.
+    clear() {
+      this.point(null);
       this.cells = null;
+      this.frame = 0;
+      this.curved = -1;
       this.board.replaceChildren();
-      this.setState("empty");
+      this.dock.hidden = true;
       this.count.textContent = "";
+    }
+
+    empty() {
+      this.clear();
+      this.setState("empty");
       this.message.replaceChildren(
         el("div", { class: "empty" }, el("h3", { text: "Nothing written yet" }),
           el("p", { class: "muted", text: "The canvas starts as masks. Each step the model reveals what it is surest of." })));
@@ -189,6 +199,7 @@
     layOut() {
       const { grid } = this.film.start;
       delete this.root.dataset.seen;
+      this.said = 0;
       this.board.className = grid ? "sudoku" : "canvas hero";
       this.board.style.setProperty("--columns", grid ? grid.columns : "");
       this.cells = this.film.cells.map((_, i) =>
@@ -313,10 +324,10 @@
       this.root.dataset.conflicts = wrong.size;
     }
 
-    // Screen readers hear how far it is, at most every five seconds.
+    // Screen readers hear how far it is, at most every five seconds and once at the end.
     announce(figures) {
-      if (Date.now() - this.said < 5000 && !this.film.done) return;
-      this.said = Date.now();
+      if (this.film.done ? this.said === Infinity : Date.now() - this.said < 5000) return;
+      this.said = this.film.done ? Infinity : Date.now();
       this.polite.textContent = `step ${figures.step} of ${figures.steps}, ${figures.revealed} revealed`;
     }
 

@@ -1,0 +1,118 @@
+"""The playground in a real browser: text appears live, time can be moved, a reload loses nothing."""
+
+import json
+import re
+from typing import Any
+
+from tests.fakes.browser import PHONE
+
+STATE = "document.querySelector('.denoise').dataset"
+SLOW = 90_000  # the model server loads torch first
+
+
+def wait_for(page: Any, *states: str) -> str:
+    """Wait until the canvas is in one of `states`; returns it."""
+    page.wait_for_function(f"(s) => s.includes({STATE}.state)", arg=list(states), timeout=SLOW)
+    return page.evaluate(f"{STATE}.state")
+
+
+def generate(page: Any) -> None:
+    page.click("#play-go")
+    wait_for(page, "waiting", "live", "done")
+
+
+def choose(page: Any, model: str) -> None:
+    page.locator("#play-model input").click()
+    page.get_by_role("option", name=model, exact=True).click()
+
+
+def cells(page: Any) -> list[str]:
+    return page.locator(".denoise [data-i]").all_inner_texts()
+
+
+def test_a_sudoku_is_solved_before_ones_eyes(open_tab):
+    page = open_tab("playground")
+    choose(page, "sudoku-9x9")
+    page.wait_for_selector("#play-grid textarea:visible")
+    generate(page)
+    assert wait_for(page, "done", "error") == "done"
+    filled = page.locator(".denoise .cell:not(.g)")
+    assert filled.count() == page.input_value("#play-grid textarea").count(".")
+    assert page.locator(".denoise .cell.m").count() == 0
+    assert re.search(r"Solved|break a rule", page.locator(".canvas-message").inner_text())
+    # back in time, with the keys and with the slider
+    page.locator(".denoise input[type=range]").fill("3")
+    assert page.evaluate(f"{STATE}.frame") == "3"
+    assert page.locator(".denoise .cell.m").count() == filled.count() + 0 - 3 or filled.count() == 3
+    # what else it could have been
+    filled.first.hover()
+
+
+def test_a_reload_loses_nothing_and_a_link_shows_it_elsewhere(open_tab, server):
+    page = open_tab("playground")
+    choose(page, "stories")
+    generate(page)
+    wait_for(page, "live", "done")
+    page.reload()
+    assert wait_for(page, "done", "error") == "done"
+    seen = cells(page)
+    assert any(text.strip() for text in seen)
+    link = page.url
+    other = open_tab("playground")
+    other.goto(link)
+    assert wait_for(other, "done") == "done"
+    assert cells(other) == seen
+
+
+def test_tokens_tell_what_else_they_could_have_been(open_tab):
+    page = open_tab("playground")
+    choose(page, "stories")
+    generate(page)
+    wait_for(page, "done")
+    token = page.locator(".denoise .t:not(.g):not(.m):not(.eos)").first
+    token.hover()
+    tip = page.locator(".denoise .tip")
+    assert "revealed at step" in tip.inner_text()
+    assert tip.locator(".cand").count() == 5
+    page.keyboard.press("Escape")
+    assert tip.is_hidden()
+    page.locator(".denoise [data-i]").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.i") == "1"
+
+
+def test_text_from_outside_stays_text(open_tab):
+    page = open_tab("playground", size=PHONE)
+    choose(page, "stories")
+    page.fill("#play-prompt textarea", "<img src=x onerror='window.pwned=1'> ${window.pwned=1}")
+    page.click("#play-go")
+    assert wait_for(page, "error") == "error"  # and the unknown words are named
+    assert "does not know" in page.locator(".canvas-message").inner_text()
+    assert page.evaluate("window.pwned === undefined")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def test_wrong_settings_are_a_sentence_beside_the_button(open_tab):
+    page = open_tab("playground")
+    choose(page, "stories")
+    page.fill("#sampler-block-size input", "7")
+    page.click("#play-go")
+    problem = page.locator("#play-problem .note")
+    problem.wait_for()
+    assert "multiple of block_size" in problem.inner_text()
+    page.click("#play-reset")
+    page.wait_for_function("document.querySelector('#sampler-block-size input').value !== '7'")
+
+
+def test_stop_keeps_the_last_frame(open_tab):
+    page = open_tab("playground")
+    choose(page, "sudoku-9x9")
+    page.wait_for_selector("#play-grid textarea:visible")
+    page.fill("#play-grid textarea", "." * 81)
+    page.click("#play-go")
+    wait_for(page, "live", "done")
+    page.click("#play-stop")
+    assert wait_for(page, "cancelled", "done") in ("cancelled", "done")
+    request = page.evaluate("window.studio.params.sample")
+    lines = json.loads(page.evaluate(f"fetch('/api/samples/{request}').then((r) => r.text())"))["lines"]
+    assert lines[-1]["reason"] in ("cancelled", "finished")
