@@ -82,7 +82,7 @@ def test_every_entry_of_a_registry_is_named_where_it_is_said_how_to_add_one(kind
     sections = re.split(r"^## An? ", (ROOT / "docs" / "adding.md").read_text(encoding="utf-8"), flags=re.M)
     (section,) = [s for s in sections if s.startswith(kind)]
     now = section.split("\nNow: ")[1]
-    named = set(re.findall(r"`(\w+)`", now))
+    named = set(re.findall(r"`([\w-]+)`", now))
     assert named == set(registries()[kind])
 
 
