@@ -10,12 +10,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from jobs.protocol.errors import ModelError, StudioError
-from jobs.specs import diffusion_config
+from jobs.specs import diffusion_config, families
 from jobs.specs.diffusion_config import DiffusionConfig
 
-# Official dLLM formats, which load as they are: (start of the class name, start of model_type) -> family.
-# A contract test holds this against jobs.models.families. LLaDA-MoE says model_type llada too.
-OFFICIAL = {("LLaDAModelLM", "llada"): "llada", ("A2D", "a2d-"): "a2d"}
 HEADER_LIMIT = 100_000_000  # bytes; the limit of the safetensors format itself
 DTYPES = {
     "F64": "float64",
@@ -60,14 +57,6 @@ def is_model_folder(folder: Path) -> bool:
     return (folder / "config.json").is_file() or any(folder.glob("*.safetensors"))
 
 
-def official_family(architecture: str, model_type: str) -> str | None:
-    """The family of an official dLLM format, None for every other model."""
-    for (class_start, type_start), family in OFFICIAL.items():
-        if architecture.startswith(class_start) and model_type.startswith(type_start):
-            return family
-    return None
-
-
 def signature(folder: Path) -> tuple:
     """Changes whenever a file that `inspect` reads was replaced."""
     return tuple(
@@ -91,11 +80,14 @@ def _facts(folder: Path) -> dict[str, Any]:
     if not weights:
         raise ModelError(f"{folder} holds no weights: there is no .safetensors file in it.")
     counts: Counter[str] = Counter()
+    names: set[str] = set()
     for file in weights:
-        counts.update(_tensor_counts(file))
+        held, count = _tensors(file)
+        counts.update(count)
+        names |= held
     kind = str(config.get("model_type", ""))
     architectures = config.get("architectures") or [kind]
-    official = official_family(str(architectures[0]), kind)
+    official = families.detect(config, names)
     facts: dict[str, Any] = {
         "family": official or kind,
         "architecture": str(architectures[0]),
@@ -145,8 +137,8 @@ def _json(path: Path) -> dict[str, Any]:
     return data
 
 
-def _tensor_counts(path: Path) -> Counter[str]:
-    """Number of stored values by safetensors dtype.
+def _tensors(path: Path) -> tuple[set[str], Counter[str]]:
+    """The tensors' names, and the number of stored values by safetensors dtype.
 
     The format: 8 bytes little-endian header length, the header as JSON, then the values
     (huggingface/safetensors, README, section Format).
@@ -161,16 +153,16 @@ def _tensor_counts(path: Path) -> Counter[str]:
         header_bytes = file.read(length)
     try:
         header = json.loads(header_bytes)
-        tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-        end = max((entry["data_offsets"][1] for entry in tensors), default=0)
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
         counts: Counter[str] = Counter()
-        for entry in tensors:
+        for entry in tensors.values():
             counts[entry["dtype"]] += prod(entry["shape"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         raise ModelError(f"{path} is not a safetensors file, or its header is cut off.") from None
     if path.stat().st_size < 8 + length + end:
         raise ModelError(f"{path} is cut off: {path.stat().st_size} of {8 + length + end} bytes are there.")
-    return counts
+    return set(tensors), counts
 
 
 def _has_chat_template(folder: Path) -> bool:

@@ -7,22 +7,19 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from safetensors.torch import save_file
-from transformers import (
-    MODEL_FOR_CAUSAL_LM_MAPPING,
-    AutoConfig,
-    AutoModelForCausalLM,
-    PreTrainedConfig,
-    PreTrainedModel,
-)
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from jobs.diffusion.denoiser import Denoiser
 from jobs.models.bidirectional import make_bidirectional
+from jobs.models.classes import model_class
 from jobs.models.families import FAMILIES, Family, detect
+from jobs.models.layout import arrange, atoms
+from jobs.models.official import Source, complain, layout_for, lazily
+from jobs.models.shards import Entry, write_shards
 from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import end_of_turn_id, has_tokenizer, load_tokenizer
-from jobs.models.weights import SINGLE, read_tensors, tensor_names, weight_files
+from jobs.models.weights import tensor_names, weight_files
 from jobs.protocol.errors import ModelError
 from jobs.protocol.folder import write_json
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
@@ -62,30 +59,31 @@ class Checkpoint:
 
 
 def load(
-    path: str | Path, dtype: Dtype = "auto", device: str = "cpu", mask_token_id: int | None = None
+    path: str | Path,
+    dtype: Dtype = "auto",
+    device: str = "cpu",
+    mask_token_id: int | None = None,
+    family: str | None = None,
 ) -> Checkpoint:
     """A dLLM checkpoint, in eval mode: our own folder, or an official format (see families).
 
     dtype "auto" is float32 on a CPU and the checkpoint's own elsewhere. `mask_token_id` is for official
-    folders whose config and tokenizer name none.
+    folders whose config and tokenizer name none, `family` for those that do not say what they are.
     Raises: ModelError, naming missing and unexpected tensors, a folder that is no dLLM, an impossible mask.
     """
     folder = locate(path)
-    raw = read_config(folder)
-    tokenizer = load_tokenizer(folder) if has_tokenizer(folder) else None
     wanted = _dtype(dtype, device)
     if (folder / FILE).is_file():
         diffusion = DiffusionConfig.load(folder)
+        tokenizer = load_tokenizer(folder) if has_tokenizer(folder) else None
         model = load_stock(folder, stock_config(folder), wanted)
     else:
-        family = detect(raw, tensor_names(folder))
-        if family is None:
+        found = official_family(folder, str(path), family)
+        if found is None:
             raise ModelError(f"{folder} is not a dLLM checkpoint: it has no {FILE}. Convert it first.")
-        mask = mask_token_id if mask_token_id is not None else _mask_of(raw, tokenizer, folder)
-        diffusion = DiffusionConfig(
-            family=family.name, mask_token_id=mask, source=str(path), **family.traits(raw)
-        )
-        model = load_official(folder, family, wanted)
+        tokenizer = official_tokenizer(folder, found)
+        diffusion = official_diffusion(folder, str(path), found, tokenizer, mask_token_id)
+        model = load_official(folder, found, wanted)
     rows = model.get_input_embeddings().weight.shape[0]
     if diffusion.mask_token_id >= rows:
         raise ModelError(
@@ -106,7 +104,7 @@ def load_stock(folder: Path, config: PreTrainedConfig, dtype: str | torch.dtype)
     """A transformers folder as a bidirectional model. Raises: ModelError."""
     weight_files(folder)  # says what is wrong with them more clearly than transformers does
     try:
-        model, info = AutoModelForCausalLM.from_pretrained(
+        model, info = model_class(config).from_pretrained(
             folder,
             config=config,
             dtype=dtype,
@@ -122,38 +120,68 @@ def load_stock(folder: Path, config: PreTrainedConfig, dtype: str | torch.dtype)
     return make_bidirectional(model)
 
 
+def official_family(folder: Path, name: str, asked: str | None = None) -> Family | None:
+    """The family of a folder that is not ours: the one asked for, else by its marks or its Hub id `name`.
+
+    Raises: ModelError for a family that is not known.
+    """
+    if asked is None:
+        return detect(read_config(folder), tensor_names(folder), name)
+    if asked not in FAMILIES:
+        raise ModelError(f"there is no family {asked!r}; there are {', '.join(FAMILIES)}.")
+    return FAMILIES[asked]
+
+
+def official_tokenizer(folder: Path, family: Family) -> Tokenizer | None:
+    return load_tokenizer(folder, family.tokenizer_class) if has_tokenizer(folder) else None
+
+
+def official_diffusion(
+    folder: Path, name: str, family: Family, tokenizer: Tokenizer | None, mask_token_id: int | None
+) -> DiffusionConfig:
+    """The diffusion settings of a folder in an official format.
+
+    The mask token is the one given, or that of config.json, the tokenizer, the family, in this order.
+    Raises: ModelError where none of them names one that the model has.
+    """
+    raw = read_config(folder)
+    traits = {"mask_token_id": family.mask_token_id, **family.traits(raw)}
+    published = traits.pop("mask_token_id")
+    rows = raw.get("embedding_size") or raw.get("vocab_size") or 0
+    named = [mask_token_id, raw.get("mask_token_id"), tokenizer.mask_token_id if tokenizer else None]
+    if published is not None and published < rows:
+        named.append(published)
+    mask = next((token for token in named if token is not None), None)
+    if mask is None:
+        raise ModelError(f"{folder}: neither {CONFIG} nor the tokenizer names a mask token.")
+    return DiffusionConfig(family=family.name, mask_token_id=int(mask), source=name, **traits)
+
+
 def load_official(folder: Path, family: Family, dtype: str | torch.dtype) -> PreTrainedModel:
-    """A folder in a family's official format as a bidirectional stock model. Raises: ModelError."""
+    """A folder in a family's official format as a bidirectional stock model. Raises: ModelError.
+
+    Every tensor is read where it is needed, so that the weights are in memory once.
+    """
     config = family.stock_config(read_config(folder))
-    tensors = {family.to_stock(name): tensor for name, tensor in read_tensors(folder)}
-    if dtype == "auto":
-        dtype = next(iter(tensors.values())).dtype
-    try:
-        model, info = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)].from_pretrained(
-            None,
-            config=config,
-            state_dict=tensors,
-            dtype=dtype,
-            ignore_mismatched_sizes=True,
-            output_loading_info=True,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise ModelError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
-    check_loading(info, folder, family)
+    source = Source(folder, config, family)
+    model, info = model_class(config).from_pretrained(
+        None,
+        config=config,
+        state_dict=lazily(source),
+        dtype=source.main_dtype() if dtype == "auto" else dtype,
+        output_loading_info=True,
+    )
+    check_loading(info, folder)
     return make_bidirectional(model)
 
 
-def check_loading(info: dict[str, Any], folder: Path, family: Family | None = None) -> None:
+def check_loading(info: dict[str, Any], folder: Path) -> None:
     """Nothing may be missing, left over or of another shape: a model that is partly random looks trained."""
-    back = family.to_official if family is not None else str
-    for key, what in (("missing_keys", "lack"), ("unexpected_keys", "have unexpected")):
-        names = sorted(back(name) for name in info.get(key) or ())
-        if names:
-            rest = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            raise ModelError(f"the weights in {folder} {what} {', '.join(names[:5])}{rest}.")
+    complain(folder, "lack", info.get("missing_keys") or ())
+    complain(folder, "have unexpected", info.get("unexpected_keys") or ())
     if info.get("mismatched_keys"):
         name, found, wanted = min(info["mismatched_keys"])
-        raise ModelError(f"{folder}: {back(name)} is {tuple(found)}, but {CONFIG} asks for {tuple(wanted)}.")
+        raise ModelError(f"{folder}: {name} is {tuple(found)}, but {CONFIG} asks for {tuple(wanted)}.")
 
 
 def save(model: PreTrainedModel, tokenizer: Tokenizer | None, config: DiffusionConfig, folder: Path) -> None:
@@ -174,22 +202,22 @@ def save(model: PreTrainedModel, tokenizer: Tokenizer | None, config: DiffusionC
         raise
 
 
-def export(checkpoint: Checkpoint, family_name: str, folder: Path) -> None:
+def export(checkpoint: Checkpoint, family_name: str, folder: Path, layout: str | None = None) -> None:
     """Write a checkpoint in a family's official format, without diffusion_config.json.
 
+    `layout` is one of the family's; None: its first.
     Raises: ModelError if the family cannot hold this model.
     """
     family = FAMILIES[family_name]
-    config = family.official_config(checkpoint.model.config, checkpoint.config.mask_token_id)
+    model = checkpoint.model
+    config = family.official_config(model.config, checkpoint.config)
+    tensors = atoms(model)
+    place = layout_for(family, model.config, layout or family.layouts[0])
+    stored = arrange({name: tuple(tensor.shape) for name, tensor in tensors.items()}, place)
     aside = begin_folder(folder)
     try:
-        tied = set(getattr(checkpoint.model, "all_tied_weights_keys", {}) or {})
-        tensors = {
-            family.to_official(name): tensor.detach().cpu().contiguous()
-            for name, tensor in checkpoint.model.state_dict().items()
-            if name not in tied
-        }
-        save_file(tensors, aside / SINGLE, metadata={"format": "pt"})
+        entries = [Entry(t.name, t.shape, tensors[t.parts[0][0]].dtype) for t in stored.values()]
+        write_shards(aside, entries, lambda name: stored[name].build(lambda a: tensors[a].detach().cpu()))
         if checkpoint.tokenizer is not None:
             checkpoint.tokenizer.save_pretrained(aside)
         write_json(aside / CONFIG, config)
@@ -238,12 +266,3 @@ def _dtype(dtype: Dtype, device: str) -> str | torch.dtype:
     if dtype != "auto":
         return getattr(torch, dtype)
     return torch.float32 if device == "cpu" else "auto"
-
-
-def _mask_of(raw: dict[str, Any], tokenizer: Tokenizer | None, folder: Path) -> int:
-    named = raw.get("mask_token_id")
-    if named is None and tokenizer is not None:
-        named = tokenizer.mask_token_id
-    if named is None:
-        raise ModelError(f"{folder}: neither {CONFIG} nor the tokenizer names a mask token.")
-    return int(named)

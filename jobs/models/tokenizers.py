@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import transformers
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
@@ -15,8 +16,10 @@ PLAIN = ("TokenizersBackend", "PreTrainedTokenizerFast")
 FILES = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "spiece.model")
 
 
-def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
+def load_tokenizer(name: str | Path, stock_class: str | None = None) -> PreTrainedTokenizerBase:
     """The tokenizer of a folder, or of `characters:0123456789` (see `character_tokenizer`).
+
+    `stock_class` is read where the folder names a class of its own code, which is never run.
 
     Raises: SpecError for a wrong character list, ModelError for a folder without a usable tokenizer.
     """
@@ -29,6 +32,8 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
     # that says it has none. What says it is a plain tokenizer.json is read as one.
     try:
         loader = PreTrainedTokenizerFast if _is_plain(folder) else AutoTokenizer
+        if stock_class is not None and _has_code(folder):
+            loader = getattr(transformers, stock_class)
         return loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001 - the tokenizers library raises plain Exception
         raise ModelError(f"the tokenizer in {folder} cannot be read: {_first_line(error)}") from None
@@ -39,6 +44,11 @@ def _is_plain(folder: Path) -> bool:
         return False
     settings = read_json(folder / "tokenizer_config.json")
     return isinstance(settings, dict) and settings.get("tokenizer_class") in PLAIN
+
+
+def _has_code(folder: Path) -> bool:
+    settings = read_json(folder / "tokenizer_config.json")
+    return isinstance(settings, dict) and "AutoTokenizer" in (settings.get("auto_map") or {})
 
 
 def has_tokenizer(folder: Path) -> bool:

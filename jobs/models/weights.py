@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +14,11 @@ from jobs.protocol.errors import ModelError
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+DTYPES = {
+    **{"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16},
+    **{"I64": torch.int64, "I32": torch.int32, "I16": torch.int16, "I8": torch.int8, "U8": torch.uint8},
+    **{"BOOL": torch.bool, "F8_E4M3": torch.float8_e4m3fn, "F8_E5M2": torch.float8_e5m2},
+}
 PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 
 
@@ -49,26 +55,36 @@ def shard_names(index: Path) -> list[str]:
 
 def tensor_names(folder: Path) -> set[str]:
     """Names of all tensors, from the files' headers. Raises: ModelError."""
-    names: set[str] = set()
-    for file in weight_files(folder):
-        with _opened(file) as tensors:
-            names.update(tensors.keys())
-    return names
+    return set(TensorFolder(folder).names)
 
 
-def read_tensors(folder: Path) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor by name, one at a time. Raises: ModelError."""
-    for file in weight_files(folder):
-        with _opened(file) as tensors:
-            for name in tensors.keys():  # noqa: SIM118 - a safetensors file is no dict
-                yield name, tensors.get_tensor(name)
+class TensorFolder:
+    """The tensors of a model folder, read from disk when asked for and not before."""
 
+    def __init__(self, folder: Path):
+        """Opens the files' headers. Raises: ModelError."""
+        self._opened: dict[str, Any] = {}
+        for file in weight_files(folder):
+            try:
+                opened = safe_open(file, framework="pt")
+            except (SafetensorError, OSError) as error:
+                raise ModelError(f"{file} is broken: {error}. Copy it again.") from None
+            self._opened |= dict.fromkeys(opened.keys(), opened)
+        self.names: list[str] = list(self._opened)
 
-def _opened(file: Path) -> safe_open:
-    try:
-        return safe_open(file, framework="pt")
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{file} is broken: {error}. Copy it again.") from None
+    def shape(self, name: str) -> tuple[int, ...]:
+        return tuple(self._opened[name].get_slice(name).get_shape())
+
+    def dtype(self, name: str) -> torch.dtype:
+        """Raises: ModelError for a number format that torch has not."""
+        kind = self._opened[name].get_slice(name).get_dtype()
+        if kind not in DTYPES:
+            raise ModelError(f"{name} has the number format {kind}, which cannot be read here.")
+        return DTYPES[kind]
+
+    def read(self, name: str, index: tuple[int | slice, ...] = ()) -> Tensor:
+        """A tensor, or the part of it at `index`; nothing else is read."""
+        return self._opened[name].get_slice(name)[index or ...]
 
 
 def fingerprints(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -11,28 +11,27 @@ from typing import Any, ClassVar
 from transformers import LlamaConfig, PreTrainedConfig
 
 from jobs.models.bidirectional import switch_off_causality
+from jobs.models.families.base import Family, required
 from jobs.protocol.errors import ModelError
+from jobs.specs.diffusion_config import DiffusionConfig
 
 ROOT = "model.transformer."
 TOP = {
-    "wte.weight": "model.embed_tokens.weight",
-    "ln_f.weight": "model.norm.weight",
-    "ff_out.weight": "lm_head.weight",
+    "model.embed_tokens.weight": "wte.weight",
+    "model.norm.weight": "ln_f.weight",
+    "lm_head.weight": "ff_out.weight",
 }
 IN_BLOCK = {
-    "q_proj": "self_attn.q_proj",
-    "k_proj": "self_attn.k_proj",
-    "v_proj": "self_attn.v_proj",
-    "attn_out": "self_attn.o_proj",
-    "attn_norm": "input_layernorm",
-    "ff_norm": "post_attention_layernorm",
-    "ff_proj": "mlp.gate_proj",
-    "up_proj": "mlp.up_proj",
-    "ff_out": "mlp.down_proj",
+    "self_attn.q_proj": "q_proj",
+    "self_attn.k_proj": "k_proj",
+    "self_attn.v_proj": "v_proj",
+    "self_attn.o_proj": "attn_out",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ff_norm",
+    "mlp.gate_proj": "ff_proj",
+    "mlp.up_proj": "up_proj",
+    "mlp.down_proj": "ff_out",
 }
-TOP_BACK = {stock: official for official, stock in TOP.items()}
-IN_BLOCK_BACK = {stock: official for official, stock in IN_BLOCK.items()}
-BLOCK = re.compile(r"^model\.transformer\.blocks\.(\d+)\.(\w+)\.weight$")
 LAYER = re.compile(r"^model\.layers\.(\d+)\.([\w.]+)\.weight$")
 
 # The one variant that was published, and that Llama can express. Absent keys have these values.
@@ -52,22 +51,24 @@ REQUIRED = {
 }
 
 
-class LLaDA:
-    """Config mapping and renames in both directions."""
+class LLaDA(Family):
+    """Onto Llama."""
 
-    name: ClassVar[str] = "llada"
-    title: ClassVar[str] = "LLaDA"
-
-    def claims(self, config: dict[str, Any], tensors: set[str]) -> bool:
-        # LLaDA-MoE says model_type llada too, so the class name and the tensors decide.
-        return "LLaDAModelLM" in (config.get("architectures") or []) and ROOT + "wte.weight" in tensors
+    name = "llada"
+    mask_token_id = 126336
+    debug: ClassVar[dict[str, Any]] = {
+        **{
+            "architectures": ["LLaDAModelLM"],
+            "model_type": "llada",
+            "d_model": 32,
+            "n_layers": 2,
+            "n_heads": 2,
+        },
+        **{"mlp_hidden_size": 48, "max_sequence_length": 64, "init_std": 0.2, "weight_tying": False},
+    }
 
     def stock_config(self, config: dict[str, Any]) -> PreTrainedConfig:
-        for key, value in REQUIRED.items():
-            if config.get(key) not in (None, value):
-                raise ModelError(
-                    f"this LLaDA has {key} = {config[key]!r}; only {value!r} (as in LLaDA-8B) can be read."
-                )
+        required(config, REQUIRED, self.title)
         try:
             stock = LlamaConfig(
                 vocab_size=config.get("embedding_size") or config["vocab_size"],
@@ -95,7 +96,7 @@ class LLaDA:
             return config["n_kv_heads"]
         return 1 if config.get("multi_query_attention") else config["n_heads"]
 
-    def official_config(self, config: PreTrainedConfig, mask_token_id: int) -> dict[str, Any]:
+    def official_config(self, config: PreTrainedConfig, diffusion: DiffusionConfig) -> dict[str, Any]:
         if not isinstance(config, LlamaConfig) or config.attention_bias or config.mlp_bias:
             raise ModelError(f"LLaDA's format holds Llama models without biases, not {config.model_type}.")
         rope: Any = config.rope_parameters
@@ -123,28 +124,20 @@ class LLaDA:
             "rope_full_precision": True,
             "weight_tying": config.tie_word_embeddings,
             "init_std": config.initializer_range,
-            "mask_token_id": mask_token_id,
+            "mask_token_id": diffusion.mask_token_id,
             "bos_token_id": config.bos_token_id,
             "eos_token_id": config.eos_token_id,
             "pad_token_id": config.pad_token_id,
             "use_cache": False,
         }
 
-    def to_stock(self, name: str) -> str:
-        if name.removeprefix(ROOT) in TOP and name.startswith(ROOT):
-            return TOP[name.removeprefix(ROOT)]
-        found = BLOCK.match(name)
+    def official_name(self, atom: str) -> str:
+        if atom in TOP:
+            return ROOT + TOP[atom]
+        found = LAYER.match(atom)
         if found and found[2] in IN_BLOCK:
-            return f"model.layers.{found[1]}.{IN_BLOCK[found[2]]}.weight"
-        return name
-
-    def to_official(self, name: str) -> str:
-        if name in TOP_BACK:
-            return ROOT + TOP_BACK[name]
-        found = LAYER.match(name)
-        if found and found[2] in IN_BLOCK_BACK:
-            return f"{ROOT}blocks.{found[1]}.{IN_BLOCK_BACK[found[2]]}.weight"
-        return name
+            return f"{ROOT}blocks.{found[1]}.{IN_BLOCK[found[2]]}.weight"
+        return atom
 
     def traits(self, config: dict[str, Any]) -> dict[str, Any]:
         return {"objective": "llada"}

@@ -51,6 +51,8 @@ def test_an_official_checkpoint_is_a_dllm(service: ModelService):
     folder = make_model(service.home_root / "LLaDA", dllm=False)
     config = {"model_type": "llada", "architectures": ["LLaDAModelLM"], "mask_token_id": 126336}
     (folder / "config.json").write_text(json.dumps(config))
+    assert not service.get("LLaDA").is_dllm, "the tensors have to say so too"
+    write_weights(folder / "model.safetensors", {"model.transformer.wte.weight": ("F32", [2, 3])})
     view = service.get("LLaDA")
     assert view.is_dllm and view.family == "llada" and view.mask_token_id == 126336
     config["architectures"] = ["LLaDAMoEModelLM"]

@@ -1,0 +1,13 @@
+"""Which stock class belongs to a config."""
+
+from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedConfig, PreTrainedModel
+
+from jobs.protocol.errors import ModelError
+
+
+def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
+    """The class with a vocabulary head. Raises: ModelError."""
+    try:
+        return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
+    except KeyError:
+        raise ModelError(f"{config.model_type} is no language model of transformers.") from None

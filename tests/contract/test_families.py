@@ -1,0 +1,135 @@
+"""What every family must keep, over each entry of FAMILIES. A new entry is tested by being named."""
+
+import json
+
+import pytest
+import torch
+
+from jobs.diffusion.objectives import build_objective, training_loss
+from jobs.diffusion.samplers import SAMPLERS
+from jobs.models import checkpoint
+from jobs.models.debug import debug_checkpoint
+from jobs.models.families import FAMILIES, detect
+from jobs.models.layout import atoms
+from jobs.models.source import read_config
+from jobs.models.tokenizers import character_tokenizer
+from jobs.models.weights import tensor_names
+from jobs.specs.families import FAMILIES as TABLE
+from jobs.specs.objective import MDLMObjective
+from jobs.specs.sampler import LLaDASampler
+
+LAYOUTS = [(name, layout) for name, family in FAMILIES.items() for layout in family.layouts]
+
+
+@pytest.fixture(scope="module")
+def debug():
+    """debug(name) -> the family's debug checkpoint. Do not change it."""
+    made: dict[str, checkpoint.Checkpoint] = {}
+
+    def make(name: str) -> checkpoint.Checkpoint:
+        if name not in made:
+            made[name] = debug_checkpoint(name, character_tokenizer("abcdefghijklmnop"))
+        return made[name]
+
+    return make
+
+
+def test_the_light_table_has_the_same_families():
+    assert set(TABLE) == set(FAMILIES)
+    assert all(name == family.name == TABLE[name].name for name, family in FAMILIES.items())
+
+
+@pytest.mark.parametrize(("name", "layout"), LAYOUTS)
+def test_a_family_reads_what_it_writes_and_nobody_else_claims_it(name, layout, debug, tmp_path):
+    made = debug(name)
+    folder = tmp_path / "official"
+    checkpoint.export(made, name, folder, layout)
+    raw, names = read_config(folder), tensor_names(folder)
+    told = [other.name for other in FAMILIES.values() if other.claims(raw, names)]
+    assert told == [name] or (told == [] and (name, layout) == ("diffullama", "plain"))
+    assert FAMILIES[name].layout_of(names) == layout
+    loaded = checkpoint.load(folder, family=name)
+    assert loaded.model.config.is_causal is False
+    assert loaded.config.model_dump(exclude={"source"}) == made.config.model_dump(exclude={"source"})
+    expected, got = atoms(made.model), atoms(loaded.model)
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(tensor, got[key]) for key, tensor in expected.items())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_our_own_folder_of_a_family_gives_the_same_tensors(name, debug, tmp_path):
+    made = debug(name)
+    checkpoint.save(made.model, made.tokenizer, made.config, tmp_path / "own")
+    loaded = checkpoint.load(tmp_path / "own")
+    assert loaded.config == made.config and type(loaded.model) is type(made.model)
+    expected, got = atoms(made.model), atoms(loaded.model)
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(tensor, got[key]) for key, tensor in expected.items())
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_config_survives_the_official_format(name, debug):
+    family, made = FAMILIES[name], debug(name)
+    raw = family.official_config(made.model.config, made.config)
+    json.dumps(raw)  # plain values only
+    again = family.stock_config(raw)
+    assert again.is_causal is False
+    before, after = made.model.config.to_dict(), again.to_dict()
+    differing = {key for key in before if before[key] != after.get(key)}
+    assert differing <= {"architectures", "transformers_version", "dtype", "use_cache"}
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_a_debug_model_trains_and_samples(name):
+    made = debug_checkpoint(name, character_tokenizer("abcdefghijklmnop"))
+    mask = made.config.mask_token_id
+    ids = torch.randint(16, (8, 12), generator=torch.Generator().manual_seed(0))
+    optimizer = torch.optim.AdamW(made.model.parameters(), lr=3e-3)
+    losses = []
+    for _ in range(4):
+        generator = torch.Generator().manual_seed(1)  # the same noise: the loss has to fall
+        lost = training_loss(
+            build_objective(MDLMObjective()),
+            made.model,
+            ids,
+            torch.ones_like(ids, dtype=torch.bool),
+            mask_id=mask,
+            shifted=made.config.shifted_logits,
+            generator=generator,
+        )
+        optimizer.zero_grad()
+        lost.loss.backward()
+        optimizer.step()
+        losses.append(float(lost.loss))
+    assert losses[-1] < losses[0]
+    canvas = torch.full((2, 10), mask)
+    canvas[:, :3] = ids[:2, :3]
+    *_, last = SAMPLERS["llada"](made.denoiser(), canvas, None, LLaDASampler(steps=7))
+    assert not (last.ids == mask).any() and torch.equal(last.ids[:, :3], canvas[:, :3])
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_position_is_seen_from_the_first(name, debug):
+    """In both directions, and beyond any window: the text is longer than the windows of the debug configs."""
+    model = debug(name).model
+    ids = torch.randint(16, (1, 48), generator=torch.Generator().manual_seed(2))
+    embedded = model.get_input_embeddings()(ids).detach().requires_grad_()
+    for position in (0, 47):
+        (gradient,) = torch.autograd.grad(
+            model(inputs_embeds=embedded, use_cache=False).logits[0, position].square().sum(), embedded
+        )
+        assert (gradient.abs().sum(-1) > 0).all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_lora_targets_are_there_and_no_router_is_among_them(name, debug):
+    family, model = FAMILIES[name], debug(name).model
+    modules = {module.rsplit(".", 1)[-1] for module, _ in model.named_modules()}
+    assert set(family.lora_targets) <= modules
+    assert not {"gate", "router"} & set(family.lora_targets)
+
+
+def test_our_own_folders_belong_to_no_official_format(debug, tmp_path):
+    made = debug("llada")
+    checkpoint.save(made.model, made.tokenizer, made.config, tmp_path / "own")
+    assert detect(read_config(tmp_path / "own"), tensor_names(tmp_path / "own")) is None
