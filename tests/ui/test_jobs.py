@@ -1,0 +1,151 @@
+"""The Jobs tab in a real browser: the list, one run while it moves, and what can be done with it."""
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes.browser import DESKTOP, PHONE, PageServer, go
+from tests.fakes.processes import until
+
+Open = Callable[..., Any]
+
+
+def tiny(name: str, steps: int, **changes: Any) -> dict[str, Any]:
+    """A training of so small a model that only the number of steps decides how long it lasts."""
+    config = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 16}
+    return {
+        "kind": "train",
+        "name": name,
+        "model": {"new": {"architecture": "gpt2", "config": config, "tokenizer": "characters:1234"}},
+        "data": {"builder": "sudoku", "options": {"size": 4, "rows": 64}, "format": "text", "max_length": 16},
+        "objective": {"name": "mdlm", "loss_weight_type": "uniform"},
+        "optimisation": {"steps": steps, "batch_size": 4},
+        "report": {"log_every": 5},
+        **changes,
+    }
+
+
+def start(server: PageServer, spec: dict[str, Any]) -> str:
+    reply = httpx.post(f"{server.url}/api/jobs", json={"spec": spec}, timeout=30)
+    assert reply.status_code == 201, reply.text
+    return reply.json()["id"]
+
+
+def row(page: Any, job: str) -> Any:
+    return page.locator(f'tr[data-job="{job}"]')
+
+
+def badge(page: Any, state: str) -> Any:
+    return page.locator(f'.runhead .badge[data-state="{state}"]')
+
+
+def curve_step(page: Any) -> int:
+    """The step that the loss chart tells a screen reader; 0 without a curve."""
+    label = page.locator(".chart svg").first.get_attribute("aria-label") or ""
+    found = re.search(r"at step ([\d,]+)$", label)
+    return int(found[1].replace(",", "")) if found else 0
+
+
+@pytest.fixture
+def running(server: PageServer) -> Iterator[str]:
+    """A training that goes on until somebody stops it."""
+    job = start(server, tiny("Endless", 200_000))
+    yield job
+    httpx.post(f"{server.url}/api/jobs/{job}/stop", json={"grace": 2}, timeout=30)
+
+
+def test_a_run_is_watched_stopped_resumed_and_deleted(open_tab: Open, running: str):
+    page = open_tab("jobs")
+    row(page, running).get_by_text("left").wait_for(timeout=60_000)
+    row(page, running).get_by_role("link", name="Endless").click()
+    assert f"run={running}" in page.url
+    until(lambda: curve_step(page) > 0, what="a curve")
+    before = curve_step(page)
+    until(lambda: curve_step(page) > before, what="a growing curve")
+    page.locator(".log").get_by_text("loss").first.wait_for()
+
+    page.get_by_role("button", name="Stop and save").click()
+    badge(page, "stopped").wait_for(timeout=60_000)
+    page.locator(".reason").get_by_text("It came to step").wait_for()
+    page.get_by_role("button", name="Resume", exact=True).click()
+    page.locator(".names").get_by_text("attempt 2").wait_for(timeout=60_000)
+    badge(page, "running").wait_for(timeout=60_000)
+    page.get_by_role("button", name=re.compile("^Stop")).click()
+    badge(page, "stopped").wait_for(timeout=60_000)
+
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("button", name="Keep", exact=True).click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    page.locator(".acts").get_by_text("for good?").wait_for()
+    page.locator(".acts").get_by_role("button", name="Delete", exact=True).click()
+    page.get_by_role("heading", name="Jobs", exact=True).wait_for()
+    row(page, running).wait_for(state="detached")
+    assert "run=" not in page.url
+
+
+def test_a_failed_run_says_why_in_one_sentence(open_tab: Open, server: PageServer, tmp_path: Path):
+    data = tmp_path / "rows.jsonl"
+    data.write_text('{"messages": 3}\n')
+    job = start(server, tiny("Bad rows", 5, data={"path": str(data), "format": "messages"}))
+    page = open_tab("jobs")
+    row(page, job).locator(".why").get_by_text("line 1").wait_for(timeout=60_000)
+    row(page, job).get_by_role("button", name="Retry").wait_for()
+    row(page, job).get_by_role("link", name="Bad rows").click()
+    page.locator(".reason .note.bad").get_by_text("line 1").wait_for()
+    lines = page.locator(".reason pre")
+    assert not lines.is_visible()
+    page.get_by_text("Last lines of the log").click()
+    lines.wait_for()
+    page.go_back()
+    row(page, job).wait_for()
+
+
+def test_the_list_is_filtered_by_state_and_words(open_tab: Open, server: PageServer):
+    job = start(server, tiny("<b>Short</b> one", 2))
+    page = open_tab("jobs")
+    row(page, job).locator('[data-state="succeeded"]').wait_for(timeout=60_000)
+    assert row(page, job).get_by_role("link").inner_text() == "<b>Short</b> one"
+    page.get_by_role("radio", name=re.compile("^Queued")).click()
+    row(page, job).wait_for(state="detached")
+    page.get_by_role("button", name="Clear filters").click()
+    row(page, job).wait_for()
+    page.get_by_label("Search name or number").fill("no such run")
+    row(page, job).wait_for(state="detached")
+    page.get_by_label("Search name or number").fill(job.replace("-", " "))
+    row(page, job).wait_for()
+
+
+def test_nothing_is_wider_than_a_phone(open_tab: Open, running: str):
+    page = open_tab("jobs", size=PHONE)
+    width = "document.documentElement.scrollWidth"
+    row(page, running).wait_for()
+    assert page.evaluate(width) <= PHONE[0]
+    row(page, running).get_by_role("link").click()
+    until(lambda: curve_step(page) > 0, seconds=60, what="a curve")
+    assert page.evaluate(width) <= PHONE[0]
+
+
+def test_the_demo_runs_from_an_empty_list_and_survives_the_server(browser: Any, tmp_path: Path):
+    server = PageServer(tmp_path / "home")
+    # Not watched: that the server cannot be reached for a while is what this is about.
+    page = browser.new_page(viewport={"width": DESKTOP[0], "height": DESKTOP[1]})
+    try:
+        go(page, server.url, "jobs")
+        page.get_by_role("button", name="Run the sudoku demo").click()
+        page.get_by_role("heading", name="Sudoku 4x4, live").wait_for()
+        until(lambda: curve_step(page) > 0, seconds=60, what="a curve")
+        server.process.kill()
+        server.process.wait()
+        page.locator(".studio-offline-note").get_by_text("not reachable").wait_for()
+        seen = curve_step(page)
+        server = PageServer(server.home, port=int(server.url.rpartition(":")[2]))
+        page.locator(".studio-offline-note").wait_for(state="detached")
+        until(lambda: curve_step(page) > seen, seconds=60, what="the curve to go on")
+        page.locator(".film .mini").first.wait_for()
+    finally:
+        page.close()
+        server.end()
