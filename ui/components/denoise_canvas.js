@@ -3,6 +3,7 @@
   "use strict";
   const { el, segments } = window.studio;
   const SPEEDS = { "0.5x": 160, "1x": 80, "2x": 40, live: 0 }; // milliseconds a frame
+  const STILL = matchMedia("(prefers-reduced-motion: reduce)");
   const GUESS = 4; // characters of a masked cell whose word is not known yet
   const SPECIAL = /^\s*(<[^<>\s]+>|\[[A-Z]+\])\s*$/; // end of text and its like: there, but not loud
   const band = (p) => Math.max(1, Math.min(5, 1 + Math.floor((p - 0.2) / 0.16)));
@@ -49,17 +50,16 @@
       });
       this.legend = el("div", { class: "legend", "aria-label": "Legend" });
       this.board = el("div", { class: "canvas hero" });
-      this.tip = el("div", { class: "tip", role: "tooltip", hidden: true });
-      this.dock = el("div", { class: "dock", hidden: true });
+      this.popover = new window.StudioPopover();
       this.message = el("div", { class: "canvas-message", "aria-live": "polite" });
       this.polite = el("p", { class: "sr", role: "status" });
-      this.stage = el("div", { class: "stage-box" }, this.board, this.tip);
+      this.stage = el("div", { class: "stage-box" }, this.board, this.popover.tip);
       this.transport = this.buildTransport();
       this.stats = el("dl", { class: "stats" });
       this.root.replaceChildren(
         el("div", { class: "head" }, el("h2", {}, "Denoising ", this.count),
           el("div", { class: "row" }, el("span", { class: "muted small", text: "Colour by" }), this.colours)),
-        this.legend, this.stage, this.message, this.dock, this.transport, this.stats, this.polite);
+        this.legend, this.stage, this.message, this.popover.dock, this.transport, this.stats, this.polite);
       this.drawLegend();
       this.listen();
     }
@@ -139,7 +139,9 @@
         if (!this.film.start) return;
         this.range.max = this.film.frames;
         const replay = this.film.done && !this.root.dataset.seen;
-        if (this.live || replay) this.draw(this.film.frames);
+        // Whoever asks for less motion sees the beginning and the end, and goes through the steps by hand.
+        if (STILL.matches && !this.film.done) this.drawTransport();
+        else if (this.live || replay) this.draw(this.film.frames);
         else this.drawTransport();
         if (this.film.done) this.finish();
       });
@@ -168,7 +170,6 @@
       this.frame = 0;
       this.curved = -1;
       this.board.replaceChildren();
-      this.dock.hidden = true;
       this.count.textContent = "";
     }
 
@@ -229,7 +230,7 @@
       for (const i of touched) this.cell(i);
       this.drawTransport();
       this.drawConflicts();
-      if (this.pointed !== undefined && this.pointed !== null) this.point(this.cells[this.pointed]);
+      if (this.pointed) this.point(this.pointed);
     }
 
     cell(i) {
@@ -265,16 +266,7 @@
     }
 
     drawLegend() {
-      const key = (name, attributes, text) =>
-        el("span", { class: "k" }, el("span", { ...attributes, class: `t ${attributes.class}`, text: text || "" }), name);
-      const scale = this.colour === "confidence"
-        ? el("span", { class: "k" }, el("span", { class: "t c1", style: "--p:.25", text: ".25" }),
-            el("span", { class: "t c3", style: "--p:.6", text: ".60" }),
-            el("span", { class: "t c5", style: "--p:.95", text: ".95" }), "confidence: tint and bar length")
-        : el("span", { class: "k" }, el("span", { class: "t s1", text: "first" }), el("span", { class: "t s3", text: "\u2026" }),
-            el("span", { class: "t s5", text: "last" }), "step revealed; bar length is confidence");
-      this.legend.replaceChildren(key("masked", { class: "m", style: "--w:3" }), scale,
-        key("revealed in this step", { class: "c4 new", style: "--p:.8" }, "new"), key("given", { class: "g" }, "abc"));
+      this.legend.replaceChildren(...window.studioLegend(this.colour));
     }
 
     drawTransport() {
@@ -384,44 +376,16 @@
       event.preventDefault();
     }
 
-    // --- the pop-over ----------------------------------------------------------------------------------------
+    // What stood where the pointer, the focus or a finger is.
     point(node) {
-      if (this.pointed !== undefined && this.pointed !== null && this.cells) this.cells[this.pointed]?.classList.remove("hover");
+      const i = node && this.cells ? Number(node.dataset.i) : null;
+      const state = i === null ? null : this.film.at(i, this.frame);
+      if (this.pointed) this.pointed.classList.remove("hover");
       this.pointed = null;
-      this.tip.hidden = true;
-      if (!node || !this.cells) return;
-      const i = Number(node.dataset.i);
-      const state = this.film.at(i, this.frame);
-      if (this.film.isMasked(state) || state.event === "given") return;
-      this.pointed = i;
+      if (!state || this.film.isMasked(state) || state.event === "given") return this.popover.hide();
+      this.pointed = node;
       node.classList.add("hover");
-      const text = this.film.text(i, state).trim() || state.text;
-      const head = [el("b", { text }), `, ${state.event} at step `, el("b", { text: state.frame })];
-      const rows = state.top.map(([word, p], n) =>
-        el("span", { class: n ? "cand" : "cand best", style: `--p:${p}` }, el("span", { text: word.trim() || word }), el("i"),
-          el("span", { text: p.toFixed(2) })));
-      const fill = (box) =>
-        box.replaceChildren(...head.map((part) => (part.cloneNode ? part.cloneNode(true) : part)),
-          el("span", { class: "muted meta", text: `position ${i}, probability ${state.p.toFixed(2)}` }), ...rows.map((r) => r.cloneNode(true)));
-      fill(this.tip);
-      fill(this.dock);
-      this.place(node);
-    }
-
-    // Floats beside the token on a wide screen, sits under the canvas on a phone.
-    place(node) {
-      const narrow = matchMedia("(max-width: 640px)").matches;
-      this.dock.hidden = !narrow;
-      this.tip.hidden = narrow;
-      if (narrow) return;
-      const box = this.stage.getBoundingClientRect();
-      const at = node.getBoundingClientRect();
-      const width = this.tip.offsetWidth;
-      const left = Math.max(0, Math.min(box.width - width, at.left - box.left - 8));
-      this.tip.style.left = `${left}px`;
-      const below = at.bottom - box.top + 10;
-      const above = at.top - box.top - this.tip.offsetHeight - 10;
-      this.tip.style.top = `${at.bottom + this.tip.offsetHeight + 20 > innerHeight && above > -box.top ? above : below}px`;
+      this.popover.show(node, i, this.film.text(i, state), state);
     }
 
     leave() {
