@@ -11,6 +11,8 @@ from pathlib import Path
 
 from jobs.models import checkpoint
 from jobs.protocol.folder import RunFolder
+from jobs.specs.job import TrainSpec
+from jobs.specs.load import load_spec
 
 MODELS = Path(__file__).parent / "models"
 LARGEST = 3_000_000  # bytes
@@ -19,7 +21,11 @@ LARGEST = 3_000_000  # bytes
 def bundle(source: Path, name: str, dtype: checkpoint.Dtype) -> Path:
     """Copy a checkpoint in the number format given; returns its new folder."""
     loaded = checkpoint.load(source, dtype=dtype)
-    config = loaded.config.model_copy(update={"source": f"assets/recipes/{name}.yaml"})
+    recipe = load_spec(MODELS.parent / "recipes" / f"{name}.yaml")
+    assert isinstance(recipe, TrainSpec) and recipe.model.new is not None
+    # The preset may have been improved by measuring after the training; the recipe has the last word.
+    settings = {"sampler": recipe.model.new.sampler, "note": recipe.model.new.note}
+    config = loaded.config.model_copy(update={"source": f"assets/recipes/{name}.yaml", **settings})
     folder = MODELS / name
     checkpoint.save(loaded.model, loaded.tokenizer, config, folder)
     return folder
