@@ -42,4 +42,19 @@ class CosineSchedule:
         return falling / (1 - self.alpha(time) + WEIGHT_EPSILON)
 
 
-SCHEDULES: dict[str, Schedule] = {"linear": LinearSchedule(), "cosine": CosineSchedule()}
+class SquareRootSchedule:
+    """alpha(t) = 1 - sqrt(t): many masks early (kuleshov-group/bd3lms noise_schedule.py, ExpNoise(0.5))."""
+
+    def alpha(self, time: Tensor) -> Tensor:
+        return 1 - time.sqrt()
+
+    def weight(self, time: Tensor) -> Tensor:
+        falling = 0.5 / time.clamp(min=WEIGHT_EPSILON).sqrt()  # -alpha'(t)
+        return falling / (time.sqrt() + WEIGHT_EPSILON)
+
+
+SCHEDULES: dict[str, Schedule] = {
+    "linear": LinearSchedule(),
+    "cosine": CosineSchedule(),
+    "square_root": SquareRootSchedule(),
+}

@@ -12,7 +12,8 @@ from transformers import PrinterCallback, TrainerState
 from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.trainer import TRAINER_STATE_NAME
 
-from jobs.diffusion.objectives import build_objective
+from jobs.diffusion import attention
+from jobs.diffusion.objectives import Objective, build_objective
 from jobs.models import adapters, checkpoint, create
 from jobs.models.checkpoint import Checkpoint
 from jobs.programs.generation import positions
@@ -111,6 +112,7 @@ def trained_config(config: DiffusionConfig, spec: TrainSpec) -> DiffusionConfig:
     """The checkpoint's settings with what this training changes."""
     changes: dict[str, Any] = {
         "objective": spec.objective.name,
+        "block_size": build_objective(spec.objective).block_size,
         "schedule": getattr(spec.objective, "schedule", "linear"),
     }
     if spec.model.path is not None and not config.source:
@@ -129,7 +131,9 @@ def build_trainer(
 ) -> tuple[DiffusionTrainer, Reporting]:
     """The Trainer and what listens to it. Raises: DataError, SpecError for prompts that do not fit."""
     spec: TrainSpec = process.spec
-    loss = DiffusionLoss(build_objective(spec.objective), config, corpus.kind == "messages")
+    objective = build_objective(spec.objective)
+    use_attention(process, model, objective, given.device)
+    loss = DiffusionLoss(objective, config, corpus.kind == "messages")
     film = make_film(process, Checkpoint(model, tokenizer, config, None), corpus.kind == "messages")
     validation = Validation(
         corpus.validation,
@@ -155,6 +159,16 @@ def build_trainer(
     trainer.remove_callback(PrinterCallback)
     reporting.trainer = trainer
     return trainer, reporting
+
+
+def use_attention(process: Process, model: Any, objective: Objective, on: torch.device) -> None:
+    """Give the model an attention implementation that can do the objective's pattern."""
+    wanted = attention.implementation_for(
+        model, on, objective.own_pattern, positions=process.spec.data.max_length
+    )
+    if wanted != attention.implementation_of(model):
+        model.set_attn_implementation(wanted)
+        process.note(f"The {objective.name} objective attends by a pattern of its own: using {wanted}.")
 
 
 def save(process: Process, trainer: DiffusionTrainer, tokenizer: Any, config: DiffusionConfig) -> None:

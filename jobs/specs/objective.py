@@ -1,40 +1,174 @@
-"""The training objectives and their options. OBJECTIVES is the list of names."""
+"""The training objectives and their options. OBJECTIVES is the list of names.
+
+The defaults are those of the project that an objective comes from. Where two projects differ, the options say
+so by name.
+"""
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from jobs.specs.base import Spec
 
 
-class LLaDAObjective(Spec):
+class Masking(Spec):
+    """What every objective can do besides its own."""
+
+    random_length_ratio: float = Field(default=0.0, ge=0, le=1)
+    """Plain text: share of batches cut to a random length (LLaDA pre-trains with 0.01)."""
+    confidence_beta: float = Field(default=0.0, ge=0)
+    """Trainable parallel decoding: so much times the entropy of masked tokens that are already predicted
+    right (dFactory recommends 2.0; 0 is off)."""
+
+
+class LLaDAObjective(Masking):
     """LLaDA's loss: each token masked with probability p, cross-entropy at masked tokens over p, divided by
     all tokens (text) or by each answer's length (messages). Source: ML-GSAI/LLaDA GUIDELINES.md."""
 
     name: Literal["llada"] = "llada"
     time_epsilon: float = Field(default=1e-3, gt=0, lt=1)
     """Smallest masking probability."""
-    random_length_ratio: float = Field(default=0.0, ge=0, le=1)
-    """Share of batches cut to a random length (LLaDA pre-trains with 0.01)."""
+    antithetic: bool = False
+    """Spread the times of a batch evenly: less noise in the loss."""
 
 
-class MDLMObjective(Spec):
+class BoundOptions(Masking):
+    """The options of dLLM's trainers: MDLM's, and those built on it."""
+
+    schedule: Literal["linear", "cosine", "square_root"] = "linear"
+    """Noise schedule alpha(t): linear 1 - t; cosine 1 - cos(pi/2 (1 - t)); square_root 1 - sqrt(t)."""
+    loss_norm_type: Literal["token", "sequence", "batch", "masked"] = "token"
+    """What the sum is divided by: maskable tokens, maskable tokens of the row, rows, or masked tokens."""
+
+
+class MDLMObjective(BoundOptions):
     """MDLM's bound: masking probability 1 - alpha(t), weight -alpha'(t) / (1 - alpha(t)).
     Source: kuleshov-group/mdlm and ZHZisZZ/dllm core/trainers/mdlm.py."""
 
     name: Literal["mdlm"] = "mdlm"
-    schedule: Literal["linear", "cosine"] = "linear"
-    """Noise schedule alpha(t): linear 1 - t; cosine 1 - cos(pi/2 (1 - t))."""
     time_epsilon: float = Field(default=1e-3, gt=0, lt=1)
     """Smallest time drawn."""
     loss_weight_type: Literal["scheduler", "uniform"] = "scheduler"
     """scheduler: the bound's own weight; uniform: every masked token counts the same."""
-    loss_norm_type: Literal["token", "sequence", "batch"] = "token"
-    """What the sum is divided by: maskable tokens, maskable tokens of the row, or rows."""
     antithetic: bool = True
     """Spread the times of a batch evenly: less noise in the loss."""
 
 
-ObjectiveSpec = Annotated[LLaDAObjective | MDLMObjective, Field(discriminator="name")]
+class DreamObjective(BoundOptions):
+    """Dream's loss: each masked token weighted by how many readable tokens are near it (CART).
+    Source: ZHZisZZ/dllm pipelines/dream/trainer.py."""
 
-OBJECTIVES: dict[str, type[Spec]] = {"llada": LLaDAObjective, "mdlm": MDLMObjective}
+    name: Literal["dream"] = "dream"
+    time_epsilon: float = Field(default=1e-3, gt=0, lt=1)
+    """Smallest time drawn."""
+    loss_weight_type: Literal["cart", "scheduler", "uniform"] = "cart"
+    """cart: by the readable tokens around; scheduler: the bound's own weight; uniform: all alike."""
+    geo_p: float = Field(default=0.3, gt=0, lt=1)
+    """CART: how fast the influence of a readable token falls with its distance."""
+    padding_is_context: bool = False
+    """CART: count padding as readable context, as dLLM does; off: padding tells nothing."""
+    antithetic: bool = False
+    """Spread the times of a batch evenly: less noise in the loss."""
+
+
+class DDMOptions(Masking):
+    """DiffuGPT's and DiffuLLaMA's loss: cross-entropy over t, divided by the masked tokens of the batch.
+    Source: HKUNLP/DiffuLLaMA, LLaMA-Factory train/ddm/trainer.py."""
+
+    time_epsilon: float = Field(default=1e-3, gt=0, lt=1)
+    """Smallest time drawn."""
+    loss_norm_type: Literal["masked", "token", "sequence", "batch"] = "masked"
+    """What the sum is divided by: masked tokens, maskable tokens, maskable tokens of the row, or rows."""
+    antithetic: bool = False
+    """Spread the times of a batch evenly: less noise in the loss."""
+
+
+class DDMObjective(DDMOptions):
+    """Turn a causal model into a diffusion model on plain text (DiffuGPT, DiffuLLaMA): cross-entropy over t
+    per masked token, while attention opens from causal to full. Source: HKUNLP/DiffuLLaMA."""
+
+    name: Literal["ddm"] = "ddm"
+    anneal_steps: int = Field(default=10000, ge=1)
+    """Steps until every position sees every other; 1: at once."""
+
+
+class DDMSFTObjective(DDMOptions):
+    """The same loss for a model that is bidirectional already, on conversations. Source: HKUNLP/DiffuLLaMA,
+    stage ddm-sft."""
+
+    name: Literal["ddm-sft"] = "ddm-sft"
+    anneal_steps: int = Field(default=1, ge=1)
+    """Steps until every position sees every other; 1: at once."""
+
+
+class NoiseRange(Spec):
+    """Times from a part of the noise levels only."""
+
+    noise_range_low: float
+    noise_range_high: float
+
+    @model_validator(mode="after")
+    def _rising(self) -> "NoiseRange":
+        if self.noise_range_low >= self.noise_range_high:
+            raise ValueError("noise_range_low must be smaller than noise_range_high")
+        return self
+
+
+class BD3LMObjective(BoundOptions, NoiseRange):
+    """Block diffusion: blocks from left to right, each noised on its own and read next to the clean blocks
+    before it. Source: kuleshov-group/bd3lms and ZHZisZZ/dllm core/trainers/bd3lm.py."""
+
+    name: Literal["bd3lm"] = "bd3lm"
+    block_size: int = Field(default=32, ge=1)
+    """Tokens in a block; the checkpoint keeps it."""
+    noise_per: Literal["block", "sequence"] = "block"
+    """A time for each block (BD3-LM) or one for the whole sequence (dLLM)."""
+    noise_range_low: float = Field(default=1e-3, gt=0, le=1)
+    """Smallest time drawn: BD3-LM's clipped schedules. Above 0.5 every masked token counts the same."""
+    noise_range_high: float = Field(default=1.0, gt=0, le=1)
+    """Largest time drawn. Only 0.001 to 1 gives a bound on the likelihood."""
+    resample: bool = False
+    """Draw a block's masks again where their share falls out of the range of times."""
+    loss_weight_type: Literal["scheduler", "uniform"] = "scheduler"
+    """scheduler: the bound's own weight; uniform: every masked token counts the same."""
+    antithetic: bool = True
+    """Spread the times of a batch evenly: less noise in the loss."""
+
+
+class DFactoryObjective(Masking, NoiseRange):
+    """LLaDA2's fine-tuning: block diffusion, one noise level a sequence from the middle range, every masked
+    token counting the same. Source: inclusionAI/dFactory tasks/train_llada2_bd.py."""
+
+    name: Literal["dfactory"] = "dfactory"
+    block_size: int = Field(default=32, ge=1)
+    """Tokens in a block; the checkpoint keeps it."""
+    block_diffusion: bool = True
+    """On: blocks next to the clean text. Off: full attention on the noised text."""
+    noise_range_low: float = Field(default=0.3, gt=0, le=1)
+    """Smallest share of masks drawn."""
+    noise_range_high: float = Field(default=0.8, gt=0, le=1)
+    """Largest share of masks drawn."""
+    antithetic: bool = False
+    """Spread the noise levels of a batch evenly: less noise in the loss."""
+
+
+ObjectiveSpec = Annotated[
+    LLaDAObjective
+    | MDLMObjective
+    | DreamObjective
+    | DDMObjective
+    | DDMSFTObjective
+    | BD3LMObjective
+    | DFactoryObjective,
+    Field(discriminator="name"),
+]
+
+OBJECTIVES: dict[str, type[Spec]] = {
+    "llada": LLaDAObjective,
+    "mdlm": MDLMObjective,
+    "dream": DreamObjective,
+    "ddm": DDMObjective,
+    "ddm-sft": DDMSFTObjective,
+    "bd3lm": BD3LMObjective,
+    "dfactory": DFactoryObjective,
+}

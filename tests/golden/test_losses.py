@@ -4,19 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-import jobs.diffusion.objectives.llada as llada_module
-import jobs.diffusion.objectives.mdlm as mdlm_module
-from jobs.diffusion.objectives import Noised, build_objective
-from jobs.diffusion.objectives.base import masked_logits
+from jobs.diffusion.objectives import Batch, Noised, base, build_objective
 from jobs.specs.objective import LLaDAObjective, MDLMObjective
 from tests.golden.cases import Case, number_differences
+from tests.golden.replay import IGNORED, gradient_differences, noised_from, replay
 
 LLADA = Case("llada_loss")
 MDLM = [Case("dllm_mdlm_loss_llada"), Case("a2d_qwen2_mdlm_loss")]
 SCHEDULES = {"LinearAlphaScheduler": "linear", "CosineAlphaScheduler": "cosine"}
-IGNORED = -100
 LOSS = {"atol": 0.0, "rtol": 1e-5}
-GRADIENT = {"atol": 2e-5, "rtol": 1e-3}
 
 
 def llada_runs() -> list[str]:
@@ -33,8 +29,7 @@ def compare_gradient(model: torch.nn.Module, expected: dict[str, Tensor], run: s
     """The embedding's gradient, where the case has one."""
     for key in (f"{run}.grad_wte", f"{run}.grad_embed"):
         if key in expected:
-            got = model.get_input_embeddings().weight.grad
-            assert not number_differences(expected[key], got, **GRADIENT), key
+            assert not gradient_differences(expected[key], model.get_input_embeddings().weight.grad), key
 
 
 def llada_batch(run: str) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -53,17 +48,12 @@ def test_llada_loss_equals_the_guidelines(run, load_case):
     expected, args = LLADA.tensors("expected"), LLADA.json("args")
     ids, maskable, prompts = llada_batch(run)
     masked, p_mask = expected[f"{run}.masked_indices"], expected[f"{run}.p_mask"]
-    noised = Noised(expected[f"{run}.noisy_batch"], masked, p_mask, p_mask[:, 0])
-    model = load_case(LLADA, args["mask_id"]).model
-    model.zero_grad()
-    objective = build_objective(LLaDAObjective(time_epsilon=args["eps"]))
-    result = objective.loss(
-        masked_logits(model, noised, shifted=False), ids[masked], noised, maskable, prompts
-    )
-    result.loss.backward()
+    noised = Noised(expected[f"{run}.noisy_batch"], masked, p_mask, p_mask)
+    checkpoint = load_case(LLADA, args["mask_id"])
+    options = LLaDAObjective(time_epsilon=args["eps"])
+    result = replay(options, checkpoint, noised, Batch(ids, maskable, prompts))
     assert not number_differences(expected[f"{run}.loss"], result.loss.detach(), **LOSS)
-    assert result.level_count.sum() == masked.sum()
-    compare_gradient(model, expected, run)
+    compare_gradient(checkpoint.model, expected, run)
 
 
 @pytest.mark.parametrize("run", llada_runs())
@@ -72,7 +62,7 @@ def test_llada_noise_equals_the_guidelines(run, monkeypatch):
     ids, maskable, _ = llada_batch(run)
     # the last two draws are t and u; before them pre-training may draw for the random length
     recorded = [expected[key] for key in sorted(expected) if key.startswith(f"{run}.rng.")][-2:]
-    monkeypatch.setattr(llada_module, "draw", lambda *_: recorded.pop(0))
+    monkeypatch.setattr(base, "draw", lambda *_: recorded.pop(0))
     objective = build_objective(LLaDAObjective(time_epsilon=args["eps"]))
     noised = objective.noise(ids, maskable, args["mask_id"], None)
     assert torch.equal(noised.masked, expected[f"{run}.masked_indices"])
@@ -95,15 +85,13 @@ def mdlm_batch(case: Case, run: str) -> tuple[Tensor, Tensor, Tensor]:
     return ids, labels != IGNORED, attention
 
 
-def mdlm_objective(args: dict):
-    return build_objective(
-        MDLMObjective(
-            schedule=SCHEDULES[args.get("scheduler", "LinearAlphaScheduler")],
-            loss_weight_type=args["loss_weight_type"],
-            loss_norm_type=args["loss_norm_type"],
-            time_epsilon=args.get("time_epsilon", 1e-3),
-            antithetic=False,
-        )
+def mdlm_options(args: dict) -> MDLMObjective:
+    return MDLMObjective(
+        schedule=SCHEDULES[args.get("scheduler", "LinearAlphaScheduler")],
+        loss_weight_type=args["loss_weight_type"],
+        loss_norm_type=args["loss_norm_type"],
+        time_epsilon=args.get("time_epsilon", 1e-3),
+        antithetic=False,
     )
 
 
@@ -117,24 +105,21 @@ def test_mdlm_loss_equals_dllm(case, run, load_case):
     args, expected = case.arguments(run), case.tensors("expected")
     ids, maskable, attention = mdlm_batch(case, run)
     masked, time = expected[f"{run}.masked_mask"], expected[f"{run}.t"]
-    mask_id = mask_id_of(case)
-    noised = Noised(ids.masked_fill(masked, mask_id), masked, time[:, None].expand_as(masked), time)
-    model = load_case(case, mask_id).model
-    model.zero_grad()
-    logits = masked_logits(model, noised, args["right_shift_logits"], attention)
-    result = mdlm_objective(args).loss(logits, ids[masked], noised, maskable)
-    result.loss.backward()
+    checkpoint = load_case(case, mask_id_of(case))
+    noised = noised_from(ids, masked, time, mask_id_of(case))
+    batch = Batch(ids, maskable, attention_mask=attention)
+    result = replay(mdlm_options(args), checkpoint, noised, batch, shifted=args["right_shift_logits"])
     assert not number_differences(expected[f"{run}.loss"], result.loss.detach(), **LOSS)
-    compare_gradient(model, expected, run)
+    compare_gradient(checkpoint.model, expected, run)
 
 
 @pytest.mark.parametrize(("case", "run"), mdlm_runs())
 def test_mdlm_noise_equals_dllm(case, run, monkeypatch):
     args, expected = case.arguments(run), case.tensors("expected")
     ids, maskable, _ = mdlm_batch(case, run)
-    objective = mdlm_objective(args)
+    objective = build_objective(mdlm_options(args))
     monkeypatch.setattr(objective, "times", lambda *_: expected[f"{run}.t"])
-    monkeypatch.setattr(mdlm_module, "draw", lambda *_: expected[f"{run}.u"])
+    monkeypatch.setattr(base, "draw", lambda *_: expected[f"{run}.u"])
     noised = objective.noise(ids, maskable, mask_id_of(case), None)
     assert torch.equal(noised.masked, expected[f"{run}.masked_mask"])
 

@@ -4,12 +4,24 @@ To add one: a file of this fixed shape (see base.Objective), its options in jobs
 name in both dicts.
 """
 
-from jobs.diffusion.objectives.base import LossResult, Noised, Objective, training_loss
+from jobs.diffusion.objectives.base import Batch, LossResult, Noised, Objective, View, training_loss
+from jobs.diffusion.objectives.bd3lm import BD3LM
+from jobs.diffusion.objectives.ddm import DDM, DDMSFT
+from jobs.diffusion.objectives.dfactory import DFactory
+from jobs.diffusion.objectives.dream import Dream
 from jobs.diffusion.objectives.llada import LLaDA
 from jobs.diffusion.objectives.mdlm import MDLM
 from jobs.specs.base import Spec
 
-OBJECTIVES: dict[str, type] = {"llada": LLaDA, "mdlm": MDLM}
+OBJECTIVES: dict[str, type[Objective]] = {
+    "llada": LLaDA,
+    "mdlm": MDLM,
+    "dream": Dream,
+    "ddm": DDM,
+    "ddm-sft": DDMSFT,
+    "bd3lm": BD3LM,
+    "dfactory": DFactory,
+}
 
 
 def build_objective(options: Spec) -> Objective:
@@ -17,4 +29,13 @@ def build_objective(options: Spec) -> Objective:
     return OBJECTIVES[options.name](options)
 
 
-__all__ = ["OBJECTIVES", "LossResult", "Noised", "Objective", "build_objective", "training_loss"]
+__all__ = [
+    "OBJECTIVES",
+    "Batch",
+    "LossResult",
+    "Noised",
+    "Objective",
+    "View",
+    "build_objective",
+    "training_loss",
+]

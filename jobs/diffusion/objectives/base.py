@@ -1,20 +1,38 @@
-"""What every training objective gives: noise for a batch, and a loss with its statistics by noise level.
+"""What every training objective is: noise for a batch, what the model sees of it, and a weight a token.
 
-Shape suffixes used in this package: B rows, L positions, V vocabulary, N masked positions of the batch
-(row-major order of the mask), 8 noise levels.
+The loss is always the sum over the masked tokens of weight x cross-entropy, so an objective is its forward
+process and its weights; the vocabulary matrix and the sum are the same for all (jobs.diffusion.masked_head).
+
+Shape suffixes used in this package: B rows, L positions, S positions that the model sees (L, or 2 L where it
+reads the clean text beside the noised), V vocabulary, N masked positions of the batch (row-major order of the
+mask), 8 noise levels.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.checkpoint import checkpoint
 
+from jobs.diffusion import attention
+from jobs.diffusion.attention import Pattern
+from jobs.diffusion.masked_head import masked_loss, wanted_logits
 from jobs.protocol.events import LEVELS
 
-CHUNK = 2**26  # logits whose float32 copy exists at once in the cross-entropy: 256 MiB
+
+@dataclass(frozen=True)
+class Batch:
+    """Clean sequences of one length."""
+
+    input_ids: Tensor
+    """[B, L] ids."""
+    maskable: Tensor
+    """[B, L] bool: may be masked and trained."""
+    prompt_lengths: Tensor | None = None
+    """[B] for conversations, None for plain text."""
+    attention_mask: Tensor | None = None
+    """[B, L], 0 at padding that must not be seen. None: nothing is hidden."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +46,19 @@ class Noised:
     p_mask: Tensor
     """[B, L] float: the probability with which each position was masked."""
     time: Tensor
-    """[B] float: the time t of each row, in (0, 1]; 1 is all masked."""
+    """[B, L] float: the time t of each position, in (0, 1]; 1 is all masked. Most objectives have one time a
+    row, block diffusion one a block."""
+
+
+@dataclass(frozen=True)
+class View:
+    """What the model sees of a noised batch."""
+
+    input_ids: Tensor
+    """[B, S]; the noised text is its first L positions."""
+    pattern: Pattern
+    position_ids: Tensor | None = None
+    """[1, S], where they are not just counted."""
 
 
 @dataclass(frozen=True)
@@ -39,39 +69,51 @@ class LossResult:
     """Scalar with gradient."""
     level_loss: Tensor
     """[8] float: unweighted cross-entropy in nats, summed over the masked tokens of each noise level.
-    Level i holds rows with t in (i/8, (i+1)/8]. Detached, so sums of several batches can be added."""
+    Level i holds tokens with t in (i/8, (i+1)/8]. Detached, so sums of several batches can be added."""
     level_count: Tensor
     """[8] float: how many masked tokens each sum has."""
 
 
-class Objective(Protocol):
-    """A training objective. Built from its options, without state, so one object serves all batches."""
+class Objective:
+    """A training objective. Built from its options, without state, so one object serves all batches.
+
+    `noise` and `weights` are what makes an objective; the rest is what most of them share.
+    """
 
     name: ClassVar[str]
+    block_size: int | None = None
+    """Block of a block-diffusion objective, None for full attention. The checkpoint keeps it."""
+    own_pattern: bool = False
+    """True: attends by a pattern of its own, which flash attention cannot do."""
+
+    def __init__(self, options: Any):
+        self.options = options
 
     def crop(self, input_ids: Tensor, generator: torch.Generator | None) -> int:
-        """How many of the L positions of a batch of plain text to keep; L for most objectives."""
-        ...
+        """How many of the L positions of a batch of plain text to keep: a share of `random_length_ratio` of
+        the batches is cut to a length drawn from 1..L (LLaDA GUIDELINES.md)."""
+        length = input_ids.shape[1]
+        ratio = self.options.random_length_ratio
+        if ratio == 0 or draw((1,), input_ids, generator).item() >= ratio:
+            return length
+        return 1 + int(draw((1,), input_ids, generator).item() * length)
 
     def noise(
         self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: torch.Generator | None
     ) -> Noised:
-        """Draw a time for each row and mask some of the `maskable` [B, L] positions of `input_ids` [B, L]."""
-        ...
+        """Draw times and mask some of the `maskable` [B, L] positions of `input_ids` [B, L]."""
+        raise NotImplementedError
 
-    def loss(
-        self,
-        logits_masked: Tensor,
-        targets: Tensor,
-        noised: Noised,
-        maskable: Tensor,
-        prompt_lengths: Tensor | None = None,
-    ) -> LossResult:
-        """The loss from the logits [N, V] and the clean tokens [N] at the masked positions.
+    def view(
+        self, noised: Noised, batch: Batch, step: int | None = None, generator: torch.Generator | None = None
+    ) -> View:
+        """What the model sees: the noised text with full attention. `step` counts from 0 while training and
+        is None afterwards, for objectives that change on the way."""
+        return View(noised.noised_ids, attention.full(noised.masked.shape[1], batch.attention_mask))
 
-        `prompt_lengths` [B] is given for conversations, None for plain text.
-        """
-        ...
+    def weights(self, noised: Noised, batch: Batch) -> Tensor:
+        """[N] float: what each masked token's cross-entropy is multiplied with before they are added up."""
+        raise NotImplementedError
 
 
 def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
@@ -80,53 +122,112 @@ def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None
     return torch.rand(shape, generator=generator, device=source).to(like.device)
 
 
-def token_losses(logits: Tensor, targets: Tensor, chunk: int = CHUNK) -> Tensor:
-    """Cross-entropy [N] in float32 nats of logits [N, V] against targets [N].
+def draw_spread(
+    shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None, antithetic: bool
+) -> Tensor:
+    """As `draw`; antithetic: number i of n falls into its own n-th of the unit interval, wrapped (Kingma et
+    al. 2021, arXiv 2107.00630, I.1; mdlm diffusion.py, _sample_t). That evens out a batch's noise levels."""
+    uniform = draw(shape, like, generator)
+    if not antithetic:
+        return uniform
+    places = torch.arange(uniform.numel(), device=like.device).reshape(shape)
+    return (uniform + places) / uniform.numel() % 1
 
-    More than `chunk` numbers go through in parts of rows, each computed again in the backward pass: else the
-    float32 log-probabilities of all rows would be kept until then.
+
+def mask_by_chance(
+    input_ids: Tensor,
+    maskable: Tensor,
+    mask_id: int,
+    p_mask: Tensor,
+    time: Tensor,
+    generator: torch.Generator | None,
+) -> Noised:
+    """Mask each maskable position on its own with probability `p_mask`.
+
+    p_mask and time: [B, L], or [B, 1] for one a row.
     """
-    if logits.numel() <= chunk:
-        return _cross_entropy(logits, targets)
-    rows = max(1, chunk // logits.shape[-1])
-    parts = zip(logits.split(rows), targets.split(rows), strict=True)
-    return torch.cat([checkpoint(_cross_entropy, *part, use_reentrant=False) for part in parts])
+    p_BL, time_BL = p_mask.expand_as(input_ids), time.expand_as(input_ids)
+    masked_BL = (draw(tuple(input_ids.shape), input_ids, generator) < p_BL) & maskable
+    return Noised(input_ids.masked_fill(masked_BL, mask_id), masked_BL, p_BL, time_BL)
 
 
-def _cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    return F.cross_entropy(logits.float(), targets, reduction="none")
+def shares(kind: str, noised: Noised, maskable: Tensor) -> Tensor:
+    """[N] float: one over what `loss_norm_type` divides by, for each masked token.
+
+    token: maskable tokens of the batch; sequence: maskable tokens of the row, then rows; batch: rows (these
+    are dLLM's); masked: masked tokens of the batch (DiffuLLaMA's, dFactory's).
+    """
+    rows, length = maskable.shape
+    divisor_B = {
+        "token": lambda: maskable.sum().clamp(min=1).expand(rows),
+        "sequence": lambda: maskable.sum(1).clamp(min=1) * rows,
+        "batch": lambda: torch.full((rows,), rows, device=maskable.device),
+        "masked": lambda: noised.masked.sum().clamp(min=1).expand(rows),
+    }[kind]()
+    return (1.0 / divisor_B)[:, None].expand(rows, length)[noised.masked]
 
 
-def result(loss: Tensor, losses: Tensor, noised: Noised) -> LossResult:
-    """`loss` together with the sums of the token losses [N] by noise level."""
-    time_N = noised.time[:, None].expand_as(noised.masked)[noised.masked]
-    level_N = ((time_N * LEVELS).ceil().long() - 1).clamp(0, LEVELS - 1)
+def by_level(losses: Tensor, noised: Noised) -> tuple[Tensor, Tensor]:
+    """(sums [8], counts [8]) of the token losses [N] by noise level."""
+    level_N = ((noised.time[noised.masked] * LEVELS).ceil().long() - 1).clamp(0, LEVELS - 1)
     sums = torch.zeros(LEVELS, device=losses.device)
     counts = torch.zeros(LEVELS, device=losses.device)
     sums.index_add_(0, level_N, losses.detach())
     counts.index_add_(0, level_N, torch.ones_like(losses))
-    return LossResult(loss, sums, counts)
+    return sums, counts
+
+
+def wanted_outputs(masked: Tensor, shifted: bool, seen: int | None = None) -> Tensor:
+    """[B, S] bool: the outputs that speak for the masked positions [B, L]; `seen` is S, if that is not L.
+
+    In a shifted model the output at i - 1 speaks for token i, so the mask moves one to the left.
+    Raises: ValueError if a shifted model has position 0 masked, which no output speaks for.
+    """
+    length = masked.shape[1]
+    if shifted:
+        if bool(masked[:, 0].any()):
+            raise ValueError("position 0 of a shifted model cannot be trained: it must not be masked")
+        masked = F.pad(masked[:, 1:], (0, 1))
+    return masked if seen in (None, length) else F.pad(masked, (0, seen - length))
+
+
+def model_inputs(model: torch.nn.Module, view: View) -> dict[str, Any]:
+    """A view as the arguments of a stock transformers model."""
+    inputs: dict[str, Any] = {"input_ids": view.input_ids, "use_cache": False}
+    mask = attention.form(view.pattern, model)
+    if mask is not None:
+        inputs["attention_mask"] = mask
+    if view.position_ids is not None:
+        inputs["position_ids"] = view.position_ids
+    return inputs
 
 
 def masked_logits(
+    model: torch.nn.Module, noised: Noised, shifted: bool, attention_mask: Tensor | None = None
+) -> Tensor:
+    """The model's logits [N, V] for the masked positions only, under full attention."""
+    view = View(noised.noised_ids, attention.full(noised.masked.shape[1], attention_mask))
+    return wanted_logits(model, model_inputs(model, view), wanted_outputs(noised.masked, shifted))
+
+
+def loss_of_noised(
+    objective: Objective,
     model: torch.nn.Module,
     noised: Noised,
-    shifted: bool,
-    attention_mask: Tensor | None = None,
-) -> Tensor:
-    """The model's logits [N, V] for the masked positions only, in row-major order of `noised.masked`.
-
-    In a shifted model the output at i - 1 speaks for token i, so the mask of wanted outputs moves one to the
-    left. The full [B, L, V] never exists: `logits_to_keep` takes the boolean mask.
-    Raises: ValueError if a shifted model has position 0 masked, which no output speaks for.
-    """
-    wanted = noised.masked
-    if shifted:
-        if bool(wanted[:, 0].any()):
-            raise ValueError("position 0 of a shifted model cannot be trained: it must not be masked")
-        wanted = F.pad(wanted[:, 1:], (0, 1))
-    extra = {} if attention_mask is None else {"attention_mask": attention_mask}
-    return model(input_ids=noised.noised_ids, logits_to_keep=wanted, use_cache=False, **extra).logits
+    view: View,
+    batch: Batch,
+    shifted: bool = False,
+) -> LossResult:
+    """The loss of a batch whose noise is drawn."""
+    loss, losses_N = masked_loss(
+        model,
+        model_inputs(model, view),
+        wanted_outputs(noised.masked, shifted, view.input_ids.shape[1]),
+        batch.input_ids[noised.masked],
+        objective.weights(noised, batch),
+        objective.options.confidence_beta,
+    )
+    return LossResult(loss, *by_level(losses_N, noised))
 
 
 def training_loss(
@@ -140,24 +241,34 @@ def training_loss(
     prompt_lengths: Tensor | None = None,
     attention_mask: Tensor | None = None,
     generator: torch.Generator | None = None,
+    step: int | None = None,
 ) -> LossResult:
     """One batch through the objective: crop, noise, forward, loss.
 
     input_ids [B, L] ids; maskable [B, L] bool; prompt_lengths [B] for conversations, None for plain text;
     attention_mask [B, L] is 0 at padding on the right that must not be seen. None where padding is
-    end-of-text tokens that the model sees and learns, as in LLaDA and dllm.
+    end-of-text tokens that the model sees and learns, as in LLaDA and dllm. `step` is the number of optimizer
+    steps done, None outside training.
     The same seed of `generator` gives the same noise. A batch without a masked token has loss 0.
     """
+    batch = Batch(input_ids, maskable, prompt_lengths, attention_mask)
     # 1. Some objectives cut some batches of plain text to a random length.
-    keep = objective.crop(input_ids, generator) if prompt_lengths is None else input_ids.shape[1]
-    input_ids, maskable = input_ids[:, :keep], maskable[:, :keep]
-    if attention_mask is not None:
-        attention_mask = attention_mask[:, :keep]
+    if prompt_lengths is None:
+        batch = _cut(batch, objective.crop(input_ids, generator))
     # 2. Nothing speaks for the first token of a shifted model.
     if shifted:
-        maskable = maskable.clone()
-        maskable[:, 0] = False
+        batch = replace(batch, maskable=F.pad(batch.maskable[:, 1:], (1, 0)))
     # 3. Forward process, then the model at the masked positions, then the loss.
-    noised = objective.noise(input_ids, maskable, mask_id, generator)
-    logits_NV = masked_logits(model, noised, shifted, attention_mask)
-    return objective.loss(logits_NV, input_ids[noised.masked], noised, maskable, prompt_lengths)
+    noised = objective.noise(batch.input_ids, batch.maskable, mask_id, generator)
+    view = objective.view(noised, batch, step, generator)
+    return loss_of_noised(objective, model, noised, view, batch, shifted)
+
+
+def _cut(batch: Batch, length: int) -> Batch:
+    padding = batch.attention_mask
+    return Batch(
+        batch.input_ids[:, :length],
+        batch.maskable[:, :length],
+        batch.prompt_lengths,
+        None if padding is None else padding[:, :length],
+    )

@@ -24,9 +24,14 @@ class DiffusionLoss:
     """Conversations: the loss may be normalised by each answer's length."""
 
     def __call__(
-        self, model: torch.nn.Module, batch: dict[str, Tensor], generator: torch.Generator
+        self,
+        model: torch.nn.Module,
+        batch: dict[str, Tensor],
+        generator: torch.Generator,
+        step: int | None = None,
     ) -> LossResult:
-        """One batch through noise, model and loss. batch: see jobs.data.collate.Collator."""
+        """One batch through noise, model and loss. batch: see jobs.data.collate.Collator; step: steps done,
+        None outside training."""
         return training_loss(
             self.objective,
             model,
@@ -37,6 +42,7 @@ class DiffusionLoss:
             prompt_lengths=batch["prompt_lengths"] if self.conversations else None,
             attention_mask=batch.get("attention_mask"),
             generator=generator,
+            step=step,
         )
 
 
@@ -96,7 +102,7 @@ class DiffusionTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """The loss of one batch. Its noise depends only on (seed, step, rank, batch within the step)."""
-        result = self.diffusion_loss(model, inputs, self._noise())
+        result = self.diffusion_loss(model, inputs, self._noise(), self.state.global_step)
         self.meter.add(result, inputs, self.filling_is_trained)
         return (result.loss, result) if return_outputs else result.loss
 

@@ -1,0 +1,252 @@
+"""Loss at the masked positions, without the logits of all of them at once.
+
+Logits are the largest thing in a batch: 4 x 1024 tokens and 150 000 words are 2.5 GB in float32, and the
+public losses hold three to five such tensors. Here the rows of the masked positions pass the vocabulary
+matrix in chunks, inside the model's own call, so that wrappers (autocast, DDP, LoRA) see nothing unusual.
+
+The weight of every token's cross-entropy is known before the model is called, so the gradient is formed at
+once, chunk by chunk, in the forward pass (as in linkedin/Liger-Kernel, fused_linear_cross_entropy): nothing
+is computed twice.
+
+Shapes: B rows, S positions that the model sees, N masked ones, H hidden size, V vocabulary.
+"""
+
+import inspect
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+CHUNK = 2**25  # logits that exist at once: 128 MiB in float32
+
+_TREATS_LOGITS: "weakref.WeakSet[nn.Module]" = weakref.WeakSet()  # heads whose model changes their output
+
+
+def masked_loss(
+    model: nn.Module,
+    inputs: dict[str, Any],
+    wanted: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    confidence_beta: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """(loss, losses): sum of weights x cross-entropy over the N wanted outputs of `model(**inputs)`.
+
+    wanted [B, S] bool; targets [N], weights [N] in row-major order of `wanted`. `losses` [N] are the
+    unweighted cross-entropies in nats, float32, detached. `confidence_beta` adds so much times the mean
+    entropy of those outputs whose most likely token is the right one.
+    """
+    head = _plain_head(model)
+    if head is not None:
+        found = _inside_the_head(model, head, inputs, wanted, targets, weights, confidence_beta)
+        if found is not None:
+            return found
+    logits_NV = wanted_logits(model, inputs, wanted)
+    return _scored(lambda rows: rows, logits_NV, targets, weights, confidence_beta)
+
+
+def wanted_logits(model: nn.Module, inputs: dict[str, Any], wanted: Tensor) -> Tensor:
+    """The logits [N, V] of the wanted outputs [B, S] bool, for heads of any kind."""
+    if takes_logits_to_keep(model):
+        return model(**inputs, logits_to_keep=wanted).logits
+    return model(**inputs).logits[wanted]
+
+
+def takes_logits_to_keep(model: nn.Module) -> bool:
+    """Most stock classes with a language-model head do; masked-LM encoders do not."""
+    return "logits_to_keep" in inspect.signature(unwrapped(model).forward).parameters
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The stock model inside data-parallel and LoRA wrappers."""
+    while isinstance(inner := getattr(model, "module", None), nn.Module):
+        model = inner
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
+
+
+def _plain_head(model: nn.Module) -> nn.Linear | None:
+    """The vocabulary matrix, if it is one and nobody else has a hand in it."""
+    stock = unwrapped(model)
+    head = stock.get_output_embeddings() if hasattr(stock, "get_output_embeddings") else None
+    if type(head) is not nn.Linear or head in _TREATS_LOGITS:
+        return None
+    # Not with somebody else's forward (offloading), nor with weights split over ranks (ZeRO stage 3 gathers
+    # them again only through the head's own output).
+    return None if "forward" in vars(head) or hasattr(head.weight, "ds_id") else head
+
+
+def _inside_the_head(
+    model: nn.Module,
+    head: nn.Linear,
+    inputs: dict[str, Any],
+    wanted: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    confidence_beta: float,
+) -> tuple[Tensor, Tensor] | None:
+    """The loss, computed where the model calls its head. None if the model treats the logits further, in a
+    way that we do not know; that is found out once for each model."""
+    stock = unwrapped(model)
+    cap = getattr(getattr(stock, "config", None), "final_logit_softcapping", None)
+    given = {**inputs, "logits_to_keep": wanted} if takes_logits_to_keep(model) else inputs
+    held: list[tuple[Tensor, Tensor, Tensor]] = []  # (stand-in for logits, loss, losses)
+
+    def forward(hidden: Tensor) -> Tensor:
+        rows_NH = hidden if hidden.dim() == 2 else hidden[wanted]
+        loss, losses_N = _linear_loss(rows_NH, head, targets, weights, cap, confidence_beta)
+        held.append((loss.reshape(1, 1), loss, losses_N))
+        return held[-1][0]
+
+    with _replaced(head, forward):
+        returned = model(**given).logits
+    stand_in, loss, losses_N = held[-1]
+    if cap is None and returned is not stand_in:
+        _TREATS_LOGITS.add(head)
+        return None
+    return loss, losses_N
+
+
+@contextmanager
+def _replaced(head: nn.Module, forward: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    head.forward = forward
+    try:
+        yield
+    finally:
+        del head.forward
+
+
+def _linear_loss(
+    hidden: Tensor,
+    head: nn.Linear,
+    targets: Tensor,
+    weights: Tensor,
+    cap: float | None,
+    confidence_beta: float,
+) -> tuple[Tensor, Tensor]:
+    kind = hidden.device.type
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
+    weight, bias = head.weight, head.bias
+    with torch.autocast(kind, enabled=False):
+        if confidence_beta:
+
+            def project(rows: Tensor) -> Tensor:
+                return _capped(
+                    F.linear(rows, weight.to(dtype), None if bias is None else bias.to(dtype)), cap
+                )
+
+            return _scored(project, hidden.to(dtype), targets, weights, confidence_beta, weight.shape[0])
+        return weighted_cross_entropy(hidden.to(dtype), weight, bias, targets, weights, cap)
+
+
+def _capped(logits: Tensor, cap: float | None) -> Tensor:
+    """Gemma 2's soft cap: cap x tanh(logits / cap)."""
+    return logits if cap is None else cap * torch.tanh(logits / cap)
+
+
+def weighted_cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    targets: Tensor,
+    weights: Tensor,
+    cap: float | None = None,
+    chunk: int = CHUNK,
+) -> tuple[Tensor, Tensor]:
+    """(sum of weights x cross-entropy, cross-entropies [N]) of hidden [N, H] through weight [V, H].
+
+    No more than `chunk` logits exist at once, in either direction. Products are taken in `hidden`'s type,
+    the cross-entropy in float32.
+    """
+    return _WeightedCrossEntropy.apply(
+        hidden, weight, bias, targets, weights.float(), cap, chunk, torch.is_grad_enabled()
+    )
+
+
+class _WeightedCrossEntropy(torch.autograd.Function):
+    """The gradients are ready after the forward pass; backward scales them."""
+
+    @staticmethod
+    def forward(ctx, hidden, weight, bias, targets, weights, cap, chunk, train):
+        rows = max(1, chunk // weight.shape[0])
+        used, used_bias = weight.to(hidden.dtype), None if bias is None else bias.to(hidden.dtype)
+        wants = [train and needed for needed in ctx.needs_input_grad[:3]]
+        grads = [
+            torch.zeros_like(t) if w else None for t, w in zip((hidden, weight, bias), wants, strict=True)
+        ]
+        losses = torch.empty(len(targets), dtype=torch.float32, device=hidden.device)
+        for start in range(0, len(targets), rows):
+            part = slice(start, start + rows)
+            # 1. Logits and log-probabilities of these rows, in float32.
+            logits = _capped(F.linear(hidden[part], used, used_bias).float(), cap)
+            slope = None if cap is None else 1 - (logits / cap).square()
+            logp = logits.log_softmax(-1)
+            del logits
+            losses[part] = -logp.gather(1, targets[part, None])[:, 0]
+            if not any(wants):
+                continue
+            # 2. d cross-entropy / d logits = softmax - one-hot, in the place of the log-probabilities.
+            error = logp.exp_()
+            error.scatter_add_(1, targets[part, None], error.new_full((len(error), 1), -1.0))
+            if slope is not None:
+                error.mul_(slope)
+            _accumulate(grads, part, error.to(hidden.dtype), hidden[part], used, weights[part, None])
+        ctx.save_for_backward(*grads)
+        ctx.mark_non_differentiable(losses)
+        return (losses * weights).sum(), losses
+
+    @staticmethod
+    def backward(ctx, grad, _):
+        grads = [None if g is None else g * grad.to(g.dtype) for g in ctx.saved_tensors]
+        return *grads, None, None, None, None, None
+
+
+def _accumulate(
+    grads: list[Tensor | None], part: slice, error: Tensor, hidden: Tensor, weight: Tensor, weights: Tensor
+) -> None:
+    """Add one chunk to the gradients of hidden, weight and bias. The tokens' weights are multiplied into the
+    narrow side of each product."""
+    for_hidden, for_weight, for_bias = grads
+    if for_hidden is not None:
+        for_hidden[part] = (error @ weight) * weights.to(hidden.dtype)
+    if for_weight is not None:
+        scaled = hidden * weights.to(hidden.dtype)
+        if for_weight.dtype == error.dtype:
+            for_weight.addmm_(error.T, scaled)
+        else:
+            for_weight += error.T @ scaled
+    if for_bias is not None:
+        for_bias += (error.float() * weights).sum(0)
+
+
+def _scored(
+    project: Callable[[Tensor], Tensor],
+    inputs: Tensor,
+    targets: Tensor,
+    weights: Tensor,
+    confidence_beta: float,
+    vocabulary: int | None = None,
+) -> tuple[Tensor, Tensor]:
+    """(loss, losses) of `project(inputs [N, .])` = logits, in chunks that are computed again in the backward
+    pass. The slower way, for heads of any kind and for the entropy term."""
+
+    def score(rows: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        logp = project(rows).float().log_softmax(-1)
+        losses = F.nll_loss(logp, truth, reduction="none")
+        if not confidence_beta:
+            return losses, losses.detach(), losses.detach()
+        return losses, -(logp.exp() * logp).sum(-1), logp.argmax(-1) == truth
+
+    rows = max(1, CHUNK // (vocabulary or inputs.shape[-1]))
+    parts = zip(inputs.split(rows), targets.split(rows), strict=True)
+    scores = [checkpoint(score, *part, use_reentrant=False) for part in parts]
+    losses_N, entropy_N, right_N = (torch.cat(column) for column in zip(*scores, strict=True))
+    loss = (losses_N * weights).sum()
+    if confidence_beta:
+        right = right_N.to(entropy_N.dtype)
+        loss = loss + confidence_beta * (entropy_N * right).sum() / right.sum().clamp(min=1)
+    return loss, losses_N.detach()
