@@ -1,4 +1,4 @@
-"""One run: progress, curves, film strip and log, live from the event stream. All drawing is in the .js beside."""
+"""One run: progress, curves, film strip and log, from the event stream. All drawing is in the .js beside."""
 
 from typing import Any
 
