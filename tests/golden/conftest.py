@@ -8,6 +8,7 @@ from jobs.models.checkpoint import Checkpoint, load
 from tests.golden.cases import Case
 
 Loader = Callable[..., Checkpoint]
+UNNAMED = {"diffullama": "diffullama"}  # checkpoint -> family, where the folder does not say what it is
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +19,8 @@ def load_case() -> Loader:
     def loader(case: Case, mask_token_id: int | None = None) -> Checkpoint:
         key = (str(case.checkpoint), mask_token_id)
         if key not in loaded:
-            loaded[key] = load(case.checkpoint, "float32", mask_token_id=mask_token_id)
+            family = UNNAMED.get(case.checkpoint.name)
+            loaded[key] = load(case.checkpoint, "float32", mask_token_id=mask_token_id, family=family)
         return loaded[key]
 
     return loader
