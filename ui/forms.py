@@ -4,6 +4,7 @@ A `Field` is one setting, `component` draws it, `write` turns a spec's data into
 `read` turns them back. What a person typed is not judged here: the spec does that, with a sentence a problem.
 """
 
+import contextlib
 import types
 import typing
 from collections.abc import Iterable, Sequence
@@ -53,7 +54,7 @@ def _field(name: str, info: FieldInfo) -> Field:
         name=name,
         kind=kind,
         label=label(name),
-        help=info.description or "",
+        help=" ".join((info.description or "").split()),
         default=default,
         minimum=low[0] if low else None,
         maximum=high[0] if high else None,
@@ -100,7 +101,7 @@ def component(field: Field, prefix: str, **changes: Any) -> gr.components.Compon
     }
     if field.kind == "flag":
         return gr.Checkbox(**shared)
-    if field.kind in ("whole", "decimal"):
+    if field.kind in ("whole", "decimal") and not field.optional:  # an empty gr.Number sends 0
         return gr.Number(**shared, step=1 if field.kind == "whole" else None)
     if field.kind == "choice":
         choices = [NOT_SET, *field.choices] if field.optional else list(field.choices)
@@ -125,8 +126,8 @@ def _shown(field: Field, value: Any) -> Any:
         return "\n".join(value or [])
     if field.kind == "choice":
         return NOT_SET if value is None and field.optional else value
-    if field.kind == "words":
-        return value or ""
+    if field.kind == "words" or field.optional:
+        return "" if value is None else str(value)
     return value
 
 
@@ -152,7 +153,16 @@ def _taken(field: Field, value: Any) -> Any:
         return (value or "").strip() or (None if field.optional else "")
     if field.kind == "choice" and field.optional and value == NOT_SET:
         return None
-    return whole(value) if field.kind == "whole" else value
+    return number(value) if field.optional else whole(value) if field.kind == "whole" else value
+
+
+def number(text: Any) -> Any:
+    """A typed number, None for nothing; what is no number stays as it is, for the spec to judge."""
+    text = str(text if text is not None else "").strip()
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            return kind(text)
+    return text or None
 
 
 def whole(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Our scripts and styles as real tags in the page's head.
 
 Gradio adds a `head` only after its own start, one tag at a time and in no sure order: the page would show
-without its styles first, and components would look for scripts that are not there yet. So the tags are written
-into the page as it leaves the server.
+without its styles first, and components would look for scripts that are not there yet. So the tags go into
+the page as it leaves the server.
 """
 
 from collections.abc import Iterable

@@ -39,7 +39,9 @@ def problems(text: str) -> list[dict[str, str]]:
     found = []
     for line in text.splitlines():
         match = KEY.match(line)
-        found.append({"key": match.group(1) if match else "", "text": line[:1].upper() + line[1:]})
+        found.append(
+            {"key": match.group(1) if match else "", "text": line if match else line[:1].upper() + line[1:]}
+        )
     return found
 
 

@@ -47,7 +47,7 @@ def open_tab(server: PageServer, browser: Any) -> Iterator[Callable[..., Any]]:
     def opened(tab: str, size: tuple[int, int] = DESKTOP, dark: bool = False) -> Any:
         contexts.append(browser.new_context(viewport={"width": size[0], "height": size[1]}))
         page = contexts[-1].new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(120_000)  # busy machines
         found.append(watch(page, server.url))
         go(page, server.url, tab, dark)
         return page

@@ -227,12 +227,13 @@ def _builder(form: Form) -> gr.Column:
 
 def _objective(form: Form) -> None:
     with section("Objective", "train-section-objective"), gr.Row(elem_classes="fields"):
-        form.controls["objective.name"] = gr.Radio(
-            list(OBJECTIVES),
+        form.controls["objective.name"] = gr.Dropdown(
             label="Objective",
             info="How tokens are masked and how the loss is weighted.",
+            choices=list(OBJECTIVES),
             value=form.values["objective.name"],
-            elem_classes="field seg",
+            filterable=False,
+            elem_classes="field",
             elem_id="train-objective-name",
         )
         groups = {}

@@ -4,6 +4,7 @@ import pytest
 
 from backend.services.places import ASSETS
 from jobs.protocol.errors import SpecError
+from jobs.specs.data import DataSpec
 from jobs.specs.job import ConvertSpec, OptimisationSpec, ReportSpec
 from jobs.specs.load import parse_spec, read_yaml
 from jobs.specs.sampler import LLaDASampler
@@ -72,6 +73,12 @@ def test_what_is_typed_is_read_and_not_judged():
     names = ["mask_token", "sliding_window"]
     assert forms.read(ConvertSpec, names, ["", forms.NOT_SET]) == {}
     assert forms.write(ConvertSpec, names, {}) == ["", forms.NOT_SET]
+
+
+@pytest.mark.parametrize(("typed", "read"), [("", {}), ("7", {"limit": 7}), ("few", {"limit": "few"})])
+def test_an_optional_number_may_be_left_empty(typed, read):
+    assert forms.read(DataSpec, ["limit"], [typed]) == read
+    assert forms.write(DataSpec, ["limit"], {}) == [""]
 
 
 @pytest.mark.parametrize("text", ["rows: [", "- a", "word"])

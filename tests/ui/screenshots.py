@@ -1,0 +1,109 @@
+"""The pictures of the documentation, from a real server: `python -m tests.ui.screenshots [FOLDER]`.
+
+It starts a server over a home of its own, trains the live sudoku recipe for a while, lets the bundled sudoku
+model solve a grid, and takes every tab in light, some in dark and one on a phone. Minutes on two cores.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from jobs.launch import source_root
+from tests.fakes.browser import PHONE, PageServer, go, launch, watch
+from tests.fakes.processes import until
+
+SIZE = (1440, 900)
+LARGEST = 400_000  # bytes of a picture
+STEPS = 400
+
+
+def main(folder: Path) -> int:
+    """Write the pictures; 1 if the pages complained or a picture is too large."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="studio-pictures-") as home, sync_playwright() as playwright:
+        server = PageServer(Path(home))
+        try:
+            complaints = take_all(server, launch(playwright), folder)
+        finally:
+            server.end()
+    for path in sorted(folder.glob("*.png")):
+        print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB")
+        if path.stat().st_size > LARGEST:
+            complaints.append(f"{path.name} is larger than {LARGEST // 1000} kB")
+    print(*complaints, sep="\n")
+    return 1 if complaints else 0
+
+
+def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
+    """Every picture; what the pages complained about."""
+    complaints: list[str] = []
+    run = train(server)
+
+    def take(name: str, tab: str, act: Callable[[Any], None], dark: bool = False, size: Any = SIZE) -> None:
+        context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+        page = context.new_page()
+        page.set_default_timeout(180_000)
+        found = watch(page, server.url)
+        go(page, server.url, tab, dark)
+        act(page)
+        page.wait_for_timeout(700)
+        page.screenshot(path=folder / f"{name}.png")
+        compress(folder / f"{name}.png")
+        complaints.extend(f"{name}: {line}" for line in found)
+        context.close()
+
+    def train_tab(page: Any) -> None:
+        page.get_by_text("ready to start").wait_for()
+
+    def job(page: Any) -> None:
+        page.evaluate("(id) => window.studio.open('jobs', {run: id})", run)
+        page.wait_for_timeout(2500)
+
+    take("playground", "playground", solve)
+    take("playground-dark", "playground", solve, dark=True)
+    take("train", "train", train_tab)
+    take("train-dark", "train", train_tab, dark=True)
+    take("train-phone", "train", train_tab, size=PHONE)
+    take("jobs", "jobs", lambda page: page.wait_for_timeout(1500))
+    take("job", "jobs", job)
+    take("job-dark", "jobs", job, dark=True)
+    take("convert", "convert", lambda page: page.get_by_text("Choose a model").wait_for())
+    take("models", "models", lambda page: page.locator(".model").first.wait_for())
+    return complaints
+
+
+def train(server: PageServer) -> str:
+    """Start the live recipe and wait until its curves have something to show."""
+    spec = httpx.get(f"{server.url}/api/recipes/sudoku-4x4").json()["spec"]
+    spec["optimisation"] |= {"steps": STEPS}
+    job = httpx.post(f"{server.url}/api/jobs", json={"spec": spec}).json()["id"]
+
+    def far() -> bool:
+        view = httpx.get(f"{server.url}/api/jobs/{job}").json()
+        assert view["state"] not in ("failed", "lost"), view["reason"]
+        return view["state"] == "succeeded" or (view["step"] or 0) > STEPS * 0.6
+
+    until(far, seconds=300, what="most of the training")
+    return job
+
+
+def solve(page: Any) -> None:
+    """Let the bundled model fill a grid, and stop in the middle of it."""
+    page.get_by_role("button", name="Generate").click()
+    page.wait_for_timeout(12_000)
+
+
+def compress(path: Path) -> None:
+    """Fewer colours where that is enough: flat surfaces need no more."""
+    with Image.open(path) as image:
+        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else source_root() / "docs" / "images"))
