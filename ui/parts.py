@@ -12,7 +12,8 @@ OPEN_JOB = "(id) => { if (id) window.studio.open('jobs', {run: id}); }"
 
 def heading(title: str, note: str = "") -> gr.HTML:
     """A screen's title with one line about it."""
-    return gr.HTML(f'<div class="head title"><h1>{escape(title)}</h1><p class="muted">{escape(note)}</p></div>')
+    text = f'<h1>{escape(title)}</h1><p class="muted">{escape(note)}</p>'
+    return gr.HTML(f'<div class="head title">{text}</div>')
 
 
 @contextmanager

@@ -249,6 +249,5 @@
       delete detail.__theme;
       openTab(tab, detail);
     }, 60);
-    setTimeout(() => clearInterval(wait), 15000);
   }
 })();
