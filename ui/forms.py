@@ -21,7 +21,6 @@ from jobs.protocol.errors import SpecError
 
 FEW = 3  # so many choices stand side by side; more go into a list
 NOT_SET = "not set"
-ABBREVIATIONS = {"lr": "LR", "eos": "EOS", "nfe": "NFE", "cfg": "CFG", "zero": "ZeRO"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def _field(name: str, info: FieldInfo) -> Field:
     return Field(
         name=name,
         kind=kind,
-        label=label(name),
+        label=name,  # the same word as in YAML, on the command line and in the papers
         help=" ".join((info.description or "").split()),
         default=default,
         minimum=low[0] if low else None,
@@ -81,12 +80,6 @@ def _kind(annotation: Any) -> tuple[str, tuple[Any, ...], bool]:
     if annotation in kinds:
         return kinds[annotation], (), False
     return ("lines" if annotation == list[str] else "mapping"), (), False
-
-
-def label(name: str) -> str:
-    """`lr_schedule` as "LR schedule"."""
-    words = [ABBREVIATIONS.get(word, word) for word in name.split("_")]
-    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
 
 
 def component(field: Field, prefix: str, **changes: Any) -> gr.components.Component:

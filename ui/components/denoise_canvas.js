@@ -247,8 +247,8 @@
         if (state.event === "edited") classes.push("ed");
         if (SPECIAL.test(text)) classes.push("eos");
       }
-      if (!masked && !given && state.frame === this.frame && !this.film.done) classes.push("new");
-      else if (!masked && !given && state.frame === this.frame && this.frame < this.film.frames) classes.push("new");
+      const finished = this.film.done && this.frame === this.film.frames;
+      if (!masked && !given && state.frame === this.frame && !finished) classes.push("new");
       const shown = masked ? this.film.coming(i) : text;
       if (!this.film.start.grid && i && !/^\s/.test(shown) && shown !== "" && !SPECIAL.test(shown)) classes.push("joined");
       if (/\n/.test(shown)) classes.push("break");
@@ -389,8 +389,8 @@
     }
 
     leave() {
-      this.unsubscribe();
       this.pause();
+      this.unsubscribe();
     }
   }
 
@@ -401,7 +401,5 @@
     return `t cell${right ? " box-right" : ""}${bottom ? " box-bottom" : ""}`;
   }
 
-  function sentence(text) {
-    return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : " ...");
-  }
+  const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : " ...");
 })();

@@ -123,9 +123,7 @@ def sampler_panel(first: ModelView | None) -> dict[str, Any]:
     with gr.Accordion("Sampler", elem_id="play-sampler"):
         values = forms.write(LLaDASampler, SAMPLER_FIELDS, first.sampler if first else {})
         pairs = zip(forms.fields(LLaDASampler, SAMPLER_FIELDS), values, strict=True)
-        controls = [
-            forms.component(field, "sampler", label=field.name, value=value) for field, value in pairs
-        ]
+        controls = [forms.component(field, "sampler", value=value) for field, value in pairs]
         seed = gr.Number(
             0,
             label="seed",
