@@ -3,7 +3,7 @@
   "use strict";
   const { el, call, segments, open } = window.studio;
   const FRAMES = 6;
-  const SPECIAL = /^<[^<>\s]+>$/;
+  const SPECIAL = /^(<[^<>\s]+>|\[[A-Z_]+\])$/; // tokens of a tokenizer rather than of a text
 
   class FilmStrip {
     constructor() {
@@ -151,24 +151,27 @@
   // Confidence to the five tints, as on the big canvas.
   const band = (p) => 1 + [0.36, 0.52, 0.68, 0.84].filter((edge) => p > edge).length;
 
+  const short = (token) => token.replace(/[<>|[\]]/g, "").toLowerCase();
+
   function words(film, frame) {
     const box = el("span", { class: "canvas" });
-    let ends = 0;
+    let run = null; // neighbouring special tokens are one quiet chip: they say only that nothing is said
     for (let i = film.start.prompt_length || 0; i < film.cells.length; i++) {
       const { node, text, masked, given } = cell(film, i, frame);
       if (given && SPECIAL.test(text)) continue;
-      if (SPECIAL.test(text)) {
-        ends++;
+      const name = masked ? "" : text.trim();
+      if (SPECIAL.test(name)) {
+        if (run && run.name === name) run.node.textContent = `${short(name)} \u00d7${++run.times}`;
+        else box.append((run = { name, times: 1, node: el("span", { class: "t eos", text: short(name) }) }).node);
         continue;
       }
+      run = null;
       if (masked) {
         node.style.setProperty("--w", Math.min(12, Math.max(1, film.coming(i).trim().length || 3)));
-        if (SPECIAL.test(film.coming(i))) continue;
       } else node.textContent = /^\n+$/.test(text) ? "\u21b5" : text.trim() || "\u00a0";
       if (!/^\s/.test(masked ? film.coming(i) : text) && box.childNodes.length) node.classList.add("joined");
       box.append(node);
     }
-    if (ends) box.append(el("span", { class: "t eos", text: ends > 1 ? `end \u00d7${ends}` : "end" }));
     return box;
   }
 
