@@ -2,7 +2,7 @@
 
 
 def mount(name: str) -> str:
-    """The `js_on_load` of a component: start `window.studio.components.<name>` as soon as the scripts are there.
+    """The `js_on_load` of a component: start its script as soon as the page has it.
 
     Gradio puts the page's head in at run time, so our scripts may come after the first components.
     """
