@@ -155,15 +155,15 @@ def weighted_cross_entropy(
     targets: Tensor,
     weights: Tensor,
     cap: float | None = None,
-    chunk: int = CHUNK,
+    chunk: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(sum of weights x cross-entropy, cross-entropies [N]) of hidden [N, H] through weight [V, H].
 
-    No more than `chunk` logits exist at once, in either direction. Products are taken in `hidden`'s type,
-    the cross-entropy in float32.
+    No more than `chunk` logits (None: CHUNK) exist at once, in either direction. Products are taken in the
+    type of `hidden`, the cross-entropy in float32.
     """
     return _WeightedCrossEntropy.apply(
-        hidden, weight, bias, targets, weights.float(), cap, chunk, torch.is_grad_enabled()
+        hidden, weight, bias, targets, weights.float(), cap, chunk or CHUNK, torch.is_grad_enabled()
     )
 
 

@@ -13,16 +13,16 @@ from jobs.specs.diffusion_config import DiffusionConfig
 WORDS, MASK, EOS = 24, 23, 22
 
 
-def tiny(kind: str) -> torch.nn.Module:
-    """A bidirectional model of 24 tokens with clear preferences, float32, eval."""
+def tiny(kind: str, words: int = WORDS) -> torch.nn.Module:
+    """A bidirectional model of 24 tokens (or `words`) with clear preferences, float32, eval."""
     torch.manual_seed(3)
     if kind == "gpt2":
-        config = GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=96, vocab_size=WORDS)
+        config = GPT2Config(n_embd=32, n_layer=2, n_head=2, n_positions=96, vocab_size=words)
         config.initializer_range = 0.3
         config.is_causal = False
         return GPT2LMHeadModel(config).eval()
     config = LlamaConfig(
-        **{"vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
+        **{"vocab_size": words, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
         **{"intermediate_size": 48, "initializer_range": 0.3, "max_position_embeddings": 96},
     )
     config.is_causal = False

@@ -1,0 +1,49 @@
+"""Every objective trains through the train program: two steps in this process, with its own defaults."""
+
+import pytest
+
+from jobs.programs import train
+from jobs.programs.process import Process
+from jobs.protocol.events import read_events
+from jobs.protocol.folder import RunFolder
+from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.job import TrainSpec
+from jobs.specs.objective import OBJECTIVES
+
+MODEL = {
+    "architecture": "llama",
+    "config": {
+        **{"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 24},
+        **{"initializer_range": 0.3, "max_position_embeddings": 64},
+    },
+    "tokenizer": "characters:abcdefghijklmnopqrstuvwxyz AU:_\n",
+}
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_two_steps(name, tmp_path):
+    data = tmp_path / "d.jsonl"
+    data.write_text("".join(f'{{"prompt": "{c}", "completion": "{c * 9}"}}\n' for c in "abcdefghijklmnop"))
+    spec = TrainSpec.parse(
+        {
+            "kind": "train",
+            "model": {"new": MODEL},
+            "data": {"path": str(data), "max_length": 48, "validation": 0.2},
+            "objective": {"name": name},
+            "optimisation": {"steps": 2, "batch_size": 4, "learning_rate": 1e-2},
+            "report": {"log_every": 1},
+            "launcher": {"device": "cpu"},
+        }
+    )
+    run = RunFolder.create(tmp_path / "runs", "train", spec.model_dump(mode="json"))
+    train.train(Process(run, run.new_attempt(), spec))
+    events = [event for _, event in read_events(run.events)]
+    losses = [e["values"]["loss"] for e in events if e["event"] == "metrics" and "loss" in e["values"]]
+    levels = [e for e in events if e["event"] == "levels"]
+    assert len(losses) == len(levels) == 2 and all(loss > 0 for loss in losses)
+    assert all(sum(e["count"]) > 0 for e in levels)
+    assert any(e["event"] == "validation_levels" for e in events)
+    # The checkpoint says what it was trained with, so that samplers need not guess.
+    config = DiffusionConfig.load(run.model)
+    assert config.objective == name
+    assert config.block_size == getattr(spec.objective, "block_size", None)
