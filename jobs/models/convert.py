@@ -24,12 +24,12 @@ from jobs.models.bidirectional import (
     open_windows,
     switch_off_causality,
 )
-from jobs.models.families import detect
+from jobs.models.rewrite import open_dllm, rewrite
 from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import give_mask_token, load_tokenizer
-from jobs.models.weights import fingerprints, tensor_names, weight_files
+from jobs.models.weights import fingerprints, weight_files
 from jobs.protocol.errors import ModelError, SpecError
-from jobs.specs.diffusion_config import FILE, DiffusionConfig
+from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import ConvertSpec
 
 Report = Callable[[str, float], None]
@@ -49,8 +49,14 @@ def convert(spec: ConvertSpec, target: Path, report: Report) -> DiffusionConfig:
 
     The result is read back and checked before it gets its name: same tensors, and a later token matters to an
     earlier position.
+    A source that is a dLLM already goes into another format instead, see jobs.models.rewrite.
     Raises: ModelError, SpecError; each names what to change.
     """
+    dllm = open_dllm(spec)
+    if dllm is not None:
+        return rewrite(dllm, spec, target, report)
+    if spec.target == "official" or spec.layout is not None:
+        raise SpecError(f"{spec.source} is no dLLM yet: convert it first with target: studio and no layout.")
     # 1. Everything that can be said before the weights are read.
     report("reading the source", 0.0)
     source = open_source(spec)
@@ -102,14 +108,7 @@ def open_source(spec: ConvertSpec) -> Source:
         return Source(path, gguf_source.read_config(path), gguf_source.read_tokenizer(path))
     folder = locate(spec.source)
     raw = read_config(folder)
-    if (folder / FILE).is_file():
-        raise ModelError(f"{folder} is a dLLM checkpoint already; it needs no conversion.")
     weight_files(folder)
-    family = detect(raw, tensor_names(folder))
-    if family is not None:
-        raise ModelError(
-            f"{folder} is a {family.title} checkpoint, a dLLM already; use it as it is, without conversion."
-        )
     check_causal(raw, folder)
     config = checkpoint.stock_config(folder)
     stuck = causal_layers(config)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from jobs.models.weights import DTYPES, INDEX, SINGLE, fingerprint
+from jobs.models.weights import DTYPES, INDEX, SINGLE
 from jobs.protocol.folder import write_json
 
 SHARD_BYTES = 4 * 2**30
@@ -41,25 +41,25 @@ def write_shards(
     read: Callable[[str], Tensor],
     report: Callable[[float], None] = lambda _: None,
     shard_bytes: int = SHARD_BYTES,
-) -> dict[str, str]:
-    """Write model.safetensors, or shards with their index; returns the tensors' fingerprints.
+) -> None:
+    """Write model.safetensors, or shards with their index.
 
-    `read(name)` gives a tensor; the last one is let go before the next is asked for.
+    `read(name)` gives a tensor; the last one is let go before the next is asked for. `report` gets the share
+    done.
     """
     shards = list(_split(entries, shard_bytes))
     total = sum(entry.size for shard in shards for entry in shard)
-    written, prints = 0, {}
+    written = 0
     files: dict[str, str] = {}
     for number, shard in enumerate(shards, 1):
         file = SINGLE if len(shards) == 1 else f"model-{number:05}-of-{len(shards):05}.safetensors"
-        for name, digest, size in _write_file(folder / file, shard, read):
-            prints[name], files[name] = digest, file
-            written += size
+        for entry in _write_file(folder / file, shard, read):
+            files[entry.name] = file
+            written += entry.size
             report(written / max(total, 1))
     if len(shards) > 1:
         index = {"metadata": {"total_size": total}, "weight_map": dict(sorted(files.items()))}
         write_json(folder / INDEX, index)
-    return prints
 
 
 def _split(entries: Iterable[Entry], limit: int) -> Iterator[list[Entry]]:
@@ -74,10 +74,8 @@ def _split(entries: Iterable[Entry], limit: int) -> Iterator[list[Entry]]:
     yield shard
 
 
-def _write_file(
-    file: Path, entries: list[Entry], read: Callable[[str], Tensor]
-) -> Iterator[tuple[str, str, int]]:
-    """Yields (name, fingerprint, bytes) after each tensor."""
+def _write_file(file: Path, entries: list[Entry], read: Callable[[str], Tensor]) -> Iterator[Entry]:
+    """Yields after each tensor that was written."""
     # wide types first: every tensor then starts at a multiple of its width
     ordered = sorted(entries, key=lambda entry: -entry.dtype.itemsize)
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
@@ -99,6 +97,5 @@ def _write_file(
             if tuple(tensor.shape) != entry.shape or tensor.dtype != entry.dtype:
                 raise ValueError(f"{entry.name} is {tensor.dtype} {tuple(tensor.shape)}, announced {entry}")
             out.write(tensor.reshape(-1).view(torch.uint8).numpy().data)
-            digest = fingerprint(tensor)
             del tensor
-            yield entry.name, digest, entry.size
+            yield entry

@@ -13,11 +13,13 @@ from jobs.protocol.errors import ModelError
 
 CONFIG = "config.json"
 HUB_ID = re.compile(r"^[\w][\w.-]*/[\w][\w.-]*$")
-OPTIONAL = (
-    *("generation_config.json", "diffusion_config.json", "tokenizer.json", "tokenizer_config.json"),
+CARRIED = (
+    *("generation_config.json", "tokenizer.json", "tokenizer_config.json"),
     *("tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"),
     "chat_template.jinja",
 )
+"""What travels with the weights from format to format."""
+OPTIONAL = ("diffusion_config.json", *CARRIED)
 
 
 def locate(name: str | Path) -> Path:

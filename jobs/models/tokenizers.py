@@ -32,7 +32,7 @@ def load_tokenizer(name: str | Path, stock_class: str | None = None) -> PreTrain
     # that says it has none. What says it is a plain tokenizer.json is read as one.
     try:
         loader = PreTrainedTokenizerFast if _is_plain(folder) else AutoTokenizer
-        if stock_class is not None and _has_code(folder):
+        if stock_class is not None and needs_code(folder):
             loader = getattr(transformers, stock_class)
         return loader.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001 - the tokenizers library raises plain Exception
@@ -46,7 +46,8 @@ def _is_plain(folder: Path) -> bool:
     return isinstance(settings, dict) and settings.get("tokenizer_class") in PLAIN
 
 
-def _has_code(folder: Path) -> bool:
+def needs_code(folder: Path) -> bool:
+    """Whether a folder's tokenizer is of a class in its own Python files, which are never run."""
     settings = read_json(folder / "tokenizer_config.json")
     return isinstance(settings, dict) and "AutoTokenizer" in (settings.get("auto_map") or {})
 

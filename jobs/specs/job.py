@@ -132,7 +132,7 @@ class TrainSpec(JobSpec):
 
 
 class ConvertSpec(JobSpec):
-    """Turn a causal language model into a diffusion language model."""
+    """Turn a causal language model into a diffusion language model, or a dLLM into another format."""
 
     kind: Literal["convert"] = "convert"
     source: str
@@ -145,6 +145,12 @@ class ConvertSpec(JobSpec):
     """Models with window layers: keep the window on both sides, or open it to full attention."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the written weights; auto keeps the source's."""
+    target: Literal["studio", "official"] = "studio"
+    """studio: a folder of ours. official: the format of a family, for other programs."""
+    family: str | None = None
+    """The source's family where its folder does not say it; with target official the family to write."""
+    layout: str | None = None
+    """How experts are written: separate (the Hub), merged (VeOmni), fused. None: as on the Hub."""
 
 
 class SampleSpec(JobSpec):

@@ -13,6 +13,19 @@ class SlidingWindow(StrEnum):
     FULL = "full"
 
 
+class Target(StrEnum):
+    STUDIO = "studio"
+    OFFICIAL = "official"
+
+
+class Layout(StrEnum):
+    SEPARATE = "separate"
+    MERGED = "merged"
+    FUSED = "fused"
+    PLAIN = "plain"
+    WRAPPED = "wrapped"
+
+
 class DType(StrEnum):
     AUTO = "auto"
     FLOAT32 = "float32"
@@ -37,12 +50,23 @@ def convert(
     dtype: Annotated[
         DType, typer.Option("--dtype", help="Number format of the written weights.")
     ] = DType.AUTO,
+    target: Annotated[
+        Target, typer.Option("--to", help="A folder of ours, or a family's official format.")
+    ] = Target.STUDIO,
+    family: Annotated[
+        str | None,
+        typer.Option("--family", help="The source's family if its folder does not say, or the one to write."),
+    ] = None,
+    layout: Annotated[
+        Layout | None, typer.Option("--layout", help="How experts are written; merged is VeOmni's.")
+    ] = None,
     name: Annotated[str, typer.Option("--name", help="A name for the job and its model.")] = "",
     home: Home = None,
 ) -> None:
     """Make a diffusion language model out of a causal one: its mask goes, a mask token comes.
 
-    The result still has to be trained before it writes well. Needs no server.
+    The result still has to be trained before it writes well. A source that is a diffusion model already goes
+    into another format or expert layout instead, its weights unchanged. Needs no server.
     """
     from jobs.specs.job import ConvertSpec
     from studio.cli.follow import wait_for
@@ -55,9 +79,12 @@ def convert(
             "sliding_window": sliding_window,
             "shifted_logits": shifted_logits,
             "dtype": dtype,
+            "target": target,
+            "family": family,
+            "layout": layout,
         }
     )
     with services(home, schedule=True) as studio:
         job = wait_for(studio.jobs, studio.jobs.submit(spec).id)
     typer.echo(f"run:{job.id}")
-    typer.echo("That is its name in specs and commands. Train it before you judge it.", err=True)
+    typer.echo("That is its name in specs and commands. Train a new dLLM before you judge it.", err=True)
