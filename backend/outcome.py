@@ -25,7 +25,7 @@ class Outcome:
 REMEDIES = {
     "memory": "Use a smaller batch (raise gradient_accumulation by as much), shorter sequences, "
     "gradient_checkpointing, LoRA, or a smaller model.",
-    "data": "Look at the data file at the place named above.",
+    "data": "Mend the data, then resume.",
     "model": "Look at the model folder named above, or choose another model.",
     "configuration": "Change the setting named above and start again.",
     "resource": "Free what is missing, then resume the job.",
