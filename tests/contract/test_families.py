@@ -4,10 +4,12 @@ import json
 
 import pytest
 import torch
+import transformers.integrations.flash_attention as flash
 
 from jobs.diffusion.objectives import build_objective, training_loss
 from jobs.diffusion.samplers import SAMPLERS
 from jobs.models import checkpoint
+from jobs.models.classes import model_class
 from jobs.models.debug import debug_checkpoint
 from jobs.models.families import FAMILIES, detect
 from jobs.models.layout import atoms
@@ -100,7 +102,7 @@ def test_a_debug_model_trains_and_samples(name):
         optimizer.zero_grad()
         lost.loss.backward()
         optimizer.step()
-        losses.append(float(lost.loss))
+        losses.append(lost.loss.item())
     assert losses[-1] < losses[0]
     canvas = torch.full((2, 10), mask)
     canvas[:, :3] = ids[:2, :3]
@@ -110,7 +112,7 @@ def test_a_debug_model_trains_and_samples(name):
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_every_position_is_seen_from_the_first(name, debug):
-    """In both directions, and beyond any window: the text is longer than the windows of the debug configs."""
+    """In both directions and over the whole text: no window is left."""
     model = debug(name).model
     ids = torch.randint(16, (1, 48), generator=torch.Generator().manual_seed(2))
     embedded = model.get_input_embeddings()(ids).detach().requires_grad_()
@@ -119,6 +121,39 @@ def test_every_position_is_seen_from_the_first(name, debug):
             model(inputs_embeds=embedded, use_cache=False).logits[0, position].square().sum(), embedded
         )
         assert (gradient.abs().sum(-1) > 0).all()
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_flash_attention_would_be_told_that_it_is_not_causal(name, monkeypatch):
+    """Flash kernels are not on every machine, so the call to them is watched instead."""
+    told = []
+
+    def spy(query, key, value, mask, *, is_causal, **_):
+        told.append(is_causal)
+        return query
+
+    monkeypatch.setattr(flash, "_flash_attention_forward", spy)
+    model = debug_checkpoint(name, character_tokenizer("abcdefghijklmnop")).model.to(torch.bfloat16)
+    model.config._attn_implementation = "flash_attention_2"
+    with torch.no_grad():
+        model(torch.arange(8)[None], use_cache=False)
+    assert told == [False] * model.config.num_hidden_layers
+
+
+WINDOWS = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}
+
+
+@pytest.mark.parametrize("name", ["a2d", "sdar"])
+def test_a_window_in_an_official_config_is_noticed(name, debug):
+    """These formats could carry one. It is kept on both sides, as their own code would, and never causal."""
+    config = FAMILIES[name].stock_config({**FAMILIES[name].debug, **WINDOWS, "vocab_size": 20})
+    model = model_class(config)(config).eval()
+    ids = torch.arange(16)[None]
+    embedded = model.get_input_embeddings()(ids).detach().requires_grad_()
+    (gradient,) = torch.autograd.grad(
+        model(inputs_embeds=embedded, use_cache=False).logits[0, 0].square().sum(), embedded
+    )
+    assert (gradient.abs().sum(-1)[0, :4] > 0).all()
 
 
 @pytest.mark.parametrize("name", FAMILIES)
