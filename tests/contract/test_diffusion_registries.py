@@ -4,12 +4,14 @@ A new entry is tested by being named; nothing here needs a change for it.
 """
 
 import inspect
+from pathlib import Path
 from typing import get_args
 
 import pytest
 import torch
 
 from jobs.diffusion import schedules
+from jobs.diffusion.likelihood import LIKELIHOODS
 from jobs.diffusion.objectives import OBJECTIVES, LossResult, build_objective, training_loss
 from jobs.diffusion.samplers import SAMPLERS, Step
 from jobs.models import checkpoint
@@ -95,3 +97,9 @@ def test_a_sampler_fills_every_mask_and_stops_when_asked(name, dllm):
     assert list(inspect.signature(sample).parameters)[:6] == [
         *("denoiser", "ids", "attention_mask", "options", "generator", "should_stop")
     ]
+
+
+def test_the_page_on_objectives_names_every_entry():
+    page = (Path(__file__).parents[2] / "docs" / "objectives.md").read_text(encoding="utf-8")
+    for name in (*OBJECTIVES, *schedules.SCHEDULES, *LIKELIHOODS):
+        assert f"`{name}`" in page, f"{name} is not in docs/objectives.md"
