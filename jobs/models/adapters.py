@@ -1,5 +1,7 @@
 """LoRA by peft: small trained matrices beside frozen ones, merged at the end (Hu et al. 2021, 2106.09685)."""
 
+import re
+
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
@@ -10,6 +12,8 @@ from jobs.protocol.errors import SpecError
 from jobs.specs.job import TuningSpec
 
 ALL = "all-linear"
+ROUTER = re.compile(r"(.*\.)?mlp\.gate")
+"""Routers of experts: peft's all-linear takes them for layers, but a moved router undoes its experts."""
 
 
 def add_lora(model: PreTrainedModel, tuning: TuningSpec) -> PeftModel:
@@ -35,7 +39,7 @@ def merge(model: PeftModel) -> PreTrainedModel:
 
 def _targets(model: nn.Module, targets: str) -> str | list[str]:
     if targets == ALL:
-        return ALL
+        return _around_experts(model) or ALL
     asked = [name.strip() for name in targets.split(",") if name.strip()]
     linear = {
         name.rsplit(".", 1)[-1]
@@ -50,3 +54,12 @@ def _targets(model: nn.Module, targets: str) -> str | list[str]:
             f"it has {', '.join(sorted(linear))}. Or write all-linear."
         )
     return asked
+
+
+def _around_experts(model: nn.Module) -> list[str]:
+    """In a model with experts, its plain linear layers (attention, dense, shared); empty in others."""
+    modules = dict(model.named_modules())
+    if not any(ROUTER.fullmatch(name) for name in modules):
+        return []
+    head = model.get_output_embeddings()
+    return [name for name, module in modules.items() if isinstance(module, nn.Linear) and module is not head]

@@ -64,7 +64,7 @@ class Source:
         place = layout_for(family, config, self.layout)
         self.stored = arrange(self.skeleton.shapes, place)
         self._rename_tied(place)
-        self._check()
+        self._check(family.ignored if family is not None else None)
         self.places = {
             atom: Place(stored.name, index) for stored in self.stored.values() for atom, index in stored.parts
         }
@@ -96,9 +96,11 @@ class Source:
             else:
                 self.stored[here].name = there
 
-    def _check(self) -> None:
+    def _check(self, ignored: re.Pattern[str] | None) -> None:
         wanted = {stored.name: stored.shape for stored in self.stored.values()}
         held = {name for name in self.tensors.names if not COMPUTED.search(name)}
+        if ignored is not None:
+            held = {name for name in held if not ignored.search(name)}
         complain(self.folder, "lack", wanted.keys() - held)
         complain(self.folder, "have unexpected", held - wanted.keys())
         for name, shape in wanted.items():

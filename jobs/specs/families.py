@@ -112,6 +112,14 @@ _ALL = (
         hub=("nvidia/Efficient-DLM-4B", "nvidia/Efficient-DLM-8B"),
     ),
     FamilyInfo(
+        name="bert",
+        title="BERT",
+        evidence="unverified",
+        classes="(Bert|Roberta|ModernBert)ForMaskedLM",
+        tensor=r"(bert|roberta|model)\.embeddings\.",
+        hub=("answerdotai/ModernBERT-base",),
+    ),
+    FamilyInfo(
         name="a2d",
         title="AR to diffusion",
         evidence="golden",

@@ -9,6 +9,7 @@ import transformers.integrations.flash_attention as flash
 from jobs.diffusion.objectives import build_objective, training_loss
 from jobs.diffusion.samplers import SAMPLERS
 from jobs.models import checkpoint
+from jobs.models.adapters import add_lora
 from jobs.models.classes import model_class
 from jobs.models.debug import debug_checkpoint
 from jobs.models.families import FAMILIES, detect
@@ -17,6 +18,7 @@ from jobs.models.source import read_config
 from jobs.models.tokenizers import character_tokenizer
 from jobs.models.weights import tensor_names
 from jobs.specs.families import FAMILIES as TABLE
+from jobs.specs.job import TuningSpec
 from jobs.specs.objective import MDLMObjective
 from jobs.specs.sampler import LLaDASampler
 
@@ -162,6 +164,13 @@ def test_lora_targets_are_there_and_no_router_is_among_them(name, debug):
     modules = {module.rsplit(".", 1)[-1] for module, _ in model.named_modules()}
     assert set(family.lora_targets) <= modules
     assert not {"gate", "router"} & set(family.lora_targets)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_lora_on_every_layer_leaves_the_router_alone(name):
+    made = debug_checkpoint(name, character_tokenizer("abcdefghijklmnop"))
+    trained = [key for key, p in add_lora(made.model, TuningSpec()).named_parameters() if p.requires_grad]
+    assert trained and not [key for key in trained if ".mlp.gate." in key]
 
 
 def test_our_own_folders_belong_to_no_official_format(debug, tmp_path):

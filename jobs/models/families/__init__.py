@@ -9,6 +9,7 @@ from typing import Any
 
 from jobs.models.families.a2d import A2D
 from jobs.models.families.base import Family
+from jobs.models.families.bert import Bert
 from jobs.models.families.diffugpt import DiffuGPT
 from jobs.models.families.diffullama import DiffuLLaMA
 from jobs.models.families.dream import Dream
@@ -30,6 +31,7 @@ FAMILIES: dict[str, Family] = {
     "sdar": SDAR(),
     "stable_diffcoder": StableDiffCoder(),
     "efficient_dlm": EfficientDLM(),
+    "bert": Bert(),
     "a2d": A2D(),
 }
 

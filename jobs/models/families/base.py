@@ -1,5 +1,6 @@
 """What a family is: a mapping between an official checkpoint format and a stock transformers class."""
 
+import re
 from collections.abc import Collection
 from typing import Any, ClassVar
 
@@ -32,6 +33,8 @@ class Family:
     """Ways in which the format's tensors are written; the first is how we write it unless asked."""
     tokenizer_class: ClassVar[str | None] = None
     """transformers' tokenizer class where the folder names one of its own code."""
+    ignored: ClassVar[re.Pattern[str] | None] = None
+    """Tensors of published folders that the stock class has not and does not need."""
     mask_token_id: ClassVar[int | None] = None
     """The published mask token, for folders whose config and tokenizer name none."""
     debug: ClassVar[dict[str, Any]] = {}
