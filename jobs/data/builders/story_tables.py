@@ -132,9 +132,9 @@ BEATS: tuple[Beat, ...] = (
             "library": "Inside a {thick} book {she} found a {look} {thing}.",
             "barn": "Below the {hay} hay {she} found a {look} {thing}.",
             "lake": "Beside a {wheel} rowboat {she} found a {look} {thing}.",
-            "hill": "On top of a {flat} rock {she} found a {look} {thing}.",
+            "hill": "Beside a {flat} rock {she} found a {look} {thing}.",
             "market": "Behind a {wheel} cart {she} found a {look} {thing}.",
-            "cave": "At the end of a {dark} passage {she} found a {look} {thing}.",
+            "cave": "Deep in a {dark} passage {she} found a {look} {thing}.",
         },
     ),
     Beat(
