@@ -4,6 +4,7 @@ It starts a server over a home of its own, trains the live sudoku recipe for a w
 model solve a grid, and takes every tab in light, some in dark and one on a phone. Minutes on two cores.
 """
 
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from tests.fakes.processes import until
 
 SIZE = (1440, 900)
 LARGEST = 400_000  # bytes of a picture
-STEPS = 400
+STEPS = 300
 
 
 def main(folder: Path) -> int:
@@ -67,6 +68,7 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
 
     take("playground", "playground", solve)
     take("playground-dark", "playground", solve, dark=True)
+    take("playground-text", "playground", tell)
     take("train", "train", train_tab)
     take("train-dark", "train", train_tab, dark=True)
     take("train-phone", "train", train_tab, size=PHONE)
@@ -89,14 +91,35 @@ def train(server: PageServer) -> str:
         assert view["state"] not in ("failed", "lost"), view["reason"]
         return view["state"] == "succeeded" or (view["step"] or 0) > STEPS * 0.6
 
-    until(far, seconds=300, what="most of the training")
+    until(far, seconds=900, what="most of the training")
     return job
 
 
 def solve(page: Any) -> None:
-    """Let the bundled model fill a grid, and stop in the middle of it."""
-    page.get_by_role("button", name="Generate").click()
-    page.wait_for_timeout(12_000)
+    """Let the bundled model fill a grid, and go back to the middle of it."""
+    choose_model(page, "sudoku-9x9")
+    page.locator("#play-puzzle").wait_for()
+    generate(page)
+
+
+def tell(page: Any) -> None:
+    """A story on request, seen in the middle of its writing."""
+    choose_model(page, "stories")
+    page.locator("#play-mode label", has_text="Chat").click()
+    page.locator("#play-message textarea").fill("Write a story about Mia who finds a lantern.")
+    generate(page)
+
+
+def choose_model(page: Any, name: str) -> None:
+    page.locator("#play-model input").click()
+    page.get_by_role("option", name=name).click()
+
+
+def generate(page: Any) -> None:
+    page.locator("#play-go").click()
+    page.get_by_text(re.compile(r"of \d+ revealed, 0 masked")).wait_for()
+    scrub = page.locator("#play-canvas input[type=range]")
+    scrub.fill(str(round(0.6 * int(scrub.get_attribute("max")))))
 
 
 def compress(path: Path) -> None:
@@ -106,4 +129,4 @@ def compress(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else source_root() / "docs" / "images"))
+    sys.exit(main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path(source_root(), "docs", "images")))

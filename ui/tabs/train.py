@@ -267,7 +267,8 @@ def _settings(form: Form) -> None:
 def _named(form: Form, name: str) -> None:
     """Draw a setting that every job has."""
     (setting,) = forms.fields(TrainSpec, [name])
-    form.controls[name] = forms.component(setting, "train", value=form.values[name])
+    label = setting.label.capitalize()
+    form.controls[name] = forms.component(setting, "train", value=form.values[name], label=label)
 
 
 def _group(form: Form, place: str, only: list[str] | None = None, but: list[str] | None = None) -> None:
