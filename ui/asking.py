@@ -1,5 +1,6 @@
 """From what a person typed in the playground to a request to the model server."""
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from backend.services.checkpoints import ModelView
@@ -18,7 +19,13 @@ def modes(view: ModelView | None) -> list[str]:
         return [COMPLETE]
     if view.task == "grid":
         return [GRID]
-    return [COMPLETE, CHAT, INFILL] if view.chat else [COMPLETE, INFILL]
+    return [CHAT, COMPLETE, INFILL] if view.chat else [COMPLETE, INFILL]
+
+
+def suggestion(view: ModelView | None) -> str:
+    """What to ask a model first: the words that its note says to try."""
+    found = re.search(r'Try "([^"]+)"', view.note) if view else None
+    return found[1] if found else ""
 
 
 def ask(

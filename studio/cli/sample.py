@@ -8,6 +8,7 @@ import typer
 from studio.cli.session import Home, Json, services
 
 if TYPE_CHECKING:
+    from backend.services.checkpoints import ModelView
     from backend.studio import Studio
 
 GAP = "____"  # in a prompt: fill in here, instead of writing on
@@ -18,12 +19,18 @@ def sample(
     prompt: Annotated[
         str | None,
         typer.Option(
-            "--prompt", "-p", help="Text to go on from; ____ in it is filled in; a grid for a grid model."
+            "--prompt",
+            "-p",
+            help="What to ask a chat model, or a text to go on from; ____ in it is filled in; a grid for a "
+            "grid model.",
         ),
     ] = None,
     prompts: Annotated[
         Path | None, typer.Option("--prompts", help="A file of prompts: .txt, one a line, or .jsonl.")
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Go on from the prompt as it stands, with a chat model too.")
+    ] = False,
     steps: Annotated[int | None, typer.Option("--steps", help="Forward passes; fewer are faster.")] = None,
     max_new_tokens: Annotated[
         int | None, typer.Option("--max-new-tokens", help="Length of the answer.")
@@ -70,32 +77,38 @@ def sample(
             _many(studio, model, prompts, settings, seed, json)
             return
         with model_server(studio, keep):
-            _one(studio, model, prompt or "", settings, seed, json)
+            content = ask(studio.models.get(model), prompt or "", plain)
+            _one(studio, {"model": model, **content, "sampler": settings, "seed": seed}, prompt or "", json)
 
 
-def _one(
-    studio: "Studio", model: str, prompt: str, settings: dict[str, Any] | None, seed: int, json: bool
-) -> None:
+def ask(view: "ModelView", prompt: str, plain: bool) -> dict[str, Any]:
+    """How a prompt is put to a model: as in a file of prompts, a chat model is asked, others go on."""
+    if view.task == "grid":
+        return {"grid": prompt}
+    if GAP in prompt:
+        return {"infill": prompt}
+    if view.chat and prompt and not plain:
+        return {"messages": [{"role": "user", "content": prompt}]}
+    return {"prompt": prompt}
+
+
+def _one(studio: "Studio", request: dict[str, Any], prompt: str, json: bool) -> None:
     """One prompt, live on a terminal, as plain text elsewhere, as an object with --json."""
     from rich.console import Console
 
     from studio.cli.render import as_json
     from studio.cli.sampling import generate
 
-    if studio.models.get(model).task == "grid":
-        form = "grid"
-    else:
-        form = "infill" if GAP in prompt else "prompt"
     console = Console(quiet=json)
-    canvas = generate(studio, console, {"model": model, form: prompt, "sampler": settings, "seed": seed})
+    canvas = generate(studio, console, request)
     if json:
         print(
             as_json(
                 {
-                    "model": model,
+                    "model": request["model"],
                     "prompt": prompt,
                     "text": canvas.answer,
-                    "seed": seed,
+                    "seed": request["seed"],
                     "forward_passes": canvas.nfe,
                     "seconds": canvas.seconds,
                 }

@@ -84,6 +84,7 @@ def test_tokens_tell_what_else_they_could_have_been(open_tab):
 def test_text_from_outside_stays_text(open_tab):
     page = open_tab("playground", size=PHONE)
     choose(page, "stories")
+    page.locator("#play-mode input[value=Complete]").check()
     page.fill("#play-prompt textarea", "<img src=x onerror='window.pwned=1'> ${window.pwned=1}")
     page.click("#play-go")
     assert wait_for(page, "error") == "error"  # and the unknown words are named

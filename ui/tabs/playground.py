@@ -91,7 +91,7 @@ def contents(first: ModelView | None) -> dict[str, Any]:
     cells = "Cell by cell; a dot is blank. Type your own or take a new one."
     return {
         "prompt": box("prompt", "Prompt", start, asking.COMPLETE),
-        "message": box("message", "Message", talk, asking.CHAT),
+        "message": box("message", "Message", talk, asking.CHAT, value=asking.suggestion(first)),
         "infill": box("infill", "Text with gaps", gaps, asking.INFILL),
         "blanks": gr.Number(
             8,
@@ -223,9 +223,13 @@ def new_puzzle(view: ModelView | None) -> str:
 
 
 def visibility(mode: str, view: ModelView | None = None) -> list[Any]:
-    """Updates for the controls of what to write, the gap size, the puzzle button and the talk; a new model of
-    grids brings a puzzle of its size."""
+    """Updates for the controls of what to write, the gap size, the puzzle button and the talk; a new model
+    brings what it may be asked first, one of grids a puzzle of its size."""
     updates = [gr.update(visible=mode == of_mode) for of_mode in CONTENTS.values()]
+    if view is not None:
+        updates[list(CONTENTS).index("message")] = gr.update(
+            visible=mode == asking.CHAT, value=asking.suggestion(view)
+        )
     if view is not None and view.grid:
         updates[list(CONTENTS).index("grid")] = gr.update(visible=True, value=new_puzzle(view))
     return updates + [gr.update(visible=mode == m) for m in (asking.INFILL, asking.GRID, asking.CHAT)]

@@ -79,7 +79,7 @@ def studio(monkeypatch, capsys):
 
 
 def test_the_preset_is_kept_but_for_what_is_given(server, studio):
-    code, out, _ = studio("sample", "m", "--prompt", "Once", "--seed", "4")
+    code, out, _ = studio("sample", "m", "--prompt", "Once", "--plain", "--seed", "4")
     assert (code, out) == (0, "answer 1\n")
     assert server.asked == [{"model": "m", "prompt": "Once", "sampler": None, "seed": 4}]
     studio("sample", "m", "--prompt", "Once", "--steps", "4", "--set", "cfg_scale=1.5")
@@ -91,9 +91,14 @@ def test_the_preset_is_kept_but_for_what_is_given(server, studio):
     [("text", "Once", "prompt"), ("text", "A ____ sat", "infill"), ("grid", "3.2.", "grid")],
 )
 def test_gaps_are_filled_and_grids_solved(server, studio, task, text, form):
-    server.view.task = task
+    server.view.task, server.view.chat = task, False
     assert studio("sample", "m", "--prompt", text)[0] == 0
     assert server.asked[0][form] == text
+
+
+def test_a_chat_model_is_asked_as_in_a_file_of_prompts(server, studio):
+    assert studio("sample", "m", "--prompt", "Who?")[0] == 0
+    assert server.asked[0]["messages"] == [{"role": "user", "content": "Who?"}]
 
 
 def test_the_model_server_leaves_with_the_command_unless_it_is_kept_or_was_there(server, studio):
