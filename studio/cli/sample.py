@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 GAP = "____"  # in a prompt: fill in here, instead of writing on
 
 
+PROMPT_HELP = (
+    "What to ask a chat model, or a text to go on from; ____ in it is filled in; a grid for a grid model."
+)
+Prompt = Annotated[str | None, typer.Option("--prompt", "-p", help=PROMPT_HELP)]
+Prompts = Annotated[
+    Path | None, typer.Option("--prompts", help="A file of prompts: .txt, one a line, or .jsonl.")
+]
+Plain = Annotated[
+    bool, typer.Option("--plain", help="Go on from the prompt as it stands, with a chat model too.")
+]
+
+
 def sample(
     model: Annotated[str, typer.Argument(help="A model's name, `run:train-0001`, or a folder.")],
-    prompt: Annotated[
-        str | None,
-        typer.Option(
-            "--prompt",
-            "-p",
-            help="What to ask a chat model, or a text to go on from; ____ in it is filled in; a grid for a "
-            "grid model.",
-        ),
-    ] = None,
-    prompts: Annotated[
-        Path | None, typer.Option("--prompts", help="A file of prompts: .txt, one a line, or .jsonl.")
-    ] = None,
-    plain: Annotated[
-        bool, typer.Option("--plain", help="Go on from the prompt as it stands, with a chat model too.")
-    ] = False,
+    prompt: Prompt = None,
+    prompts: Prompts = None,
+    plain: Plain = False,
     steps: Annotated[int | None, typer.Option("--steps", help="Forward passes; fewer are faster.")] = None,
     max_new_tokens: Annotated[
         int | None, typer.Option("--max-new-tokens", help="Length of the answer.")
