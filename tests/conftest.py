@@ -1,6 +1,7 @@
 """Every test works in a home of its own and without a network."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ import pytest
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A runner in the background of a shell ignores Ctrl-C, and so would every process that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 HOSTILE = (
     'home; it\'s a "folder" $HOME'  # blanks, quotes and a dollar: a shell anywhere on the way would choke
