@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "data"
 SEED = 2026
 ROWS = 400
 PROMPTS = 20
-BLANKS = (30, 35, 40, 45, 45, 45, 50, 50)
+PUZZLES = {9: (30, 35, 40, 45, 45, 45, 50, 50), 4: (8, 9, 10, 11)}  # size -> blank cells of each puzzle
 
 
 def main() -> None:
@@ -25,7 +25,10 @@ def main() -> None:
         for _ in range(PROMPTS)
     ]
     write("story-prompts.txt", asked)
-    write("sudoku-puzzles.txt", [sudoku.puzzle(SEED + i, 9, blanks)[0] for i, blanks in enumerate(BLANKS)])
+    puzzles = [
+        sudoku.puzzle(SEED + i, size, blanks)[0] for size in PUZZLES for i, blanks in enumerate(PUZZLES[size])
+    ]
+    write("sudoku-puzzles.txt", puzzles)
 
 
 def write(name: str, lines: list[str]) -> None:
