@@ -25,10 +25,9 @@ def main() -> None:
         for _ in range(PROMPTS)
     ]
     write("story-prompts.txt", asked)
-    puzzles = [
-        sudoku.puzzle(SEED + i, size, blanks)[0] for size in PUZZLES for i, blanks in enumerate(PUZZLES[size])
-    ]
-    write("sudoku-puzzles.txt", puzzles)
+    for size, blanks in PUZZLES.items():
+        made = [sudoku.puzzle(SEED + i, size, count)[0] for i, count in enumerate(blanks)]
+        write(f"sudoku-puzzles-{size}x{size}.txt", made)
 
 
 def write(name: str, lines: list[str]) -> None:

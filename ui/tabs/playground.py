@@ -20,7 +20,7 @@ CONTENTS = {"prompt": asking.COMPLETE, "message": asking.CHAT, "infill": asking.
 SAMPLER_FIELDS = [name for name in LLaDASampler.model_fields if name != "name"]
 # what a grid has no use for
 TEXT_ONLY = {"max_new_tokens", "block_size", "cfg_scale", "suppress_eos", "delay_eos"}
-PUZZLES = Path(__file__).parents[2] / "assets" / "data" / "sudoku-puzzles.txt"
+PUZZLES = Path(__file__).parents[2] / "assets" / "data"
 CANCEL = """() => {
   const request = window.studio.params.sample;
   if (request) window.studio.call("POST", `/api/samples/${request}/cancel`)
@@ -217,8 +217,10 @@ def new_puzzle(view: ModelView | None) -> str:
     if view is None or not view.grid:
         return ""
     columns, size = view.grid["columns"], view.grid["rows"] * view.grid["columns"]
-    fitting = [line for line in PUZZLES.read_text().split() if len(line) == size]
-    cells = random.choice(fitting) if fitting else "." * size  # an empty grid is a puzzle too
+    known = PUZZLES / f"sudoku-puzzles-{view.grid['rows']}x{columns}.txt"
+    cells = (
+        random.choice(known.read_text().split()) if known.exists() else "." * size
+    )  # empty is a puzzle too
     return "\n".join(cells[i : i + columns] for i in range(0, size, columns))
 
 
