@@ -28,9 +28,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
     started.end()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """One browser for all tests of a session."""
+    """One browser for the tests of a file: while Playwright runs, no other test may run an event loop."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

@@ -6,13 +6,13 @@ from typing import Any
 
 from tests.fakes.browser import PHONE
 
-STATE = "document.querySelector('.denoise').dataset"
+STATE = "document.querySelector('.denoise')?.dataset"
 SLOW = 90_000  # the model server loads torch first
 
 
 def wait_for(page: Any, *states: str) -> str:
     """Wait until the canvas is in one of `states`; returns it."""
-    page.wait_for_function(f"(s) => s.includes({STATE}.state)", arg=list(states), timeout=SLOW)
+    page.wait_for_function(f"(s) => s.includes({STATE}?.state)", arg=list(states), timeout=SLOW)
     return page.evaluate(f"{STATE}.state")
 
 
@@ -69,7 +69,7 @@ def test_tokens_tell_what_else_they_could_have_been(open_tab):
     choose(page, "stories")
     generate(page)
     wait_for(page, "done")
-    token = page.locator(".denoise .t:not(.g):not(.m):not(.eos)").first
+    token = page.locator(".denoise [data-i]:not(.g):not(.m):not(.eos)").first
     token.hover()
     tip = page.locator(".denoise .tip")
     assert "revealed at step" in tip.inner_text()
@@ -84,7 +84,7 @@ def test_tokens_tell_what_else_they_could_have_been(open_tab):
 def test_text_from_outside_stays_text(open_tab):
     page = open_tab("playground", size=PHONE)
     choose(page, "stories")
-    page.locator("#play-mode input[value=Complete]").check()
+    page.locator("#play-mode label", has_text="Complete").click()
     page.fill("#play-prompt textarea", "<img src=x onerror='window.pwned=1'> ${window.pwned=1}")
     page.click("#play-go")
     assert wait_for(page, "error") == "error"  # and the unknown words are named

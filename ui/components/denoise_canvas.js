@@ -95,6 +95,9 @@
         if (cell) cell.focus({ preventScroll: true });
       });
       this.root.addEventListener("keydown", (event) => this.key(event));
+      // What a pointer has opened must close by key too, wherever the focus is.
+      this.escape = (event) => event.key === "Escape" && this.point(null);
+      document.addEventListener("keydown", this.escape);
     }
 
     // --- what is shown ---------------------------------------------------------------------------------------
@@ -368,8 +371,7 @@
       const at = this.cells.indexOf(document.activeElement);
       const columns = this.film.start.grid ? this.film.start.grid.columns : 0;
       const move = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
-      if (event.key === "Escape") this.point(null);
-      else if (event.key === " " && event.target.tagName !== "BUTTON") this.play(!this.playing);
+      if (event.key === " " && event.target.tagName !== "BUTTON") this.play(!this.playing);
       else if (at >= 0 && move) this.cells[Math.max(0, Math.min(this.cells.length - 1, at + move))].focus();
       else if (at < 0 && Math.abs(move) === 1) this.go(this.frame + move);
       else return;
@@ -389,6 +391,7 @@
     }
 
     leave() {
+      document.removeEventListener("keydown", this.escape);
       this.pause();
       this.unsubscribe();
     }
