@@ -4,6 +4,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.script import mount
+
 
 class FrameBar(gr.HTML):
     """Drawn by frame_bar.js, fed by the job stream."""
@@ -12,7 +14,7 @@ class FrameBar(gr.HTML):
         super().__init__(
             value=value,
             html_template='<div class="frame-bar"></div>',
-            js_on_load='window.studio.mount("frame_bar", element, props, watch)',
+            js_on_load=mount("frame_bar"),
             apply_default_css=False,
             **kw,
         )

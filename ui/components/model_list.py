@@ -4,6 +4,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.script import mount
+
 
 class ModelList(gr.HTML):
     """Drawn by model_list.js from GET /api/models."""
@@ -12,7 +14,7 @@ class ModelList(gr.HTML):
         super().__init__(
             value=value,
             html_template='<div class="model-list"></div>',
-            js_on_load='window.studio.mount("model_list", element, props, watch)',
+            js_on_load=mount("model_list"),
             apply_default_css=False,
             **kw,
         )

@@ -4,6 +4,8 @@ from typing import Any
 
 import gradio as gr
 
+from ui.components.script import mount
+
 
 class WalkSteps(gr.HTML):
     """Drawn by walk_steps.js from a list of {title, text, target, state: ok | bad}."""
@@ -12,7 +14,7 @@ class WalkSteps(gr.HTML):
         super().__init__(
             value=value,
             html_template='<div class="walk-steps"></div>',
-            js_on_load='window.studio.mount("walk_steps", element, props, watch)',
+            js_on_load=mount("walk_steps"),
             apply_default_css=False,
             **kw,
         )
