@@ -55,7 +55,9 @@ def _has_window(config: PreTrainedConfig) -> bool:
     layers = getattr(config, "layer_types", None)
     if layers:
         return "sliding_attention" in layers
-    return bool(getattr(config, "sliding_window", None)) and getattr(config, "use_sliding_window", True)
+    if not hasattr(type(config), "sliding_window"):  # a stray key of config.json: the class reads none
+        return False
+    return bool(config.sliding_window) and getattr(config, "use_sliding_window", True)
 
 
 def causal_layers(config: PreTrainedConfig) -> list[str]:

@@ -11,7 +11,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from jobs.diffusion.denoiser import Denoiser
-from jobs.models.bidirectional import make_bidirectional
+from jobs.models.bidirectional import has_windows, make_bidirectional, open_windows
 from jobs.models.classes import model_class
 from jobs.models.families import FAMILIES, Family, detect
 from jobs.models.layout import arrange, atoms
@@ -26,6 +26,7 @@ from jobs.specs.diffusion_config import FILE, DiffusionConfig
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 PARTIAL = ".partial-"  # a folder with this in its name is not finished
+Windows = Literal["keep", "full"]
 
 
 @dataclass
@@ -137,9 +138,31 @@ def official_tokenizer(folder: Path, family: Family) -> Tokenizer | None:
 
 
 def official_diffusion(
-    folder: Path, name: str, family: Family, tokenizer: Tokenizer | None, mask_token_id: int | None
+    folder: Path,
+    name: str,
+    family: Family,
+    tokenizer: Tokenizer | None,
+    mask_token_id: int | None,
+    windows: Windows | None = None,
 ) -> DiffusionConfig:
-    """The diffusion settings of a folder in an official format.
+def official_config(
+    folder: Path, family: Family, windows: Windows | None = None
+) -> tuple[PreTrainedConfig, Windows | None]:
+    """(stock config, what became of window layers) of a folder in an official format.
+
+    `windows` says whether they are kept or opened; None does what the family's own code does.
+    Raises: ModelError.
+    """
+    config = family.stock_config(read_config(folder))
+    if not has_windows(config):
+        return config, None
+    choice = windows or family.windows
+    if choice == "full":
+        open_windows(config)
+    return config, choice
+
+
+    """The diffusion settings of a folder in an official format; `windows` as in official_config.
 
     The mask token is the one given, or that of config.json, the tokenizer, the family, in this order.
     Raises: ModelError where none of them names one that the model has.
@@ -157,12 +180,16 @@ def official_diffusion(
     return DiffusionConfig(family=family.name, mask_token_id=int(mask), source=name, **traits)
 
 
-def load_official(folder: Path, family: Family, dtype: str | torch.dtype) -> PreTrainedModel:
-    """A folder in a family's official format as a bidirectional stock model. Raises: ModelError.
+    traits["sliding_window"] = official_config(folder, family, windows)[1]
+def load_official(
+    folder: Path, family: Family, dtype: str | torch.dtype, windows: Windows | None = None
+) -> PreTrainedModel:
+    """A folder in a family's official format as a bidirectional stock model; `windows` as in
+    official_config. Raises: ModelError.
 
     Every tensor is read where it is needed, so that the weights are in memory once.
     """
-    config = family.stock_config(read_config(folder))
+    config, _ = official_config(folder, family, windows)
     source = Source(folder, config, family)
     model, info = model_class(config).from_pretrained(
         None,

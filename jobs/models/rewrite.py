@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
 from transformers import PreTrainedConfig
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
@@ -58,37 +60,42 @@ def open_dllm(spec: ConvertSpec) -> Opened | None:
     if family is None:
         return None
     tokenizer = checkpoint.official_tokenizer(folder, family)
-    diffusion = checkpoint.official_diffusion(folder, spec.source, family, tokenizer, None)
-    return Opened(folder, family, family.stock_config(read_config(folder)), diffusion, tokenizer)
+    config, _ = checkpoint.official_config(folder, family, spec.sliding_window)
+    diffusion = checkpoint.official_diffusion(
+        folder, spec.source, family, tokenizer, None, spec.sliding_window
+    )
+    return Opened(folder, family, config, diffusion, tokenizer)
 
 
 def rewrite(opened: Opened, spec: ConvertSpec, target: Path, report: Report) -> DiffusionConfig:
-    """Write the dLLM in another format or expert layout, read it back and compare every tensor.
+    """Write the dLLM in another format, layout or number format, read it back and compare every tensor.
 
     Raises: ModelError, SpecError.
     """
-    family = _target_family(opened, spec)
-    _refuse_pointless(opened, family, spec)
+    family = target_family(opened.diffusion, spec)
+    refuse_pointless(opened, family, spec)
+    if family is opened.family is None and spec.layout is None and spec.dtype == "auto":
+        raise ModelError(f"{opened.folder} is a dLLM checkpoint already; it needs no conversion.")
     report("reading the source", 0.0)
     config = opened.config
     source = Source(opened.folder, config, opened.family)
+    cast = Cast(source, spec.dtype)
     layout = spec.layout or (family.layouts[0] if family is not None else "separate")
-    if family is opened.family and layout == source.layout:
+    if family is opened.family and layout == source.layout and not cast.changes:
         raise SpecError(f"{opened.folder} is in this format and layout already; there is nothing to convert.")
     stored = arrange(source.skeleton.shapes, layout_for(family, config, layout))
-    settings = _config_json(opened, family)
+    settings = _config_json(opened, family, cast)
     aside = checkpoint.begin_folder(target)
     try:
-        entries = [_entry(tensor, source) for tensor in stored.values()]
         write_shards(
             aside,
-            entries,
-            lambda name: stored[name].build(source.read),
+            [_entry(tensor, cast) for tensor in stored.values()],
+            lambda name: stored[name].build(cast.read),
             lambda share: report("writing", 0.05 + 0.55 * share),
         )
         write_json(aside / CONFIG, settings)
-        _carry(opened, aside, official=family is not None)
-        check_same(source, Source(aside, config, family), report)
+        carry(opened, aside, official=family is not None)
+        check_same(cast, Source(aside, config, family), report)
         if family is None:
             opened.diffusion.save(aside)
         checkpoint.finish_folder(aside, target)
@@ -99,53 +106,103 @@ def rewrite(opened: Opened, spec: ConvertSpec, target: Path, report: Report) -> 
     return opened.diffusion
 
 
-def check_same(source: Source, written: Source, report: Report) -> None:
+class Cast:
+    """A source's atoms in the number format that was asked for; "auto" keeps each one's own.
+
+    What the stock class always holds in float32 (LLaDA2's router bias) keeps its format: it only selects, and
+    rounding it would send tokens to other experts.
+    """
+
+    def __init__(self, source: Source, dtype: str):
+        self.source = source
+        self.wanted = None if dtype == "auto" else getattr(torch, dtype)
+        model = source.skeleton.model
+        self._kept = {
+            *(getattr(model, "_keep_in_fp32_modules", None) or ()),
+            *(getattr(model, "_keep_in_fp32_modules_strict", None) or ()),
+        }
+
+    @property
+    def changes(self) -> bool:
+        """Whether any atom is going to be cast."""
+        return any(self.dtype(atom) != self.source.dtype(atom) for atom in self.source.places)
+
+    def dtype(self, atom: str) -> torch.dtype:
+        own = self.source.dtype(atom)
+        if self.wanted is None or not own.is_floating_point or any(part in atom for part in self._kept):
+            return own
+        return self.wanted
+
+    def read(self, atom: str) -> Tensor:
+        return self.source.read(atom).to(self.dtype(atom))
+
+
+def check_same(cast: Cast, written: Source, report: Report) -> None:
     """Read both and compare every tensor by its hash. Raises: ModelError."""
-    total = len(source.places)
-    for done, atom in enumerate(source.places, 1):
-        if fingerprint(source.read(atom)) != fingerprint(written.read(atom)):
+    places = cast.source.places
+    for done, atom in enumerate(places, 1):
+        if fingerprint(cast.read(atom)) != fingerprint(written.read(atom)):
             raise ModelError(f"the written model differs from the source in {atom}; nothing was kept.")
-        report("checking", 0.6 + 0.4 * done / total)
+        report("checking", 0.6 + 0.4 * done / len(places))
 
 
-def _target_family(opened: Opened, spec: ConvertSpec) -> Family | None:
+def target_family(diffusion: DiffusionConfig, spec: ConvertSpec) -> Family | None:
+    """The family to write, None for our own format. Raises: SpecError if it cannot hold these settings."""
     if spec.target == "studio":
         return None
-    name = spec.family or opened.diffusion.family
+    name = spec.family or diffusion.family
     if name not in FAMILIES:
         raise SpecError(f"family: there is no {name!r}; there are {', '.join(FAMILIES)}.")
-    return FAMILIES[name]
+    family = FAMILIES[name]
+    shifted = bool(family.traits({}).get("shifted_logits", False))
+    if shifted != diffusion.shifted_logits:
+        raise SpecError(
+            f"family: {family.title}'s logits are {'' if shifted else 'not '}shifted, this model's are "
+            f"{'' if diffusion.shifted_logits else 'not '}(shifted_logits); its format cannot say so."
+        )
+    return family
 
 
-def _refuse_pointless(opened: Opened, family: Family | None, spec: ConvertSpec) -> None:
-    """Options that mean nothing when the model is a dLLM already. Raises: ModelError, SpecError."""
-    if family is None and opened.family is None and spec.layout is None:
-        raise ModelError(f"{opened.folder} is a dLLM checkpoint already; it needs no conversion.")
-    fields = {"mask_token": None, "shifted_logits": False, "sliding_window": None, "dtype": "auto"}
+def refuse_pointless(opened: Opened, family: Family | None, spec: ConvertSpec) -> None:
+    """Options that mean nothing when the model is a dLLM already. Raises: SpecError."""
+    fields = {"mask_token": None, "shifted_logits": False, "sliding_window": None}
+    if family is None and opened.diffusion.sliding_window is not None and opened.family is not None:
+        del fields["sliding_window"]  # an official folder with windows on the way to ours: keep or full
     for key, default in fields.items():
         if getattr(spec, key) != default:
             raise SpecError(f"{key}: {opened.folder} is a dLLM already and keeps its own; leave {key} out.")
 
 
-def _entry(tensor: Stored, source: Source) -> Entry:
-    dtypes = {source.dtype(atom) for atom, _ in tensor.parts}
+def _entry(tensor: Stored, cast: Cast) -> Entry:
+    dtypes = {cast.dtype(atom) for atom, _ in tensor.parts}
     if len(dtypes) > 1:
         raise ModelError(f"the parts of {tensor.name} have different number formats: {dtypes}.")
     return Entry(tensor.name, tensor.shape, dtypes.pop())
 
 
-def _config_json(opened: Opened, family: Family | None) -> dict[str, Any]:
-    """What the new config.json says. Only another layout of the same format keeps it as it is."""
-    if family is not None:
-        if family is opened.family:
-            return read_config(opened.folder)
-        return family.official_config(opened.config, opened.diffusion)
-    config = opened.config
-    config.architectures = [model_class(config).__name__]
-    return {**config.to_dict(), "dtype": read_config(opened.folder).get("torch_dtype") or "float32"}
+def _config_json(opened: Opened, family: Family | None, cast: Cast) -> dict[str, Any]:
+    """What the new config.json says. Within one format all but the number format stays as it is."""
+    raw = read_config(opened.folder)
+    if family is not None and family is opened.family:
+        data = raw
+    elif family is not None:
+        data = family.official_config(opened.config, opened.diffusion)
+    else:
+        opened.config.architectures = [model_class(opened.config).__name__]
+        kept = raw.get("dtype") or raw.get("torch_dtype") or "float32"
+        data = {**opened.config.to_dict(), "dtype": kept}
+    if cast.wanted is None:
+        return data
+    key = "dtype" if family is None or "dtype" in data else "torch_dtype"  # as older code reads it
+    return {**data, key: dtype_name(cast.wanted)}
 
 
-def _carry(opened: Opened, aside: Path, official: bool) -> None:
+def dtype_name(dtype: torch.dtype) -> str:
+    """float32, bfloat16: as config.json writes it."""
+    return str(dtype).removeprefix("torch.")
+
+
+def carry(opened: Opened, aside: Path, official: bool) -> None:
     """Tokenizer and generation settings go along as they are, code never.
 
     A tokenizer that needs its folder's code is written anew by the stock class that reads it.

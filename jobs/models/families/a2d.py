@@ -5,7 +5,13 @@ from typing import Any, ClassVar
 
 from transformers import CONFIG_MAPPING, PreTrainedConfig
 
-from jobs.models.families.base import Family, needs, official_from_same_keys, stock_from_same_keys
+from jobs.models.families.base import (
+    Family,
+    full_attention,
+    needs,
+    official_from_same_keys,
+    stock_from_same_keys,
+)
 from jobs.protocol.errors import ModelError
 from jobs.specs.diffusion_config import DiffusionConfig
 
@@ -31,6 +37,7 @@ class A2D(Family):
 
     def official_config(self, config: PreTrainedConfig, diffusion: DiffusionConfig) -> dict[str, Any]:
         needs(config, self, *BASES)
+        full_attention(config, self.title)
         return official_from_same_keys(
             config,
             architectures=[f"A2D{BASES[config.model_type]}LMHeadModel"],

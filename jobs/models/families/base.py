@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Collection
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from transformers import PreTrainedConfig
 
-from jobs.models.bidirectional import switch_off_causality
+from jobs.models.bidirectional import has_windows, switch_off_causality
 from jobs.models.layout import EXPERT_LAYOUTS, Place, Shape, expert_layout, expert_place
 from jobs.protocol.errors import ModelError
 from jobs.specs.diffusion_config import DiffusionConfig
@@ -131,8 +131,11 @@ def needs(config: PreTrainedConfig, family: Family, *model_types: str) -> None:
 
 def full_attention(config: PreTrainedConfig, title: str) -> None:
     """Raises: ModelError if a stock config has window layers where the family's own code has none."""
-    if getattr(config, "use_sliding_window", False):
-        raise ModelError(f"{title} with use_sliding_window was never published; set it to false.")
+    if has_windows(config):
+        raise ModelError(
+            f"{title}'s own code attends to the whole text, so its format cannot hold a model with windows; "
+            "convert the source anew with sliding_window: full."
+        )
 
 
 def required(config: dict[str, Any], wanted: dict[str, Any], title: str) -> None:

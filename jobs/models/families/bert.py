@@ -25,6 +25,7 @@ class Bert(Family):
 
     name = "bert"
     layouts = ("stock", "old")
+    windows = "keep"  # ModernBERT was trained with windows on both sides
     lora_targets = ("query", "key", "value", "dense")
     ignored = re.compile(r"^(bert|roberta)\.(pooler\.|embeddings\.position_ids$)|^cls\.seq_relationship\.")
     debug: ClassVar[dict[str, Any]] = {

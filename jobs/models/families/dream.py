@@ -33,7 +33,7 @@ class Dream(Family):
     }
 
     def stock_config(self, config: dict[str, Any]) -> PreTrainedConfig:
-        required(config, {"use_mrope": False, "sliding_window": None}, self.title)
+        required(config, {"use_mrope": False}, self.title)
         return stock_from_same_keys(Qwen2Config, config)
 
     def official_config(self, config: PreTrainedConfig, diffusion: DiffusionConfig) -> dict[str, Any]:

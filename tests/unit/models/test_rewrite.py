@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from jobs.models import checkpoint, shards
+from jobs.models.bidirectional import has_windows
 from jobs.models.convert import convert
 from jobs.models.debug import debug_checkpoint
 from jobs.models.families import FAMILIES
@@ -75,7 +76,50 @@ def test_what_makes_no_sense_is_refused(official, tmp_path):
     refused(ours, "has no layout 'joined'; it has separate, merged, fused", layout="joined")
     refused(ours, "there is no 'lada'", target="official", family="lada")
     refused(ours, "LLaDA's format holds Llama models", target="official", family="llada")
-    refused(folder, "dtype: .* leave dtype out", dtype="float16")
+    refused(folder, "in this format and layout already", target="official", dtype="bfloat16")
+    refused(ours, "sliding_window: .* leave sliding_window out", target="official", sliding_window="full")
+    refused(ours, "Dream's logits are shifted, this model's are not", target="official", family="dream")
+
+
+@pytest.mark.parametrize("target", ["studio", "official"])
+def test_the_number_format_is_changed_on_the_way(target, official, tmp_path):
+    """LLaDA2's router bias only selects experts: it stays as it is."""
+    made, folder = official("llada2")
+    out = run(folder, tmp_path / "out", target=target, dtype="float16")
+    tensors = TensorFolder(out)
+    dtypes = {name: tensors.dtype(name) for name in tensors.names}
+    biases = {name for name in dtypes if name.endswith("bias")}
+    assert biases and {dtypes[name] for name in biases} == {torch.bfloat16}
+    assert {dtype for name, dtype in dtypes.items() if name not in biases} == {torch.float16}
+    config = json.loads((out / "config.json").read_text())
+    assert "float16" in (config.get("dtype"), config.get("torch_dtype"))
+    loaded = checkpoint.load(out)
+    for key, tensor in atoms(made.model).items():
+        cast = tensor if key.endswith("bias") else tensor.to(torch.float16)
+        assert torch.equal(atoms(loaded.model)[key].float(), cast.float()), key
+
+
+def test_a_folder_of_ours_may_change_its_number_format_alone(official, tmp_path):
+    _, folder = official("llada")
+    wide = run(run(folder, tmp_path / "ours"), tmp_path / "wide", dtype="float32")
+    tensors = TensorFolder(wide)
+    assert {tensors.dtype(name) for name in tensors.names} == {torch.float32}
+    assert json.loads((wide / "config.json").read_text())["dtype"] == "float32"
+
+
+@pytest.mark.parametrize("choice", ["keep", "full"])
+def test_an_official_folder_with_windows_takes_the_choice_along(choice, official, tmp_path):
+    _, folder = official("sdar")
+    config = json.loads((folder / "config.json").read_text())
+    config |= {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}
+    (folder / "config.json").write_text(json.dumps(config))
+    loaded = checkpoint.load(run(folder, tmp_path / "ours", sliding_window=choice))
+    assert loaded.config.sliding_window == choice and has_windows(loaded.model.config) == (choice == "keep")
+    again = run(folder, tmp_path / "default")
+    assert checkpoint.load(again).config.sliding_window == "full", "SDAR's own code opens them"
+    if choice == "keep":
+        with pytest.raises(ModelError, match="sliding_window: full"):
+            run(tmp_path / "ours", tmp_path / "back", target="official")
 
 
 def test_shards_and_their_index(official, tmp_path, monkeypatch):
