@@ -23,7 +23,7 @@ from jobs.programs import generation
 from jobs.programs.generation import Ask
 from jobs.specs.job import TrainSpec
 from jobs.specs.load import load_spec
-from jobs.specs.sampler import LLaDASampler
+from jobs.specs.samplers import LLaDASampler
 
 HERE = Path(__file__).parent
 BATCH = 50

@@ -25,7 +25,7 @@ from jobs.protocol.folder import REQUEST_ID, RunFolder
 from jobs.protocol.states import TERMINAL, State
 from jobs.specs.base import Spec
 from jobs.specs.job import ServeSpec
-from jobs.specs.sampler import SAMPLERS
+from jobs.specs.samplers import SAMPLERS
 
 log = logging.getLogger(__name__)
 

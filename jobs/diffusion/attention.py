@@ -136,15 +136,54 @@ def form_for(
         return _block_mask(pattern, device)
     # 3. Kernels that know causal and full only.
     if implementation.startswith("flash_attention"):
-        raise ModelError(
-            f"{implementation} cannot attend by a pattern of blocks or single edges: load the model with "
-            "sdpa, eager or flex_attention."
+        raise _no_pattern(implementation)
+    # 4. The rest takes a dense mask.
+    return _dense_form(pattern.dense(device), implementation, dtype)
+
+
+def blocks_mask(
+    model: torch.nn.Module, blocks: Tensor, fed: slice, padding: Tensor | None = None
+) -> Tensor | BlockMask | None:
+    """Block-causal attention for the columns `fed` of canvases whose positions are numbered by blocks
+    [B or 1, L]: each sees its own block and those before it, of the columns up to `fed.stop`.
+
+    padding: [B, fed.stop], 0 at positions that nobody but themselves may see. None where everybody sees
+    everybody, as when one block is fed after its clean prefix: then any kernel does.
+    Raises: ModelError where the model's attention implementation cannot do it.
+    """
+    # 1. Who sees whom.
+    query, key = blocks[:, fed, None], blocks[:, None, : fed.stop]
+    if padding is None and bool(query.min() >= key.max()):
+        return None
+    keep = query >= key
+    if padding is not None:
+        at = torch.arange(fed.stop, device=blocks.device)
+        keep = keep & padding.bool()[:, None] | (at[fed, None] == at)
+    keep = keep[:, None]
+    # 2. In the form that the implementation knows.
+    implementation, parameter = implementation_of(model), next(model.parameters())
+    if implementation.startswith("flash_attention"):
+        raise _no_pattern(implementation)
+    if implementation == "flex_attention":
+        rows, _, queries, keys = keep.shape
+        return create_block_mask(
+            lambda b, h, q, k: keep[b, 0, q, k], rows, None, queries, keys, device=str(keep.device)
         )
-    # 4. The rest takes a dense mask: boolean where the kernel knows what that means, else numbers to add.
-    keep = pattern.dense(device)
+    return _dense_form(keep, implementation, parameter.dtype)
+
+
+def _dense_form(keep: Tensor, implementation: str, dtype: torch.dtype) -> Tensor:
+    """Boolean where the kernel knows what that means, else numbers to add."""
     if implementation == "sdpa":
         return keep
-    return torch.zeros(keep.shape, dtype=dtype, device=device).masked_fill(~keep, torch.finfo(dtype).min)
+    return torch.zeros(keep.shape, dtype=dtype, device=keep.device).masked_fill(~keep, torch.finfo(dtype).min)
+
+
+def _no_pattern(implementation: str) -> ModelError:
+    return ModelError(
+        f"{implementation} cannot attend by a pattern of blocks or single edges: load the model with "
+        "sdpa, eager or flex_attention."
+    )
 
 
 def _block_mask(pattern: Pattern, device: torch.device) -> BlockMask:

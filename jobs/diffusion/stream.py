@@ -8,7 +8,7 @@ from torch import Tensor
 
 from jobs.diffusion.samplers.base import Step
 from jobs.diffusion.text import Tokenizer, token_text, token_texts, until_eos
-from jobs.protocol.trajectory import REVEALED, VERSION
+from jobs.protocol.trajectory import CLOSED, EDITED, REMASKED, REVEALED, VERSION
 from jobs.specs.diffusion_config import DiffusionConfig
 
 PROBABILITY_DIGITS = 4
@@ -67,19 +67,22 @@ class Trajectory:
 
     def step(self, step: Step) -> dict[str, Any] | None:
         """The line of one step, or None if this row was not touched in it."""
-        at = step.revealed[self.row].nonzero().flatten().tolist()
         self.nfe = step.nfe
-        if not at:
+        events = self._events(step)
+        if not events:
             return None
+        at = sorted(events)
         tokens = step.ids[self.row, at].tolist()
         chances = step.probability[self.row, at].tolist()
-        candidates = self._candidates(step, len(at))
+        candidates = self._candidates(step)
+        mask = self.config.mask_token_id
         deltas = []
-        for position, token, probability, others in zip(at, tokens, chances, candidates, strict=True):
+        for position, token, probability in zip(at, tokens, chances, strict=True):
             self.ids[position - self.offset] = token
-            text = token_text(self.tokenizer, token)
+            text = "" if token == mask else token_text(self.tokenizer, token)
             shown = round(probability, PROBABILITY_DIGITS)
-            deltas.append([position - self.offset, token, text, shown, REVEALED, others])
+            others = candidates.get(position, [])
+            deltas.append([position - self.offset, token, text, shown, events[position], others])
         return {
             "type": "step",
             "step": step.index,
@@ -87,7 +90,7 @@ class Trajectory:
             "seconds": self._seconds(),
             "block": step.block,
             "deltas": deltas,
-            "masked": self.ids.count(self.config.mask_token_id),
+            "masked": self.ids.count(mask),
             "entropy": self._entropy(step),
         }
 
@@ -126,19 +129,32 @@ class Trajectory:
             run = []
         return texts[:-1]
 
-    def _candidates(self, step: Step, count: int) -> list[list[list[Any]]]:
+    def _events(self, step: Step) -> dict[int, str]:
+        """Column -> what happened there in this row."""
+        kinds = {REVEALED: step.revealed, EDITED: step.edited, REMASKED: step.remasked, CLOSED: step.closed}
+        return {
+            column: event
+            for event, where in kinds.items()
+            if where is not None
+            for column in where[self.row].nonzero().flatten().tolist()
+        }
+
+    def _candidates(self, step: Step) -> dict[int, list[list[Any]]]:
+        """Column -> the likeliest tokens there and their probabilities."""
         if step.candidate_ids is None or step.candidate_probability is None:
-            return [[] for _ in range(count)]
-        before = int(step.revealed[: self.row].sum())  # candidates lie in row-major order of `revealed`
-        ids = step.candidate_ids[before : before + count].tolist()
-        chances = step.candidate_probability[before : before + count].tolist()
-        return [
-            [
+            return {}
+        written = step.written
+        at = written[self.row].nonzero().flatten().tolist()
+        before = int(written[: self.row].sum())  # candidates lie in row-major order of `written`
+        ids = step.candidate_ids[before : before + len(at)].tolist()
+        chances = step.candidate_probability[before : before + len(at)].tolist()
+        return {
+            column: [
                 [token_text(self.tokenizer, token), round(chance, PROBABILITY_DIGITS)]
                 for token, chance in zip(*pair, strict=True)
             ]
-            for pair in zip(ids, chances, strict=True)
-        ]
+            for column, *pair in zip(at, ids, chances, strict=True)
+        }
 
     def _entropy(self, step: Step) -> float | None:
         if step.entropy is None:

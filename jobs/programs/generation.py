@@ -15,15 +15,16 @@ from torch import Tensor
 from jobs.data import chat
 from jobs.data.encode import tokenize
 from jobs.diffusion import canvas as canvases
-from jobs.diffusion.samplers import SAMPLERS, Step
+from jobs.diffusion import unmask as unmasking
+from jobs.diffusion.samplers import Draws, Start, Step
 from jobs.diffusion.stream import Trajectory
 from jobs.models.checkpoint import Checkpoint
 from jobs.protocol.errors import DataError, ModelError, SpecError
 from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.protocol.trajectory import encode
 from jobs.specs.diffusion_config import DiffusionConfig
-from jobs.specs.sampler import SAMPLERS as SAMPLER_SPECS
-from jobs.specs.sampler import SamplerSpec
+from jobs.specs.samplers import SAMPLERS as SAMPLER_SPECS
+from jobs.specs.samplers import SamplerSpec
 
 BLANKS = 8  # masks that ____ stands for
 
@@ -186,6 +187,50 @@ def positions(model: Any) -> int | None:
     return getattr(config, "max_position_embeddings", None)
 
 
+def make_start(
+    loaded: Checkpoint,
+    ids: Tensor,
+    attention_mask: Tensor | None,
+    sampler: SamplerSpec,
+    seed: int,
+    want_details: bool = True,
+) -> Start:
+    """Where a sampler starts on canvases [B, L]; the same seed and batch give the same steps.
+
+    Raises: SpecError for a suppressed token that the model has not.
+    """
+    denoiser = loaded.denoiser()
+    return Start(
+        ids,
+        loaded.config,
+        attention_mask,
+        Draws(torch.Generator("cpu").manual_seed(seed)),
+        eos_id=loaded.eos_id,
+        eot_id=loaded.eot_id,
+        suppress=tuple(token_id(token, loaded) for token in sampler.suppress_tokens),
+        want_details=want_details,
+        new_cache=denoiser.new_cache,
+    )
+
+
+def token_id(token: int | str, loaded: Checkpoint) -> int:
+    """A token by its id, as it stands in the vocabulary, or as a text that is one token.
+
+    Raises: SpecError.
+    """
+    rows = loaded.model.get_input_embeddings().weight.shape[0]
+    if isinstance(token, int):
+        if not 0 <= token < rows:
+            raise SpecError(f"There is no token {token}: the model has {rows} tokens.")
+        return token
+    assert loaded.tokenizer is not None, "make_canvas has refused a model without one"
+    known = loaded.tokenizer.get_vocab().get(token)
+    ids = [known] if known is not None else tokenize([token], loaded.tokenizer)[0]
+    if len(ids) != 1 or ids[0] == loaded.tokenizer.unk_token_id:
+        raise SpecError(f"{token!r} is no single token of this model; give its id or another spelling.")
+    return ids[0]
+
+
 def unmask(
     loaded: Checkpoint,
     ids: Tensor,
@@ -195,18 +240,9 @@ def unmask(
     should_stop: Callable[[], bool] | None = None,
     want_details: bool = True,
 ) -> Iterator[Step]:
-    """The sampler's steps over a batch of canvases [B, L]; the same seed and batch give the same steps."""
-    return SAMPLERS[sampler.name](
-        loaded.denoiser(),
-        ids,
-        attention_mask,
-        sampler,
-        torch.Generator("cpu").manual_seed(seed),
-        should_stop,
-        eos_id=loaded.eos_id,
-        eot_id=loaded.eot_id,
-        want_details=want_details,
-    )
+    """The sampler's steps over a batch of canvases [B, L]."""
+    start = make_start(loaded, ids, attention_mask, sampler, seed, want_details)
+    return unmasking.unmask(loaded.denoiser(), start, sampler, should_stop)
 
 
 def request_id(run: RunFolder, name: str) -> str:

@@ -9,7 +9,8 @@
     {"type": "end", "reason": "finished" | "cancelled" | "error", "nfe": n, "seconds": s,
      "text": the answer, "texts": [L strings cut so that split UTF-8 reads right], "error": ... }
 
-Events of a delta are "revealed", "remasked" (token id is the mask) and "edited". Masked cells have text "".
+Events of a delta are "revealed", "remasked" (token id is the mask), "edited" and "closed" (after the end of the
+text, filled with its end token without asking the model). Masked cells have text "".
 The live canvas, the scrubber, a training run's film strip and the tests all read this one format.
 """
 
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 VERSION = 1
-REVEALED, REMASKED, EDITED = "revealed", "remasked", "edited"
+REVEALED, REMASKED, EDITED, CLOSED = "revealed", "remasked", "edited", "closed"
 
 
 def encode(line: dict[str, Any]) -> str:

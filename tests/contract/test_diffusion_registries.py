@@ -4,6 +4,7 @@ A new entry is tested by being named; nothing here needs a change for it.
 """
 
 import inspect
+import itertools
 from pathlib import Path
 from typing import get_args
 
@@ -13,11 +14,12 @@ import torch
 from jobs.diffusion import schedules
 from jobs.diffusion.likelihood import LIKELIHOODS
 from jobs.diffusion.objectives import OBJECTIVES, LossResult, build_objective, training_loss
-from jobs.diffusion.samplers import SAMPLERS, Step
+from jobs.diffusion.samplers import SAMPLERS, Draws, Start, Step
+from jobs.diffusion.unmask import unmask
 from jobs.models import checkpoint
 from jobs.models.create import create
 from jobs.specs import objective as objective_specs
-from jobs.specs import sampler as sampler_specs
+from jobs.specs import samplers as sampler_specs
 from jobs.specs.job import NewModelSpec
 
 LLAMA = {
@@ -87,16 +89,26 @@ def test_a_sampler_fills_every_mask_and_stops_when_asked(name, dllm):
     options = sampler_specs.SAMPLERS[name]()
     mask = dllm.config.mask_token_id
     ids = torch.tensor([[0, 1, mask, mask, 2, mask], [3, mask, mask, mask, mask, mask]])
-    sample = SAMPLERS[name]
-    steps = [s for s in sample(dllm.denoiser(), ids, None, options, torch.Generator().manual_seed(0))]
-    again = list(sample(dllm.denoiser(), ids, None, options, torch.Generator().manual_seed(0)))
-    assert all(isinstance(step, Step) for step in steps)
+    denoiser = dllm.denoiser()
+
+    def run(rows: torch.Tensor, should_stop=None) -> list[Step]:
+        start = Start(
+            rows,
+            dllm.config,
+            draws=Draws(torch.Generator().manual_seed(0)),
+            eos_id=dllm.eos_id,
+            want_details=True,
+            new_cache=denoiser.new_cache,
+        )
+        return list(unmask(denoiser, start, options, should_stop))
+
+    steps, again = run(ids), run(ids)
     assert not (steps[-1].ids == mask).any() and torch.equal(steps[-1].ids, again[-1].ids)
     assert torch.equal(steps[-1].ids[ids != mask], ids[ids != mask])
-    assert not list(sample(dllm.denoiser(), ids, None, options, should_stop=lambda: True))
-    assert list(inspect.signature(sample).parameters)[:6] == [
-        *("denoiser", "ids", "attention_mask", "options", "generator", "should_stop")
-    ]
+    assert [step.index for step in steps] == list(range(len(steps)))
+    assert all(before.nfe <= after.nfe for before, after in itertools.pairwise(steps))
+    assert not run(ids, should_stop=lambda: True)
+    assert list(inspect.signature(SAMPLERS[name]).parameters) == ["start", "options"]
 
 
 def test_the_page_on_objectives_names_every_entry():

@@ -7,7 +7,8 @@ import torch
 import transformers.integrations.flash_attention as flash
 
 from jobs.diffusion.objectives import build_objective, training_loss
-from jobs.diffusion.samplers import SAMPLERS
+from jobs.diffusion.samplers import Start
+from jobs.diffusion.unmask import unmask
 from jobs.models import checkpoint
 from jobs.models.adapters import add_lora
 from jobs.models.classes import model_class
@@ -20,7 +21,7 @@ from jobs.models.weights import tensor_names
 from jobs.specs.families import FAMILIES as TABLE
 from jobs.specs.job import TuningSpec
 from jobs.specs.objective import MDLMObjective
-from jobs.specs.sampler import LLaDASampler
+from jobs.specs.samplers import LLaDASampler
 
 LAYOUTS = [(name, layout) for name, family in FAMILIES.items() for layout in family.layouts]
 
@@ -108,7 +109,9 @@ def test_a_debug_model_trains_and_samples(name):
     assert losses[-1] < losses[0]
     canvas = torch.full((2, 10), mask)
     canvas[:, :3] = ids[:2, :3]
-    *_, last = SAMPLERS["llada"](made.denoiser(), canvas, None, LLaDASampler(steps=7))
+    *_, last = unmask(
+        made.denoiser(), Start(canvas, made.config), LLaDASampler(steps=7, max_new_tokens=7, block_size=7)
+    )
     assert not (last.ids == mask).any() and torch.equal(last.ids[:, :3], canvas[:, :3])
 
 
@@ -139,7 +142,7 @@ def test_flash_attention_would_be_told_that_it_is_not_causal(name, monkeypatch):
     model.config._attn_implementation = "flash_attention_2"
     with torch.no_grad():
         model(torch.arange(8)[None], use_cache=False)
-    assert told == [False] * model.config.num_hidden_layers
+    assert told == [False] * model.config.get_text_config().num_hidden_layers
 
 
 WINDOWS = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}

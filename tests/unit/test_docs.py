@@ -63,7 +63,7 @@ def registries() -> dict[str, list[str]]:
     from jobs.programs import PROGRAMS
     from jobs.specs.job import KINDS
     from jobs.specs.objective import OBJECTIVES as OBJECTIVE_OPTIONS
-    from jobs.specs.sampler import SAMPLERS as SAMPLER_OPTIONS
+    from jobs.specs.samplers import SAMPLERS as SAMPLER_OPTIONS
 
     return {
         "training objective": [*OBJECTIVES, *OBJECTIVE_OPTIONS],

@@ -9,7 +9,7 @@ import gradio as gr
 
 from backend.services.checkpoints import ModelView
 from jobs.protocol.errors import StudioError
-from jobs.specs.sampler import LLaDASampler
+from jobs.specs.samplers import LLaDASampler
 from ui import asking, forms
 from ui.components.chat_log import ChatLog
 from ui.components.denoise_canvas import DenoiseCanvas

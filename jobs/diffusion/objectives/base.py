@@ -33,6 +33,8 @@ class Batch:
     """[B] for conversations, None for plain text."""
     attention_mask: Tensor | None = None
     """[B, L], 0 at padding that must not be seen. None: nothing is hidden."""
+    extra: dict[str, Tensor] | None = None
+    """Other inputs of the model, handed through as they are: the pictures of a vision model."""
 
 
 @dataclass(frozen=True)
@@ -191,9 +193,11 @@ def wanted_outputs(masked: Tensor, shifted: bool, seen: int | None = None) -> Te
     return masked if seen in (None, length) else F.pad(masked, (0, seen - length))
 
 
-def model_inputs(model: torch.nn.Module, view: View) -> dict[str, Any]:
+def model_inputs(
+    model: torch.nn.Module, view: View, extra: dict[str, Tensor] | None = None
+) -> dict[str, Any]:
     """A view as the arguments of a stock transformers model."""
-    inputs: dict[str, Any] = {"input_ids": view.input_ids, "use_cache": False}
+    inputs: dict[str, Any] = {"input_ids": view.input_ids, "use_cache": False, **(extra or {})}
     mask = attention.form(view.pattern, model)
     if mask is not None:
         inputs["attention_mask"] = mask
@@ -221,7 +225,7 @@ def loss_of_noised(
     """The loss of a batch whose noise is drawn."""
     loss, losses_N = masked_loss(
         model,
-        model_inputs(model, view),
+        model_inputs(model, view, batch.extra),
         wanted_outputs(noised.masked, shifted, view.input_ids.shape[1]),
         batch.input_ids[noised.masked],
         objective.weights(noised, batch),
@@ -240,6 +244,7 @@ def training_loss(
     shifted: bool = False,
     prompt_lengths: Tensor | None = None,
     attention_mask: Tensor | None = None,
+    extra: dict[str, Tensor] | None = None,
     generator: torch.Generator | None = None,
     step: int | None = None,
 ) -> LossResult:
@@ -247,11 +252,12 @@ def training_loss(
 
     input_ids [B, L] ids; maskable [B, L] bool; prompt_lengths [B] for conversations, None for plain text;
     attention_mask [B, L] is 0 at padding on the right that must not be seen. None where padding is
-    end-of-text tokens that the model sees and learns, as in LLaDA and dllm. `step` is the number of optimizer
+    end-of-text tokens that the model sees and learns, as in LLaDA and dllm. `extra` are other inputs of the
+    model (pictures), for objectives without a pattern of their own. `step` is the number of optimizer
     steps done, None outside training.
     The same seed of `generator` gives the same noise. A batch without a masked token has loss 0.
     """
-    batch = Batch(input_ids, maskable, prompt_lengths, attention_mask)
+    batch = Batch(input_ids, maskable, prompt_lengths, attention_mask, extra)
     # 1. Some objectives cut some batches of plain text to a random length.
     if prompt_lengths is None:
         batch = _cut(batch, objective.crop(input_ids, generator))
@@ -266,9 +272,9 @@ def training_loss(
 
 def _cut(batch: Batch, length: int) -> Batch:
     padding = batch.attention_mask
-    return Batch(
-        batch.input_ids[:, :length],
-        batch.maskable[:, :length],
-        batch.prompt_lengths,
-        None if padding is None else padding[:, :length],
+    return replace(
+        batch,
+        input_ids=batch.input_ids[:, :length],
+        maskable=batch.maskable[:, :length],
+        attention_mask=None if padding is None else padding[:, :length],
     )

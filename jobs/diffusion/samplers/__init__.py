@@ -1,14 +1,14 @@
-"""The samplers. SAMPLERS names each one; its options are in jobs.specs.sampler.
+"""The samplers. SAMPLERS names each one; its options are in jobs.specs.samplers.
 
-To add one: a file with a function of `llada.sample`'s shape that yields base.Step, its options in
-jobs/specs/sampler.py, and its name in both dicts.
+To add one: a file with a generator `sample(start, options)` (see base), its options in a file of
+jobs/specs/samplers, and its name in both dicts.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from jobs.diffusion.samplers import llada
-from jobs.diffusion.samplers.base import Draws, Step
+from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
-SAMPLERS: dict[str, Callable[..., Iterator[Step]]] = {"llada": llada.sample}
+SAMPLERS: dict[str, Callable[..., Sampling]] = {"llada": llada.sample}
 
-__all__ = ["SAMPLERS", "Draws", "Step"]
+__all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

@@ -16,7 +16,7 @@ from jobs.programs.generation import (
     unmask,
 )
 from jobs.programs.process import Process
-from jobs.specs.sampler import SamplerSpec
+from jobs.specs.samplers import SamplerSpec
 
 
 @dataclass

@@ -7,11 +7,11 @@ from hypothesis import strategies as st
 
 from jobs.diffusion import canvas
 from jobs.diffusion.denoiser import Denoiser
-from jobs.diffusion.samplers import SAMPLERS
-from jobs.diffusion.samplers.base import Step, quotas
+from jobs.diffusion.samplers.base import Draws, Start, Step, quotas
 from jobs.diffusion.samplers.llada import plan
+from jobs.diffusion.unmask import unmask
 from jobs.specs.diffusion_config import DiffusionConfig
-from jobs.specs.sampler import LLaDASampler
+from jobs.specs.samplers import LLaDASampler
 
 from .conftest import EOS, MASK, WORDS, tiny
 
@@ -20,10 +20,10 @@ KINDS = ["llama", "gpt2"]
 
 
 def run(denoiser, ids, mask=None, seed=0, **options) -> list[Step]:
-    settings = LLaDASampler(**{"steps": 8, "max_new_tokens": 16, "block_size": 16, **options})
-    generator = torch.Generator().manual_seed(seed)
-    extra = {"eos_id": EOS, "eot_id": 20, "want_details": True}
-    return list(SAMPLERS["llada"](denoiser, ids, mask, settings, generator, **extra))
+    fixed = {"steps": 8, "max_new_tokens": 16, "block_size": 16, "early_exit": False}
+    draws = Draws(torch.Generator().manual_seed(seed))
+    start = Start(ids, denoiser.config, mask, draws, EOS, 20, want_details=True)
+    return list(unmask(denoiser, start, LLaDASampler(**{**fixed, **options})))
 
 
 @st.composite
@@ -123,7 +123,7 @@ def test_it_stops_between_steps_when_asked(make):
     ids, _ = canvas.completion([[1, 2, 3]], 16, MASK, PAD)
     asked = iter([False, False, False, True])
     settings = LLaDASampler(steps=16, max_new_tokens=16, block_size=16)
-    steps = list(SAMPLERS["llada"](make(), ids, None, settings, should_stop=lambda: next(asked)))
+    steps = list(unmask(make(), Start(ids, make().config), settings, should_stop=lambda: next(asked)))
     assert len(steps) == 3 and int((steps[-1].ids == MASK).sum()) == 13
 
 

@@ -6,12 +6,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 from jobs.diffusion import canvas
-from jobs.diffusion.samplers import SAMPLERS, Step
+from jobs.diffusion.samplers import Start, Step
 from jobs.diffusion.stream import Trajectory
 from jobs.diffusion.text import token_text, token_texts
+from jobs.diffusion.unmask import unmask
 from jobs.protocol.trajectory import canvas_after, encode, read
 from jobs.specs.diffusion_config import DiffusionConfig, GridShape
-from jobs.specs.sampler import LLaDASampler
+from jobs.specs.samplers import LLaDASampler
 
 from .conftest import MASK
 
@@ -41,7 +42,7 @@ def fill(ids: torch.Tensor, answer: list[int], mask: int) -> list[Step]:
         revealed[0, position] = True
         ids = ids.clone()
         ids[0, position] = answer[index]
-        steps.append(Step(index, index + 1, 0, ids, revealed, revealed * 0.5))
+        steps.append(Step(ids, revealed, revealed * 0.5, index=index, nfe=index + 1))
     return steps
 
 
@@ -146,7 +147,7 @@ def test_a_row_of_a_batch_rebuilds_to_the_samplers_canvas(row, make, by_bytes, t
     file = tmp_path / "r-1.jsonl"
     with file.open("w") as out:
         out.write(encode(story.start()))
-        for step in SAMPLERS["llada"](denoiser, ids, mask, options, want_details=True):
+        for step in unmask(denoiser, Start(ids, denoiser.config, mask, want_details=True), options):
             line = story.step(step)
             assert line is not None and line["entropy"] > 0
             assert all(len(delta[5]) == 5 for delta in line["deltas"])
@@ -163,6 +164,6 @@ def test_a_row_that_nothing_happens_to_has_no_line(make, by_bytes):
     ids = torch.tensor([[1, MASK, MASK, MASK], [1, 2, 3, MASK]])
     options = LLaDASampler(steps=3, max_new_tokens=4, block_size=4)
     story = trajectory(by_bytes, ids, config=make().config, row=1)
-    lines = [story.step(step) for step in SAMPLERS["llada"](make(), ids, None, options)]
+    lines = [story.step(step) for step in unmask(make(), Start(ids, make().config), options)]
     assert lines[1:] == [None, None] and lines[0]["masked"] == 0
     assert story.end()["nfe"] == 3

@@ -17,7 +17,7 @@ from jobs.programs.generation import (
 from jobs.protocol import trajectory
 from jobs.protocol.errors import DataError, ModelError, SpecError
 from jobs.protocol.folder import RunFolder
-from jobs.specs.sampler import LLaDASampler
+from jobs.specs.samplers import LLaDASampler
 
 
 def sampler(**options):

@@ -7,7 +7,7 @@ from jobs.protocol.errors import SpecError
 from jobs.specs.data import DataSpec
 from jobs.specs.job import ConvertSpec, OptimisationSpec, ReportSpec
 from jobs.specs.load import parse_spec, read_yaml
-from jobs.specs.sampler import LLaDASampler
+from jobs.specs.samplers import LLaDASampler
 from ui import forms, train_form
 from ui.review_value import changed_lines, problems
 

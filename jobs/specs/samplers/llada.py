@@ -1,23 +1,24 @@
-"""The samplers and their options. SAMPLERS is the list of names."""
+"""LLaDA's sampler."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 
-from jobs.specs.base import Spec
+from jobs.specs.samplers.base import SamplerOptions
 
 
-class LLaDASampler(Spec):
+class LLaDASampler(SamplerOptions):
     """LLaDA's sampler: blocks from left to right, in each the most confident tokens first.
     Source: ML-GSAI/LLaDA generate.py."""
 
     name: Literal["llada"] = "llada"
     steps: int = Field(default=64, ge=1, le=8192)
     """Forward passes over the whole canvas. More steps, fewer tokens in each."""
-    max_new_tokens: int = Field(default=64, ge=1, le=8192)
-    """Length of the canvas after the prompt."""
     block_size: int = Field(default=64, ge=1, le=8192)
     """Tokens of a block; blocks are filled from left to right. Equal to max_new_tokens: one block."""
+    canvas: Literal["whole", "growing"] = "whole"
+    """whole: later blocks stand there as masks (semi-autoregressive padding). growing: the canvas ends with
+    the block being written (semi-autoregressive origin)."""
     temperature: float = Field(default=0.0, ge=0, le=5)
     """0 always takes the likeliest token; higher is more varied."""
     cfg_scale: float = Field(default=0.0, ge=0, le=10)
@@ -43,8 +44,3 @@ class LLaDASampler(Spec):
                 f"try {max(1, round(self.steps / blocks)) * blocks}"
             )
         return self
-
-
-SamplerSpec = LLaDASampler  # becomes a union, told apart by `name`, with the second sampler
-
-SAMPLERS: dict[str, type[Spec]] = {"llada": LLaDASampler}

@@ -1,0 +1,165 @@
+"""Running samplers: one alone, or many in step, their forward passes in one batch."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from jobs.diffusion.denoiser import Denoiser
+from jobs.diffusion.samplers import SAMPLERS
+from jobs.diffusion.samplers.base import Forward, Start, Step
+from jobs.specs.samplers import SamplerOptions
+
+
+class Run:
+    """One sampler at work: it waits for the answer to `asks`, and what it has done lies in `steps`."""
+
+    def __init__(self, start: Start, options: SamplerOptions):
+        self.start = start
+        self.asks: Forward | None = None
+        """The pass it needs next; None: it has finished."""
+        self.steps: deque[Step] = deque()
+        self._sampler = SAMPLERS[options.name](start, options)  # type: ignore[attr-defined]
+        self._after_first = _end_may_close(start) if options.early_exit else None
+        self._index = self._nfe = 0
+        self._go(None)
+
+    def answer(self, logits_BWV: Tensor) -> None:
+        """The logits of the pass it asked for, which are its to change."""
+        assert self.asks is not None, "nothing was asked"
+        self._nfe += self.asks.passes
+        self._go(logits_BWV)
+
+    def close(self) -> None:
+        """Stop where it is."""
+        self.asks = None
+        self._sampler.close()
+
+    def _go(self, answer: Tensor | None) -> None:
+        """Let the sampler work until it needs the model again."""
+        while True:
+            try:
+                said = self._sampler.send(answer) if answer is not None else next(self._sampler)
+            except StopIteration:
+                self.asks = None
+                return
+            answer = None
+            if isinstance(said, Forward):
+                self.asks = said
+                return
+            self._tell(said)
+            if self._after_first is not None and self._ended(said.ids):
+                self._fill_rest(said)
+                self.close()
+                return
+
+    def _tell(self, step: Step) -> None:
+        self.steps.append(replace(step, index=self._index, nfe=self._nfe))
+        self._index += 1
+
+    def _ended(self, ids: Tensor) -> bool:
+        """Whether every row has an end token with no mask before it: nothing that is read can change."""
+        assert self._after_first is not None
+        length = ids.shape[1]
+        ends = [end for end in (self.start.eos_id, self.start.eot_id) if end is not None]
+        is_end_BL = torch.isin(ids, torch.tensor(ends, device=ids.device)) & self._after_first[:, :length]
+        open_BL = self.start.masked(self._whole(ids))[:, :length]
+        before = (open_BL.cumsum(1) == 0) & is_end_BL
+        return bool((before.any(1) | ~open_BL.any(1)).all())
+
+    def _fill_rest(self, last: Step) -> None:
+        """The masks after the end become end tokens, on the whole canvas."""
+        ids = self._whole(last.ids)
+        open_BL = self.start.masked(ids)
+        if bool(open_BL.any()):
+            assert self.start.eos_id is not None or self.start.eot_id is not None
+            end = self.start.eos_id if self.start.eos_id is not None else self.start.eot_id
+            none = torch.zeros_like(open_BL)
+            filled = ids.masked_fill(open_BL, int(end))  # type: ignore[arg-type]
+            self._tell(Step(filled, none, none.float(), last.block, closed=open_BL))
+
+    def _whole(self, ids: Tensor) -> Tensor:
+        """A canvas that has not grown to its full length yet, with the rest of the start after it."""
+        return torch.cat([ids, self.start.ids[:, ids.shape[1] :]], 1)
+
+
+def _end_may_close(start: Start) -> Tensor | None:
+    """[B, L] the masked tail of each row, if all masks lie in such a tail and there is an end token."""
+    if start.eos_id is None and start.eot_id is None:
+        return None
+    masked_BL = ~start.given
+    after_first = (masked_BL.cumsum(1) > 0) & ~start.padding
+    return masked_BL if torch.equal(masked_BL, after_first) else None
+
+
+def unmask(
+    denoiser: Denoiser, start: Start, options: SamplerOptions, should_stop: Callable[[], bool] | None = None
+) -> Iterator[Step]:
+    """A sampler's steps over a batch of canvases. The same start gives the same steps.
+
+    `should_stop` is asked before every forward pass; on True the iterator ends.
+    Raises: SpecError for settings that the canvases or the model cannot honour.
+    """
+    run = Run(start, options)
+    while True:
+        while run.steps:
+            yield run.steps.popleft()
+        if run.asks is None:
+            return
+        if should_stop is not None and should_stop():
+            run.close()
+            return
+        run.answer(answer(denoiser, run.asks))
+
+
+def answer(denoiser: Denoiser, forward: Forward) -> Tensor:
+    """Logits [B, W, V] of one pass."""
+    return denoiser(
+        forward.ids,
+        forward.attention_mask,
+        forward.at,
+        feed=forward.feed,
+        cache=forward.cache,
+        blocks=forward.blocks,
+    )
+
+
+def advance(denoiser: Denoiser, runs: Sequence[Run]) -> None:
+    """One pass for each run that needs one; those that read whole canvases share a batch."""
+    needing = [(run, run.asks) for run in runs if run.asks is not None]
+    alone = [(run, asks) for run, asks in needing if asks.cache is not None or asks.blocks is not None]
+    together = [(run, asks) for run, asks in needing if asks.cache is None and asks.blocks is None]
+    for run, asks in alone if len(together) != 1 else alone + together:
+        run.answer(answer(denoiser, asks))
+    if len(together) > 1:
+        for (run, _), logits in zip(together, batched(denoiser, [a for _, a in together]), strict=True):
+            run.answer(logits)
+
+
+def batched(denoiser: Denoiser, forwards: Sequence[Forward]) -> list[Tensor]:
+    """The logits of several passes over whole canvases, from one batch, shorter canvases padded on the
+    right."""
+    # 1. One canvas for all.
+    longest = max(f.ids.shape[1] for f in forwards)
+    ids, kept = [], []
+    for f in forwards:
+        rest = longest - f.ids.shape[1]
+        mask = torch.ones_like(f.ids) if f.attention_mask is None else f.attention_mask.long()
+        ids.append(torch.nn.functional.pad(f.ids, (0, rest)))
+        kept.append(torch.nn.functional.pad(mask, (0, rest)))
+    # 2. The outputs that speak for each one's columns, once each.
+    wanted = torch.zeros(sum(map(len, ids)), longest, dtype=torch.bool, device=ids[0].device)
+    places, row = [], 0
+    for f in forwards:
+        outputs, back = denoiser.outputs(f.at).unique(return_inverse=True)
+        wanted[row : row + len(f.ids), outputs] = True
+        places.append((len(f.ids), len(outputs), back))
+        row += len(f.ids)
+    flat_NV = denoiser.selected(torch.cat(ids), torch.cat(kept), wanted)
+    # 3. To each its own, in its own order.
+    parts = flat_NV.split([rows * width for rows, width, _ in places])
+    return [
+        part.view(rows, width, -1)[:, back] for part, (rows, width, back) in zip(parts, places, strict=True)
+    ]

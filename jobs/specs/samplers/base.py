@@ -1,0 +1,17 @@
+"""What all samplers' options share."""
+
+from pydantic import Field
+
+from jobs.specs.base import Spec
+
+
+class SamplerOptions(Spec):
+    """Every sampler fills a canvas and may be kept from words or from the space after the end."""
+
+    max_new_tokens: int = Field(default=64, ge=1, le=8192)
+    """Length of the canvas after the prompt."""
+    suppress_tokens: list[int | str] = Field(default_factory=list)
+    """Tokens that are never written, by id or as they stand in the vocabulary."""
+    early_exit: bool = True
+    """Stop as soon as the text up to its end token stands; what follows it costs no forward passes. The text
+    is the same."""
