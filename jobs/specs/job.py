@@ -9,7 +9,7 @@ from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import GridShape
 from jobs.specs.launcher import LauncherSpec
 from jobs.specs.objective import MDLMObjective, ObjectiveSpec
-from jobs.specs.sampler import LLaDASampler, SamplerSpec
+from jobs.specs.samplers import LLaDASampler, SamplerSpec
 
 
 class JobSpec(Spec):
