@@ -25,8 +25,8 @@ from jobs.protocol.folder import write_json
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
-PARTIAL = ".partial-"  # a folder with this in its name is not finished
 Windows = Literal["keep", "full"]
+PARTIAL = ".partial-"  # a folder with this in its name is not finished
 
 
 @dataclass
@@ -137,14 +137,6 @@ def official_tokenizer(folder: Path, family: Family) -> Tokenizer | None:
     return load_tokenizer(folder, family.tokenizer_class) if has_tokenizer(folder) else None
 
 
-def official_diffusion(
-    folder: Path,
-    name: str,
-    family: Family,
-    tokenizer: Tokenizer | None,
-    mask_token_id: int | None,
-    windows: Windows | None = None,
-) -> DiffusionConfig:
 def official_config(
     folder: Path, family: Family, windows: Windows | None = None
 ) -> tuple[PreTrainedConfig, Windows | None]:
@@ -162,6 +154,14 @@ def official_config(
     return config, choice
 
 
+def official_diffusion(
+    folder: Path,
+    name: str,
+    family: Family,
+    tokenizer: Tokenizer | None,
+    mask_token_id: int | None,
+    windows: Windows | None = None,
+) -> DiffusionConfig:
     """The diffusion settings of a folder in an official format; `windows` as in official_config.
 
     The mask token is the one given, or that of config.json, the tokenizer, the family, in this order.
@@ -177,10 +177,10 @@ def official_config(
     mask = next((token for token in named if token is not None), None)
     if mask is None:
         raise ModelError(f"{folder}: neither {CONFIG} nor the tokenizer names a mask token.")
+    traits["sliding_window"] = official_config(folder, family, windows)[1]
     return DiffusionConfig(family=family.name, mask_token_id=int(mask), source=name, **traits)
 
 
-    traits["sliding_window"] = official_config(folder, family, windows)[1]
 def load_official(
     folder: Path, family: Family, dtype: str | torch.dtype, windows: Windows | None = None
 ) -> PreTrainedModel:
