@@ -43,6 +43,18 @@ class Family:
         f"{name}_proj" for name in ("q", "k", "v", "o", "gate", "up", "down")
     )
     """The stock modules that LoRA trains for this family; routers are never among them."""
+    special_tokens: ClassVar[tuple[str, ...]] = ()
+    """Tokens beside the usual ones that the model cannot do without."""
+    parts: ClassVar[dict[str, re.Pattern[str]]] = {}
+    """Parts that a training may leave as they are, and the names of their parameters."""
+    frozen: ClassVar[tuple[str, ...]] = ()
+    """The parts that stay as they are unless a training says otherwise."""
+    debug_images: ClassVar[dict[str, Any]] = {}
+    """preprocessor_config.json of the debug size, for models that see pictures."""
+
+    windows: ClassVar[Literal["keep", "full"]] = "full"
+    """What its own code does where config.json gives layers a window: full (it attends to the whole text all
+    the same, for its masks hide padding only) or keep (the window on both sides)."""
 
     @property
     def title(self) -> str:
@@ -75,6 +87,10 @@ class Family:
     def traits(self, config: dict[str, Any]) -> dict[str, Any]:
         """Fields of DiffusionConfig that the format implies (objective, shift, block size, sampler)."""
         return {}
+
+    def debug_config(self, vocabulary: dict[str, int], **special: int | None) -> dict[str, Any]:
+        """`debug` for a tokenizer: its vocabulary, and its `mask_token_id`, `bos_token_id` and so on."""
+        return {**self.debug, "vocab_size": len(vocabulary), **special}
 
 
 class ExpertFamily(Family):
