@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,14 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 HERE = Path(__file__).parent / "data"
+# Where the data is: beside this file, or where STUDIO_GOLDEN_DIR points. Read once and at import, for while
+# a test runs no STUDIO_ variable is set.
+ROOT = Path(os.environ.get("STUDIO_GOLDEN_DIR") or HERE).resolve()
 
 
-def root() -> Path:
-    """The golden data: beside this file, or where STUDIO_GOLDEN_DIR points."""
-    return Path(os.environ.get("STUDIO_GOLDEN_DIR") or HERE)
+def index() -> dict[str, Any]:
+    """INDEX.json of the data: its `cases`, and the hash of every file (`files_sha256`)."""
+    return json.loads((ROOT / "INDEX.json").read_text(encoding="utf-8"))
 
 
 class Case:
@@ -22,10 +26,11 @@ class Case:
 
     def __init__(self, name: str):
         self.name = name
-        self.folder = root() / name
+        self.folder = ROOT / name
 
     @property
     def present(self) -> bool:
+        """Whether this data has the case. If INDEX.json names it and it is not there, test_data.py fails."""
         return self.folder.is_dir()
 
     def tensors(self, what: str) -> dict[str, Tensor]:
@@ -34,6 +39,13 @@ class Case:
     def json(self, what: str) -> Any:
         file = self.folder / f"{what}.json"
         return json.loads(file.read_text()) if file.is_file() else {}
+
+    def tolerance(self) -> dict[str, float]:
+        """{atol, rtol} as meta.json says: `atol 2e-4 / rtol 1e-4`, or `rtol 1e-5` alone."""
+        text = self.json("meta")["tolerance"]
+        found = {name: float(number) for name, number in re.findall(r"(atol|rtol) ([\d.e-]+)", text)}
+        assert "rtol" in found, f"meta.json of {self.name} names no tolerance"
+        return {"atol": 0.0, **found}
 
     @property
     def checkpoint(self) -> Path:

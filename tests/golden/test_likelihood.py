@@ -9,7 +9,7 @@ from tests.golden.cases import Case, number_differences
 CASE = Case("llada_log_likelihood")
 
 
-def batches(run: str) -> tuple[list, list]:
+def draws(run: str) -> tuple[list, list]:
     """(randint draws, permutations) of a run in call order."""
     expected = CASE.tensors("expected")
     keys = [key for key in sorted(expected) if key.startswith(f"{run}.rng.")]
@@ -31,7 +31,7 @@ def recorded(monkeypatch):
     """recorded(run): the draws of the reference, which draws 1..n where we draw 0..n-1."""
 
     def use(run: str) -> list:
-        starts, permutations = batches(run)
+        starts, permutations = draws(run)
         monkeypatch.setattr(likelihood, "randint", lambda *_: starts.pop(0) - 1)
         monkeypatch.setattr(likelihood, "randperm", lambda *_: permutations.pop(0))
         return permutations
@@ -43,10 +43,12 @@ def recorded(monkeypatch):
 def test_masks_equal_lladas(run, recorded):
     args, expected = CASE.arguments(run), CASE.tensors("expected")
     left = recorded(run)
-    _, scored = scored_row(run)
-    for masked, p_mask in zip(expected[f"{run}.is_mask"], expected[f"{run}.p_mask"], strict=True):
+    ids, scored = scored_row(run)
+    batches = (expected[f"{run}.{what}"] for what in ("is_mask", "perturbed", "p_mask"))
+    for masked, perturbed, p_mask in zip(*batches, strict=True):
         masks = likelihood.counted_masks(scored, args["batch_size"])
         assert torch.equal(masks.masked, masked)
+        assert torch.equal(ids.expand_as(masked).masked_fill(masks.masked, args["mask_id"]), perturbed)
         assert not number_differences(1 / p_mask, masks.weights, atol=0.0, rtol=1e-6)
     assert not left
 
@@ -59,5 +61,5 @@ def test_likelihood_equals_lladas(run, recorded, load_case):
     ids, scored = scored_row(run)
     got = likelihood.llada(denoiser, ids, scored, args["mc_num"], args["batch_size"], args["cfg_scale"])
     found = torch.tensor(got, dtype=expected.dtype)
-    assert not number_differences(expected, found, atol=0.0, rtol=1e-5)
-    assert number_differences(expected, found * 1.001, atol=0.0, rtol=1e-5)
+    assert not number_differences(expected, found, **CASE.tolerance())
+    assert number_differences(expected, found * 1.001, **CASE.tolerance())

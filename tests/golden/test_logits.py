@@ -1,6 +1,7 @@
 """Official checkpoints load as stock transformers classes and give the official code's logits."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,19 +9,13 @@ import torch
 from torch import Tensor
 
 from jobs.models.checkpoint import load
-from tests.golden.cases import Case, number_differences, root
+from tests.golden.cases import Case, index, number_differences
 
 FAMILY = {"diffullama_logits": "diffullama"}  # the Hub's plain Llama folder does not say what it is
-CASES = sorted(folder.name for folder in root().glob("*_logits"))
+CASES = sorted(name for name in index()["cases"] if name.endswith("_logits") and Case(name).present)
+INNER = re.compile(r"(?:full\.)?(hidden_states|last_hidden_state|router_logits|topk_idx)\.?(\d*)")
 ANY_MASK = 1  # logits do not depend on which token is the mask
 CAUSAL_RUN = "padded2d"  # LLaDA2's code turns causal at a mask with zeros: reproduced here, nowhere else
-
-
-def tolerance(case: Case) -> tuple[float, float]:
-    """(atol, rtol) as the case's meta.json says: `atol 2e-4 / rtol 1e-4`."""
-    found = re.search(r"atol ([\d.e-]+) / rtol ([\d.e-]+)", case.json("meta")["tolerance"])
-    assert found, "meta.json names no tolerance"
-    return float(found[1]), float(found[2])
 
 
 def checkpoints(case: Case) -> list[Path]:
@@ -64,7 +59,53 @@ def test_logits_equal_the_official_ones(name, folder, key, model):
     with torch.no_grad():
         got = stock(**given, use_cache=False).logits
     counts = compared(case, given)
-    assert not number_differences(recorded[key][counts], got[counts], *tolerance(case))
+    assert not number_differences(recorded[key][counts], got[counts], **case.tolerance())
+
+
+def inner_runs() -> list:
+    """Cases with recorded hidden states, of the run without a mask."""
+    return [
+        (name, path)
+        for name in CASES
+        for path in checkpoints(Case(name))
+        if any(INNER.fullmatch(key) for key in Case(name).tensors("expected"))
+    ]
+
+
+@pytest.mark.parametrize(("name", "folder"), inner_runs(), ids=lambda value: getattr(value, "name", value))
+def test_hidden_states_and_routing_equal_the_official_ones(name, folder, model):
+    case = Case(name)
+    expected = case.tensors("expected")
+    found = inside(model(name, folder), case.tensors("inputs")["input_ids"])
+    for key in filter(INNER.fullmatch, expected):
+        what, number = INNER.fullmatch(key).groups()
+        got = found[what][int(number or -1)].reshape(expected[key].shape)
+        assert not number_differences(expected[key], got, **case.tolerance()), key
+
+
+def inside(stock: torch.nn.Module, ids: Tensor) -> dict[str, Sequence[Tensor]]:
+    """What the model computes on its way, by the golden keys' names; routing one entry a layer of experts."""
+    router_logits, chosen, hooks = [], [], []
+    for name, module in stock.named_modules():
+        if name.endswith("mlp.gate"):  # returns the logits alone, or first
+            hooks.append(
+                module.register_forward_hook(
+                    lambda *call: router_logits.append(call[2][0] if isinstance(call[2], tuple) else call[2])
+                )
+            )
+        if name.endswith("mlp.experts"):  # is given (hidden states, chosen experts, their weights)
+            hooks.append(module.register_forward_pre_hook(lambda _, given: chosen.append(given[1])))
+    with torch.no_grad():
+        hidden = stock(input_ids=ids, use_cache=False, output_hidden_states=True).hidden_states
+    for hook in hooks:
+        hook.remove()
+    in_order = [experts.sort(-1).values for experts in chosen]
+    return {
+        "hidden_states": hidden,
+        "last_hidden_state": hidden,
+        "router_logits": router_logits,
+        "topk_idx": in_order,
+    }
 
 
 def arguments(inputs: dict[str, Tensor], recorded: dict[str, Tensor], key: str) -> dict[str, Tensor]:

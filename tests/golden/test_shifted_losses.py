@@ -13,8 +13,6 @@ from tests.golden.replay import IGNORED, gradient_differences, noised_from, repl
 
 DDM = [Case("diffugpt_loss"), Case("diffullama_loss")]
 DREAM, CART = Case("dream_loss"), Case("dream_cart_weights")
-LOSS = {"atol": 0.0, "rtol": 1e-5}
-BOS = 1  # of the dream case, as its notes say
 
 
 def ddm_runs() -> list:
@@ -52,9 +50,9 @@ def test_ddm_loss_equals_diffullama(case, run, load_case):
     view = View(noised.noised_ids, recorded_pattern(expected["attention_keep"]))
     options = DDMObjective(anneal_steps=args["anneal_steps"])
     result = replay(options, checkpoint, noised, batch, shifted=args["shift"], view=view)
-    assert not number_differences(expected["loss"], result.loss.detach(), **LOSS)
+    assert not number_differences(expected["loss"], result.loss.detach(), **case.tolerance())
     mean = result.level_loss.sum() / result.level_count.sum()
-    assert not number_differences(expected["unweighted_loss"], mean, **LOSS)
+    assert not number_differences(expected["unweighted_loss"], mean, **case.tolerance())
     if "grad_embed" in expected:
         got = checkpoint.model.get_input_embeddings().weight.grad
         assert not gradient_differences(expected["grad_embed"], got[: len(expected["grad_embed"])])
@@ -83,7 +81,9 @@ def test_ddm_noise_and_attention_equal_diffullama(case, run, monkeypatch):
     else:
         opened = drawn.dense()[0, 0].triu(1)
         assert not (keep.tril() != drawn.dense()[0, 0].tril()).any()
-        assert opened.float().sum() / (len(keep) * (len(keep) - 1) / 2) == pytest.approx(share, abs=0.3)
+        edges = len(keep) * (len(keep) - 1) / 2
+        spread = (share * (1 - share) / edges) ** 0.5  # of the share that chance opens
+        assert opened.float().sum() / edges == pytest.approx(share, abs=5 * spread)
 
 
 def dream_options(args: dict) -> DreamObjective:
@@ -94,31 +94,48 @@ def dream_options(args: dict) -> DreamObjective:
     )
 
 
-@pytest.mark.parametrize("run", DREAM.runs())
-def test_dream_loss_equals_dllm(run, load_case):
-    args, inputs, expected = DREAM.arguments(run), DREAM.tensors("inputs"), DREAM.tensors("expected")
-    ids, labels, seen = inputs["input_ids"], inputs[args["labels"]], inputs["attention_mask"]
-    if not bool((labels[:, 0] == IGNORED).all()):  # a BOS is put before the rows
-        ids = torch.nn.functional.pad(ids, (1, 0), value=BOS)
+def dream_batch(run: str) -> Batch:
+    """As dllm's trainer feeds it: a BOS is put before the rows, unless every row's first label is ignored."""
+    inputs, recorded = DREAM.tensors("inputs"), DREAM.tensors("expected")
+    ids, labels, seen = inputs["input_ids"], inputs[DREAM.arguments(run)["labels"]], inputs["attention_mask"]
+    if not bool((labels[:, 0] == IGNORED).all()):
+        bos = int(recorded[f"{run}.noised_input_ids"][0, 0])  # recorded there only, and never masked
+        ids = torch.nn.functional.pad(ids, (1, 0), value=bos)
         labels = torch.nn.functional.pad(labels, (1, 0), value=IGNORED)
         seen = torch.nn.functional.pad(seen, (1, 0), value=1)
+    return Batch(ids, labels != IGNORED, attention_mask=seen)
+
+
+@pytest.mark.parametrize("run", DREAM.runs())
+def test_dream_loss_equals_dllm(run, load_case):
+    expected, batch = DREAM.tensors("expected"), dream_batch(run)
     masked, time = expected[f"{run}.masked_mask"], expected[f"{run}.t"]
     checkpoint = load_case(DREAM)
-    noised = noised_from(ids, masked, time, checkpoint.config.mask_token_id)
+    noised = noised_from(batch.input_ids, masked, time, checkpoint.config.mask_token_id)
     assert torch.equal(noised.noised_ids, expected[f"{run}.noised_input_ids"])
-    batch = Batch(ids, labels != IGNORED, attention_mask=seen)
-    result = replay(dream_options(args), checkpoint, noised, batch, shifted=True)
-    assert not number_differences(expected[f"{run}.loss"], result.loss.detach(), **LOSS)
+    result = replay(dream_options(DREAM.arguments(run)), checkpoint, noised, batch, shifted=True)
+    assert not number_differences(expected[f"{run}.loss"], result.loss.detach(), **DREAM.tolerance())
+
+
+@pytest.mark.parametrize("run", DREAM.runs())
+def test_dream_noise_equals_dllm(run, monkeypatch, load_case):
+    expected, batch = DREAM.tensors("expected"), dream_batch(run)
+    objective = build_objective(dream_options(DREAM.arguments(run)))
+    monkeypatch.setattr(objective, "times", lambda *_: expected[f"{run}.t"])
+    monkeypatch.setattr(base, "draw", lambda *_: expected[f"{run}.u"])
+    mask_id = load_case(DREAM).config.mask_token_id
+    noised = objective.noise(batch.input_ids, batch.maskable, mask_id, None)
+    assert torch.equal(noised.masked, expected[f"{run}.masked_mask"])
 
 
 @pytest.mark.parametrize("run", sorted(CART.tensors("expected")) if CART.present else [])
 def test_cart_weights_equal_dllm(run):
     masked = CART.tensors("inputs")["masked_mask"]
     got = cart_weights(masked, float(run.removeprefix("weights.p")))
-    assert not number_differences(CART.tensors("expected")[run], got, atol=1e-9, rtol=1e-6)
+    assert not number_differences(CART.tensors("expected")[run], got, **CART.tolerance())
 
 
-@pytest.mark.parametrize("case", [*DDM, DREAM], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [c for c in (*DDM, DREAM) if c.runs()], ids=lambda case: case.name)
 def test_a_changed_token_is_noticed(case, load_case):
     """The comparison has teeth: another target gives another loss."""
     run = case.runs()[0]
@@ -132,5 +149,5 @@ def test_a_changed_token_is_noticed(case, load_case):
         replay(DDMObjective(), checkpoint, noised, Batch(truth, everything), shifted=True).loss.detach()
         for truth in (ids, (ids + 1) % 7)
     ]
-    assert not number_differences(losses[0], losses[0].clone(), **LOSS)
-    assert number_differences(*losses, **LOSS)
+    assert not number_differences(losses[0], losses[0].clone(), **case.tolerance())
+    assert number_differences(*losses, **case.tolerance())
