@@ -142,13 +142,14 @@ def form_for(
 
 
 def blocks_mask(
-    model: torch.nn.Module, blocks: Tensor, fed: slice, padding: Tensor | None = None
+    model: torch.nn.Module, blocks: Tensor, fed: slice, padding: Tensor | None, rows: int
 ) -> Tensor | BlockMask | None:
     """Block-causal attention for the columns `fed` of canvases whose positions are numbered by blocks
     [B or 1, L]: each sees its own block and those before it, of the columns up to `fed.stop`.
 
     padding: [B, fed.stop], 0 at positions that nobody but themselves may see. None where everybody sees
     everybody, as when one block is fed after its clean prefix: then any kernel does.
+    `rows` B, where one numbering stands for all rows.
     Raises: ModelError where the model's attention implementation cannot do it.
     """
     # 1. Who sees whom.
@@ -165,9 +166,9 @@ def blocks_mask(
     if implementation.startswith("flash_attention"):
         raise _no_pattern(implementation)
     if implementation == "flex_attention":
-        rows, _, queries, keys = keep.shape
+        kept = keep[:, 0].expand(rows, -1, -1).contiguous()
         return create_block_mask(
-            lambda b, h, q, k: keep[b, 0, q, k], rows, None, queries, keys, device=str(keep.device)
+            lambda b, h, q, k: kept[b, q, k], rows, None, *kept.shape[1:], device=str(kept.device)
         )
     return _dense_form(keep, implementation, parameter.dtype)
 

@@ -97,7 +97,7 @@ class Denoiser:
             extra |= {"attention_mask": attention_mask} if padded else {}
         else:
             hidden = attention_mask[:, : fed.stop] if attention_mask is not None and padded else None
-            extra["attention_mask"] = blocks_mask(self.model, blocks, fed, hidden)
+            extra["attention_mask"] = blocks_mask(self.model, blocks, fed, hidden, len(ids))
         # 3. The cache is written where the columns stand.
         if cache is not None:
             extra["past_key_values"] = cache.at(fed.start, ids.shape[1] if blocks is None else fed.stop)
