@@ -73,7 +73,8 @@ def _plain_head(model: nn.Module) -> nn.Linear | None:
     """The vocabulary matrix, if it is one and nobody else has a hand in it."""
     stock = unwrapped(model)
     head = stock.get_output_embeddings() if hasattr(stock, "get_output_embeddings") else None
-    if type(head) is not nn.Linear or head in _TREATS_LOGITS:
+    plain = type(head) is nn.Linear or hasattr(head, "bias_used")  # jobs.models.dit.Head
+    if not plain or head in _TREATS_LOGITS:
         return None
     # Not with somebody else's forward (offloading), nor with weights split over ranks (ZeRO stage 3 gathers
     # them again only through the head's own output).
@@ -130,7 +131,7 @@ def _linear_loss(
 ) -> tuple[Tensor, Tensor]:
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
-    weight, bias = head.weight, head.bias
+    weight, bias = head.weight, getattr(head, "bias_used", head.bias)
     with torch.autocast(kind, enabled=False):
         if confidence_beta:
 

@@ -84,7 +84,7 @@ def load(
             raise ModelError(f"{folder} is not a dLLM checkpoint: it has no {FILE}. Convert it first.")
         tokenizer = official_tokenizer(folder, found)
         diffusion = official_diffusion(folder, str(path), found, tokenizer, mask_token_id)
-        model = load_official(folder, found, wanted)
+        model = load_official(folder, found, wanted, mask_token_id=diffusion.mask_token_id)
     rows = model.get_input_embeddings().weight.shape[0]
     if diffusion.mask_token_id >= rows:
         raise ModelError(
@@ -138,14 +138,16 @@ def official_tokenizer(folder: Path, family: Family) -> Tokenizer | None:
 
 
 def official_config(
-    folder: Path, family: Family, windows: Windows | None = None
+    folder: Path, family: Family, windows: Windows | None = None, mask_token_id: int | None = None
 ) -> tuple[PreTrainedConfig, Windows | None]:
     """(stock config, what became of window layers) of a folder in an official format.
 
     `windows` says whether they are kept or opened; None does what the family's own code does.
+    `mask_token_id`, where it is settled, is for models that never predict it.
     Raises: ModelError.
     """
-    config = family.stock_config(read_config(folder))
+    raw = read_config(folder)
+    config = family.stock_config(raw if mask_token_id is None else {**raw, "mask_token_id": mask_token_id})
     if not has_windows(config):
         return config, None
     choice = windows or family.windows
@@ -170,26 +172,30 @@ def official_diffusion(
     raw = read_config(folder)
     traits = {"mask_token_id": family.mask_token_id, **family.traits(raw)}
     published = traits.pop("mask_token_id")
-    rows = raw.get("embedding_size") or raw.get("vocab_size") or 0
+    config, traits["sliding_window"] = official_config(folder, family, windows)
+    rows = config.get_text_config().vocab_size
     named = [mask_token_id, raw.get("mask_token_id"), tokenizer.mask_token_id if tokenizer else None]
     if published is not None and published < rows:
         named.append(published)
     mask = next((token for token in named if token is not None), None)
     if mask is None:
         raise ModelError(f"{folder}: neither {CONFIG} nor the tokenizer names a mask token.")
-    traits["sliding_window"] = official_config(folder, family, windows)[1]
     return DiffusionConfig(family=family.name, mask_token_id=int(mask), source=name, **traits)
 
 
 def load_official(
-    folder: Path, family: Family, dtype: str | torch.dtype, windows: Windows | None = None
+    folder: Path,
+    family: Family,
+    dtype: str | torch.dtype,
+    windows: Windows | None = None,
+    mask_token_id: int | None = None,
 ) -> PreTrainedModel:
-    """A folder in a family's official format as a bidirectional stock model; `windows` as in
-    official_config. Raises: ModelError.
+    """A folder in a family's official format as a bidirectional stock model; `windows` and `mask_token_id`
+    as in official_config. Raises: ModelError.
 
     Every tensor is read where it is needed, so that the weights are in memory once.
     """
-    config, _ = official_config(folder, family, windows)
+    config, _ = official_config(folder, family, windows, mask_token_id)
     source = Source(folder, config, family)
     model, info = model_class(config).from_pretrained(
         None,

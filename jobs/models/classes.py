@@ -1,15 +1,18 @@
-"""Which stock class belongs to a config."""
+"""Which class belongs to a config: transformers', a masked-LM encoder, or our own DiT."""
 
 from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedConfig, PreTrainedModel
 
+from jobs.models.dit import DiTConfig, DiTForMaskedLM
 from jobs.models.masked_lm import MASKED_LM
 from jobs.protocol.errors import ModelError
+
+OURS: dict[str, type[PreTrainedModel]] = {**MASKED_LM, DiTConfig.model_type: DiTForMaskedLM}
 
 
 def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
     """The class with a vocabulary head: masked-LM for encoders, causal-LM else. Raises: ModelError."""
-    if config.model_type in MASKED_LM:
-        return MASKED_LM[config.model_type]
+    if config.model_type in OURS:
+        return OURS[config.model_type]
     try:
         return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     except KeyError:

@@ -60,10 +60,9 @@ def open_dllm(spec: ConvertSpec) -> Opened | None:
     if family is None:
         return None
     tokenizer = checkpoint.official_tokenizer(folder, family)
-    config, _ = checkpoint.official_config(folder, family, spec.sliding_window)
-    diffusion = checkpoint.official_diffusion(
-        folder, spec.source, family, tokenizer, None, spec.sliding_window
-    )
+    windows = spec.sliding_window
+    diffusion = checkpoint.official_diffusion(folder, spec.source, family, tokenizer, None, windows)
+    config, _ = checkpoint.official_config(folder, family, windows, diffusion.mask_token_id)
     return Opened(folder, family, config, diffusion, tokenizer)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from jobs.models.families.a2d import A2D
 from jobs.models.families.base import Family
+from jobs.models.families.bd3lm import BD3LM
 from jobs.models.families.bert import Bert
 from jobs.models.families.diffugpt import DiffuGPT
 from jobs.models.families.diffullama import DiffuLLaMA
@@ -17,7 +18,9 @@ from jobs.models.families.efficient_dlm import EfficientDLM
 from jobs.models.families.llada import LLaDA
 from jobs.models.families.llada2 import LLaDA2
 from jobs.models.families.lladamoe import LLaDAMoE
+from jobs.models.families.mdlm import MDLM
 from jobs.models.families.sdar import SDAR
+from jobs.models.families.sedd import SEDD
 from jobs.models.families.stable_diffcoder import StableDiffCoder
 from jobs.specs import families as table
 
@@ -32,6 +35,9 @@ FAMILIES: dict[str, Family] = {
     "stable_diffcoder": StableDiffCoder(),
     "efficient_dlm": EfficientDLM(),
     "bert": Bert(),
+    "mdlm": MDLM(),
+    "bd3lm": BD3LM(),
+    "sedd": SEDD(),
     "a2d": A2D(),
 }
 
