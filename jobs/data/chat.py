@@ -8,8 +8,11 @@ from jobs.data.rows import Message
 from jobs.protocol.errors import DataError
 
 PLAIN_TEMPLATE = (
-    "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n{% endfor %}"
-    "{% if add_generation_prompt %}Assistant: {% endif %}"
+    "{% for message in messages %}{{ message['role'] | capitalize }}: "
+    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
+    "{% for part in message['content'] %}{% if part['type'] == 'image' %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
+    "{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}"
 )
 """For tokenizers without a template: `User: ...`, `Assistant: ...`, a line each. It is stored in the trained
 model's tokenizer, so that every later use renders conversations the same way."""
@@ -23,7 +26,7 @@ def ensure_template(tokenizer: Any) -> bool:
     return True
 
 
-def render(messages: list[dict[str, str]], tokenizer: Any, add_generation_prompt: bool = False) -> str:
+def render(messages: list[dict[str, Any]], tokenizer: Any, add_generation_prompt: bool = False) -> str:
     """The conversation as text; with `add_generation_prompt` up to where the answer begins.
 
     Raises: DataError where the template refuses the conversation.
@@ -44,7 +47,7 @@ def prompt_and_answer(messages: tuple[Message, ...], tokenizer: Any) -> tuple[st
 
     Raises: DataError.
     """
-    turns = [{"role": m.role, "content": m.content} for m in messages]
+    turns = [message.turn() for message in messages]
     prompt = render(turns[:-1], tokenizer, add_generation_prompt=True)
     whole = render(turns, tokenizer)
     if whole.startswith(prompt):

@@ -7,12 +7,12 @@ Two ways to fill short rows on the right:
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
 from jobs.data.encode import Sequence
+from jobs.data.images import PictureReader
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,18 @@ class Collator:
 
     Returns input_ids [B, L] int64, maskable [B, L] bool (may be masked and trained), prompt_lengths [B]
     int64, lengths [B] int64 without filling, and attention_mask [B, L] int64 only where some cells must not
-    be attended to.
+    be attended to. Where rows have pictures, `extra` holds what the model is given of them (see
+    jobs.data.images.PictureReader.inputs); image tokens are never maskable.
     """
 
     fill_id: int
     fill: Literal["answer", "ignore"]
     first_is_given: bool = False
     """Models with shifted logits cannot predict position 0, so it is never masked."""
+    reader: PictureReader | None = None
+    """For models that see pictures."""
 
-    def __call__(self, sequences: list[Sequence]) -> dict[str, Tensor]:
+    def __call__(self, sequences: list[Sequence]) -> dict[str, Any]:
         length = max(len(s.input_ids) for s in sequences)
         rows = len(sequences)
         input_ids = torch.full((rows, length), self.fill_id, dtype=torch.long)
@@ -50,4 +53,16 @@ class Collator:
         }
         if self.fill == "ignore" and not bool(attended.all()):
             batch["attention_mask"] = attended
+        pictures = [file for s in sequences for file in s.pictures]
+        if self.reader is not None and pictures:
+            batch["extra"] = self.reader.inputs(input_ids, pictures)
+            batch["maskable"] = maskable & (input_ids != self.reader.image_token_id)
         return batch
+
+
+def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """A batch with all its tensors on a device."""
+    return {
+        name: to_device(value, device) if isinstance(value, dict) else value.to(device)
+        for name, value in batch.items()
+    }

@@ -7,9 +7,11 @@ text      packed: all texts joined, each closed with the end-of-text token, cut 
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jobs.data import chat
+from jobs.data.images import PictureReader
 from jobs.data.rows import Row
 from jobs.protocol.errors import DataError, ModelError
 from jobs.specs.data import DataSpec
@@ -23,6 +25,8 @@ class Sequence:
 
     input_ids: list[int]
     prompt_length: int = 0
+    pictures: tuple[Path, ...] = ()
+    """Files of the images in the prompt, in order."""
 
 
 @dataclass
@@ -56,10 +60,12 @@ def encode(
     tokenizer: Any,
     data: DataSpec,
     report: Callable[[int, int], None] = lambda done, total: None,
+    reader: PictureReader | None = None,
 ) -> Encoded:
     """Every row as one sequence, or packed texts as full sequences of `data.max_length` tokens.
 
-    `report(rows done, rows in all)` is called every CHUNK rows and may raise to stop.
+    `report(rows done, rows in all)` is called every CHUNK rows and may raise to stop. `reader` is the model's
+    way of reading pictures; None for models of text.
 
     Raises: DataError where nothing is left to train on; ModelError where `data.append_eos` asks for an
         end-of-text token and the tokenizer has none.
@@ -68,7 +74,7 @@ def encode(
     encoded = Encoded(rows=len(rows))
     conversations = bool(rows) and rows[0].text is None
     if conversations:
-        sequences = _conversations(rows, tokenizer, data.max_length, eos, encoded, report)
+        sequences = _conversations(rows, tokenizer, data.max_length, eos, encoded, report, reader)
     else:
         texts = _texts(rows, tokenizer, eos, encoded, report)
         cut = _packed if data.packing else _one_each
@@ -99,6 +105,7 @@ def _conversations(
     eos: int | None,
     encoded: Encoded,
     report: Callable[[int, int], None],
+    reader: PictureReader | None,
 ) -> Iterator[Sequence]:
     for start in range(0, len(rows), CHUNK):
         report(start, len(rows))
@@ -106,8 +113,9 @@ def _conversations(
         pairs = [_parts(row, tokenizer) for row in chunk]
         prompts = tokenize([prompt for prompt, _ in pairs], tokenizer, chunk)
         answers = tokenize([answer for _, answer in pairs], tokenizer, chunk)
-        for prompt, answer in zip(prompts, answers, strict=True):
+        for row, prompt, answer in zip(chunk, prompts, answers, strict=True):
             encoded.unknown += _count_unknown(prompt + answer, tokenizer)
+            prompt, pictures = _with_pictures(row, prompt, answer, reader)
             if len(prompt) >= max_length:
                 encoded.skipped += 1
                 continue
@@ -115,8 +123,21 @@ def _conversations(
                 answer = [*answer, eos]
             ids = prompt + answer
             encoded.truncated += len(ids) > max_length
-            yield Sequence(ids[:max_length], len(prompt))
+            yield Sequence(ids[:max_length], len(prompt), pictures)
     report(len(rows), len(rows))
+
+
+def _with_pictures(
+    row: Row, prompt: list[int], answer: list[int], reader: PictureReader | None
+) -> tuple[list[int], tuple[Path, ...]]:
+    """The prompt with room for its pictures, and their files. Raises: DataError."""
+    if reader is None:
+        if row.pictures:
+            raise DataError(f"{row.place}: this row has images, but the model reads text only.")
+        return prompt, ()
+    if reader.image_token_id in answer:
+        raise DataError(f"{row.place}: the answer holds the model's image token, which it cannot write.")
+    return reader.expand(prompt, row.pictures, row.folder, row.place)
 
 
 def _parts(row: Row, tokenizer: Any) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """All rows of a job: from a file or a builder, in one known form."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -53,13 +53,20 @@ def load_rows(data: DataSpec, report: Callable[[int], None] = lambda done: None)
 def read_rows(path: Path, format: str = "auto") -> Iterator[Row]:
     """Rows of a file, one by one. Raises: DataError naming file, line and field."""
     for _, row in _in_form(read_file(path), format, str(path.name)):
-        yield row
+        yield _beside(path, row)
 
 
 def _located(data: DataSpec) -> Iterator[tuple[str, Row]]:
     if data.path is not None:
-        return _in_form(read_file(Path(data.path)), data.format, Path(data.path).name)
+        path = Path(data.path)
+        found = _in_form(read_file(path), data.format, path.name)
+        return ((form, _beside(path, row)) for form, row in found)
     return _in_form(_built(str(data.builder), data.options), data.format, f"builder {data.builder}")
+
+
+def _beside(path: Path, row: Row) -> Row:
+    """A row that knows where its pictures lie."""
+    return replace(row, folder=path.resolve().parent) if row.pictures else row
 
 
 def _built(name: str, options: dict[str, Any]) -> Iterator[tuple[str, dict]]:

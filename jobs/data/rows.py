@@ -3,6 +3,15 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image that stands in a message."""
+
+    name: str  # as the row names it: a path, relative to the folder of the data file
 
 
 @dataclass(frozen=True)
@@ -11,6 +20,24 @@ class Message:
 
     role: str  # "system", "user" or "assistant"
     content: str
+    parts: tuple[str | Picture, ...] = ()
+    """Where pictures stand between the words: both in their order, `content` then being the words alone."""
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        return tuple(part for part in self.parts if isinstance(part, Picture))
+
+    def turn(self) -> dict[str, Any]:
+        """In the form that chat templates take."""
+        if not self.pictures:
+            return {"role": self.role, "content": self.content}
+        parts = [
+            {"type": "image", "image": part.name}
+            if isinstance(part, Picture)
+            else {"type": "text", "text": part}
+            for part in self.parts
+        ]
+        return {"role": self.role, "content": parts}
 
 
 @dataclass(frozen=True)
@@ -20,10 +47,16 @@ class Row:
     place: str  # where it came from, for error messages: "stories.jsonl, line 12"
     text: str | None = None
     messages: tuple[Message, ...] = ()
+    folder: Path | None = None  # of the file that it came from; pictures are looked for there, and only there
 
-    def conversation(self) -> list[dict[str, str]]:
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """All images of the conversation, in order."""
+        return tuple(picture for message in self.messages for picture in message.pictures)
+
+    def conversation(self) -> list[dict[str, Any]]:
         """The messages in the form that chat templates take."""
-        return [{"role": m.role, "content": m.content} for m in self.messages]
+        return [message.turn() for message in self.messages]
 
     def hash(self) -> int:
         """64 bits of SHA-256 over the content alone: the same text hashes alike in every file and run."""

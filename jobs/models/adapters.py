@@ -16,9 +16,10 @@ ROUTER = re.compile(r"(.*\.)?mlp\.gate")
 """Routers of experts: peft's all-linear takes them for layers, but a moved router undoes its experts."""
 
 
-def add_lora(model: PreTrainedModel, tuning: TuningSpec) -> PeftModel:
+def add_lora(model: PreTrainedModel, tuning: TuningSpec, frozen: re.Pattern[str] | None = None) -> PeftModel:
     """The model with LoRA matrices on the modules that `tuning.targets` names; only they are trained.
 
+    Modules whose names match `frozen` get none.
     Raises: SpecError if a name fits no linear module.
     """
     config = LoraConfig(
@@ -26,6 +27,7 @@ def add_lora(model: PreTrainedModel, tuning: TuningSpec) -> PeftModel:
         lora_alpha=tuning.alpha,
         lora_dropout=tuning.dropout,
         target_modules=_targets(model, tuning.targets),
+        exclude_modules=frozen.pattern if frozen is not None else None,
         task_type=None,  # a causal-LM task type would wrap generate(), which a dLLM has not got
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )

@@ -26,9 +26,13 @@ def configs_of(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
 
 
 def switch_off_causality(config: PreTrainedConfig) -> None:
-    """Set is_causal = False everywhere; transformers >= 5.17 reads it in every decoder, and it is saved."""
+    """Set is_causal = False in every decoder's config; transformers >= 5.17 reads it there, and it is saved.
+
+    Encoders of pictures were never causal, and some cannot be told so once more.
+    """
     for part in configs_of(config):
-        part.is_causal = False
+        if part.base_config_key != "vision_config":
+            part.is_causal = False
 
 
 def make_bidirectional(model: nn.Module) -> nn.Module:

@@ -12,8 +12,9 @@ from transformers import PreTrainedTokenizerBase as Tokenizer
 
 from jobs.diffusion.denoiser import Denoiser
 from jobs.models.bidirectional import has_windows, make_bidirectional, open_windows
-from jobs.models.classes import model_class
+from jobs.models.classes import VISION, model_class
 from jobs.models.families import FAMILIES, Family, detect
+from jobs.models.images import ImageProcessor, load_images
 from jobs.models.layout import arrange, atoms
 from jobs.models.official import Source, complain, layout_for, lazily
 from jobs.models.shards import Entry, write_shards
@@ -39,6 +40,8 @@ class Checkpoint:
     config: DiffusionConfig
     path: Path | None
     """Where it was read from; None for a new model."""
+    images: ImageProcessor | None = None
+    """How pictures are read, for models that see them."""
 
     def denoiser(self) -> Denoiser:
         return Denoiser(self.model, self.config)
@@ -90,7 +93,8 @@ def load(
         raise ModelError(
             f"{folder}: mask_token_id {diffusion.mask_token_id} is out of range; the model has {rows} tokens."
         )
-    return Checkpoint(model.to(device).eval(), tokenizer, diffusion, folder)
+    images = load_images(folder) if model.config.model_type in VISION else None
+    return Checkpoint(model.to(device).eval(), tokenizer, diffusion, folder, images)
 
 
 def stock_config(folder: Path) -> PreTrainedConfig:
@@ -217,7 +221,13 @@ def check_loading(info: dict[str, Any], folder: Path) -> None:
         raise ModelError(f"{folder}: {name} is {tuple(found)}, but {CONFIG} asks for {tuple(wanted)}.")
 
 
-def save(model: PreTrainedModel, tokenizer: Tokenizer | None, config: DiffusionConfig, folder: Path) -> None:
+def save(
+    model: PreTrainedModel,
+    tokenizer: Tokenizer | None,
+    config: DiffusionConfig,
+    folder: Path,
+    images: ImageProcessor | None = None,
+) -> None:
     """Write a checkpoint: everything aside, diffusion_config.json last, then one rename.
 
     Whoever is killed in between leaves a `.partial-` folder and the old checkpoint, if there was one.
@@ -228,6 +238,8 @@ def save(model: PreTrainedModel, tokenizer: Tokenizer | None, config: DiffusionC
         make_bidirectional(model).save_pretrained(aside)
         if tokenizer is not None:
             tokenizer.save_pretrained(aside)
+        if images is not None:
+            images.save(aside)
         config.save(aside)
         finish_folder(aside, folder)
     except BaseException:
@@ -253,6 +265,8 @@ def export(checkpoint: Checkpoint, family_name: str, folder: Path, layout: str |
         write_shards(aside, entries, lambda name: stored[name].build(lambda a: tensors[a].detach().cpu()))
         if checkpoint.tokenizer is not None:
             checkpoint.tokenizer.save_pretrained(aside)
+        if checkpoint.images is not None:
+            checkpoint.images.save(aside)
         write_json(aside / CONFIG, config)
         finish_folder(aside, folder)
     except BaseException:

@@ -1,6 +1,11 @@
 """Which class belongs to a config: transformers', a masked-LM encoder, or our own DiT."""
 
-from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, PreTrainedConfig, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    PreTrainedConfig,
+    PreTrainedModel,
+    Qwen3VLForConditionalGeneration,
+)
 
 from jobs.models.dit import DiTConfig, DiTForMaskedLM
 from jobs.models.masked_lm import MASKED_LM
@@ -8,11 +13,16 @@ from jobs.protocol.errors import ModelError
 
 OURS: dict[str, type[PreTrainedModel]] = {**MASKED_LM, DiTConfig.model_type: DiTForMaskedLM}
 
+VISION: dict[str, type[PreTrainedModel]] = {"qwen3_vl": Qwen3VLForConditionalGeneration}
+"""Models that read pictures too."""
+
 
 def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
     """The class with a vocabulary head: masked-LM for encoders, causal-LM else. Raises: ModelError."""
     if config.model_type in OURS:
         return OURS[config.model_type]
+    if config.model_type in VISION:
+        return VISION[config.model_type]
     try:
         return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     except KeyError:

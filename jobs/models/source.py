@@ -8,6 +8,7 @@ from typing import Any
 
 from transformers.utils import cached_file
 
+from jobs.models.images import FILES as PROCESSOR_FILES
 from jobs.models.weights import INDEX, SINGLE, shard_names
 from jobs.protocol.errors import ModelError
 
@@ -16,7 +17,7 @@ HUB_ID = re.compile(r"^[\w][\w.-]*/[\w][\w.-]*$")
 CARRIED = (
     *("generation_config.json", "tokenizer.json", "tokenizer_config.json"),
     *("tokenizer.model", "special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"),
-    "chat_template.jinja",
+    *("chat_template.jinja", *PROCESSOR_FILES),
 )
 """What travels with the weights from format to format."""
 OPTIONAL = ("diffusion_config.json", *CARRIED)

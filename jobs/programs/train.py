@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from jobs.diffusion import attention
 from jobs.diffusion.objectives import Objective, build_objective
 from jobs.models import adapters, checkpoint, create
 from jobs.models.checkpoint import Checkpoint
+from jobs.models.freeze import freeze, frozen_names
 from jobs.programs.generation import positions
+from jobs.programs.pictures import picture_reader
 from jobs.programs.process import Process, main
 from jobs.programs.training import arguments, ranks
 from jobs.programs.training.corpus import Corpus, load_corpus
@@ -25,6 +28,7 @@ from jobs.programs.training.ranks import StopVote
 from jobs.programs.training.reporting import Reporting, peak_memory_mb
 from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
 from jobs.programs.training.validation import Validation
+from jobs.protocol.errors import SpecError
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import CHECKPOINT, RunFolder
 from jobs.specs.diffusion_config import DiffusionConfig
@@ -44,16 +48,15 @@ def train(process: Process) -> None:
     vote.check()
 
     process.phase("loading the model")
-    model, tokenizer, config = load_model(spec)
+    start = load_model(spec)
     vote.check()
-    config = trained_config(config, spec)
-    limit = positions(model)
-    corpus = load_corpus(process, tokenizer, config, limit, vote.check)
-    if spec.tuning.method == "lora":
-        model = adapters.add_lora(model, spec.tuning)
+    loaded = replace(start, config=trained_config(start.config, spec))
+    limit = positions(loaded.model)
+    corpus = load_corpus(process, loaded.tokenizer, loaded.config, limit, vote.check, picture_reader(loaded))
+    loaded = replace(loaded, model=with_trained_weights(loaded, spec))
     arguments.restore_deepspeed(hf_deepspeed)
 
-    trainer, reporting = build_trainer(process, given, vote, model, tokenizer, config, corpus)
+    trainer, reporting = build_trainer(process, given, vote, loaded, corpus)
     vote.check()
     go(process, trainer)
     step = trainer.state.global_step
@@ -62,7 +65,7 @@ def train(process: Process) -> None:
         return
     reporting.finish(step)
     process.phase("saving the model")
-    save(process, trainer, tokenizer, config)
+    save(process, trainer, loaded)
     process.finish("succeeded", model="model", **facts(process, trainer, reporting))
 
 
@@ -94,18 +97,25 @@ def remove_broken_checkpoints(run: RunFolder) -> None:
                 shutil.rmtree(folder)
 
 
-def load_model(spec: TrainSpec) -> tuple[Any, Any, DiffusionConfig]:
-    """(model, tokenizer, diffusion settings) to start from.
+def load_model(spec: TrainSpec) -> Checkpoint:
+    """The model to start from.
 
     Weights are kept in float32 while they are trained; a LoRA's frozen base may stay in bf16.
     Raises: ModelError, SpecError.
     """
     if spec.model.new is not None:
-        found = create.create(spec.model.new, spec.optimisation.seed)
-    else:
-        half = spec.tuning.method == "lora" and spec.optimisation.precision == "bf16"
-        found = checkpoint.load(Path(str(spec.model.path)), dtype="bfloat16" if half else "float32")
-    return found.model, found.tokenizer, found.config
+        return create.create(spec.model.new, spec.optimisation.seed)
+    half = spec.tuning.method == "lora" and spec.optimisation.precision == "bf16"
+    return checkpoint.load(Path(str(spec.model.path)), dtype="bfloat16" if half else "float32")
+
+
+def with_trained_weights(loaded: Checkpoint, spec: TrainSpec) -> Any:
+    """The model with its frozen parts frozen, and LoRA's matrices added if asked. Raises: SpecError."""
+    frozen = frozen_names(loaded.config, spec.tuning.freeze)
+    freeze(loaded.model, frozen)
+    if spec.tuning.method != "lora":
+        return loaded.model
+    return adapters.add_lora(loaded.model, spec.tuning, frozen)
 
 
 def trained_config(config: DiffusionConfig, spec: TrainSpec) -> DiffusionConfig:
@@ -124,17 +134,17 @@ def build_trainer(
     process: Process,
     given: Any,
     vote: StopVote,
-    model: Any,
-    tokenizer: Any,
-    config: DiffusionConfig,
+    loaded: Checkpoint,
     corpus: Corpus,
 ) -> tuple[DiffusionTrainer, Reporting]:
     """The Trainer and what listens to it. Raises: DataError, SpecError for prompts that do not fit."""
     spec: TrainSpec = process.spec
     objective = build_objective(spec.objective)
-    use_attention(process, model, objective, given.device)
-    loss = DiffusionLoss(objective, config, corpus.kind == "messages")
-    film = make_film(process, Checkpoint(model, tokenizer, config, None), corpus.kind == "messages")
+    if corpus.has_pictures:
+        allow_pictures(given, objective)
+    use_attention(process, loaded.model, objective, given.device)
+    loss = DiffusionLoss(objective, loaded.config, corpus.kind == "messages")
+    film = make_film(process, loaded, corpus.kind == "messages")
     validation = Validation(
         corpus.validation,
         corpus.collator,
@@ -149,16 +159,26 @@ def build_trainer(
     trainer = DiffusionTrainer(
         diffusion_loss=loss,
         seed=spec.optimisation.seed,
-        model=model,
+        model=loaded.model,
         args=given,
         data_collator=corpus.collator,
         train_dataset=corpus.train,
-        processing_class=tokenizer,
+        processing_class=loaded.tokenizer,
         callbacks=[reporting],
     )
     trainer.remove_callback(PrinterCallback)
     reporting.trainer = trainer
     return trainer, reporting
+
+
+def allow_pictures(given: Any, objective: Objective) -> None:
+    """Prepare for batches of which some have pictures. Raises: SpecError for objectives that cannot."""
+    if objective.own_pattern:
+        raise SpecError(
+            f"objective: {objective.name} attends by a pattern of its own, which does not go with images; "
+            "choose mdlm, llada or dream."
+        )
+    given.ddp_find_unused_parameters = True  # a batch without pictures leaves the encoder unused
 
 
 def use_attention(process: Process, model: Any, objective: Objective, on: torch.device) -> None:
@@ -171,7 +191,7 @@ def use_attention(process: Process, model: Any, objective: Objective, on: torch.
         process.note(f"The {objective.name} objective attends by a pattern of its own: using {wanted}.")
 
 
-def save(process: Process, trainer: DiffusionTrainer, tokenizer: Any, config: DiffusionConfig) -> None:
+def save(process: Process, trainer: DiffusionTrainer, loaded: Checkpoint) -> None:
     """Write run/model: LoRA merged, in the precision of the training."""
     spec: TrainSpec = process.spec
     split = is_deepspeed_zero3_enabled()
@@ -181,7 +201,7 @@ def save(process: Process, trainer: DiffusionTrainer, tokenizer: Any, config: Di
             if spec.tuning.method == "lora":
                 model = adapters.merge(model)
             model = model.to(DTYPES[spec.optimisation.precision])
-            checkpoint.save(model, tokenizer, config, process.run.model)
+            checkpoint.save(model, loaded.tokenizer, loaded.config, process.run.model, loaded.images)
 
 
 def facts(process: Process, trainer: DiffusionTrainer, reporting: Reporting) -> dict[str, Any]:

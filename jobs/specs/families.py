@@ -26,6 +26,8 @@ class FamilyInfo(Spec):
     """Regular expression for the class in `architectures`."""
     tensor: str
     """Regular expression for the name of a tensor that must be there."""
+    key: str = ""
+    """A key that must be in config.json, where class and tensors are those of a causal model."""
     hub: tuple[str, ...] = ()
     """Hub ids that are known to be of it; some formats can be told by nothing else."""
 
@@ -36,6 +38,8 @@ class FamilyInfo(Spec):
         """
         named = config.get("architectures") or [""]
         if self.classes and not re.fullmatch(self.classes, str(named[0])):
+            return False
+        if self.key and config.get(self.key) is None:
             return False
         return any(re.match(self.tensor, name) for name in tensors)
 
@@ -118,6 +122,14 @@ _ALL = (
         classes="(Bert|Roberta|ModernBert)ForMaskedLM",
         tensor=r"(bert|roberta|model)\.embeddings\.",
         hub=("answerdotai/ModernBERT-base",),
+    ),
+    FamilyInfo(
+        name="qwen3_vl",
+        title="Qwen3-VL",
+        evidence="unverified",
+        classes="Qwen3VLForConditionalGeneration",
+        tensor=r"model\.visual\.",
+        key="mask_token_id",
     ),
     FamilyInfo(
         name="mdlm",

@@ -69,6 +69,8 @@ class TuningSpec(Spec):
     """LoRA: dropout on their input."""
     targets: str = "all-linear"
     """LoRA: all-linear, or module names separated by commas."""
+    freeze: str | None = None
+    """Parts that stay as they are: vision, merger, or nothing. None: vision, in models that see images."""
 
 
 class OptimisationSpec(Spec):

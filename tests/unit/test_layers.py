@@ -38,7 +38,7 @@ RULES = {
         ("jobs.models", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets", "gguf")
     ),
     "jobs.data": Rule(
-        ("jobs.data", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets", "jinja2")
+        ("jobs.data", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets", "jinja2", "PIL")
     ),
     "jobs.programs": Rule(
         (

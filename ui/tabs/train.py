@@ -248,9 +248,9 @@ def _settings(form: Form) -> None:
     with section("Optimisation", "train-section-optimisation"), gr.Row(elem_classes="fields"):
         _group(form, "optimisation")
     with folded("Tuning", "train-section-tuning"), gr.Row(elem_classes="fields"):
-        _group(form, "tuning", only=["method"])
+        _group(form, "tuning", only=["method", "freeze"])
         with gr.Column(elem_classes="contents", visible=form.starts_as("tuning.method", "lora")) as lora:
-            _group(form, "tuning", but=["method"])
+            _group(form, "tuning", but=["method", "freeze"])
     form.switch("tuning.method", {"lora": lora})
     split = ["zero_stage", "offload"]
     with folded("Launcher", "train-section-launcher"), gr.Row(elem_classes="fields"):

@@ -19,6 +19,7 @@ from jobs.models.families.llada import LLaDA
 from jobs.models.families.llada2 import LLaDA2
 from jobs.models.families.lladamoe import LLaDAMoE
 from jobs.models.families.mdlm import MDLM
+from jobs.models.families.qwen3_vl import Qwen3VL
 from jobs.models.families.sdar import SDAR
 from jobs.models.families.sedd import SEDD
 from jobs.models.families.stable_diffcoder import StableDiffCoder
@@ -38,6 +39,7 @@ FAMILIES: dict[str, Family] = {
     "mdlm": MDLM(),
     "bd3lm": BD3LM(),
     "sedd": SEDD(),
+    "qwen3_vl": Qwen3VL(),
     "a2d": A2D(),
 }
 

@@ -1,12 +1,13 @@
 """From the data spec to what the Trainer and the validation take."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from jobs.data.chat import ensure_template
 from jobs.data.collate import Collator
 from jobs.data.encode import Encoded, Sequence, encode
+from jobs.data.images import PictureReader
 from jobs.data.load import load_rows
 from jobs.data.rows import Row
 from jobs.data.split import split
@@ -27,6 +28,10 @@ class Corpus:
     collator: Collator
     kind: str  # "messages" or "text"
 
+    @property
+    def has_pictures(self) -> bool:
+        return any(s.pictures for s in self.train + self.validation)
+
 
 def load_corpus(
     process: Process,
@@ -34,10 +39,12 @@ def load_corpus(
     config: DiffusionConfig,
     positions: int | None,
     check: Callable[[], None],
+    reader: PictureReader | None = None,
 ) -> Corpus:
     """Read, split and encode the rows of `process.spec.data`.
 
-    `positions` is the longest sequence the model can take (None: no limit); `check` raises to stop.
+    `positions` is the longest sequence the model can take (None: no limit); `check` raises to stop; `reader`
+    is the model's way of reading pictures, None for models of text.
 
     Raises: DataError, SpecError, ModelError.
     """
@@ -58,13 +65,13 @@ def load_corpus(
         )
     train_rows, held_out = split(found.rows, data.validation)
     process.phase("encoding rows")
-    validation = _encode(process, _few(held_out), tokenizer, data, check)
-    train = _encode(process, train_rows, tokenizer, data, check)
+    validation = _encode(process, _few(held_out), tokenizer, data, check, reader)
+    train = _encode(process, train_rows, tokenizer, data, check, reader)
     for note in train.notes(data.max_length):
         process.note(note, "warning")
     _fits(train.sequences + validation.sequences, positions, data)
     _describe(process, train, validation, len(held_out), data)
-    collator = make_collator(found.kind, tokenizer, data, config)
+    collator = replace(make_collator(found.kind, tokenizer, data, config), reader=reader)
     return Corpus(train.sequences, validation.sequences, collator, found.kind)
 
 
@@ -84,7 +91,12 @@ def _few(rows: list[Row]) -> list[Row]:
 
 
 def _encode(
-    process: Process, rows: list[Row], tokenizer: Any, data: DataSpec, check: Callable[[], None]
+    process: Process,
+    rows: list[Row],
+    tokenizer: Any,
+    data: DataSpec,
+    check: Callable[[], None],
+    reader: PictureReader | None,
 ) -> Encoded:
     countdown = Countdown(process, len(rows))
 
@@ -92,7 +104,7 @@ def _encode(
         check()
         countdown(done, total)
 
-    return encode(rows, tokenizer, data, report)
+    return encode(rows, tokenizer, data, report, reader)
 
 
 def _fits(sequences: list[Sequence], positions: int | None, data: DataSpec) -> None:

@@ -26,7 +26,7 @@ class DiffusionLoss:
     def __call__(
         self,
         model: torch.nn.Module,
-        batch: dict[str, Tensor],
+        batch: dict[str, Any],
         generator: torch.Generator,
         step: int | None = None,
     ) -> LossResult:
@@ -41,6 +41,7 @@ class DiffusionLoss:
             shifted=self.config.shifted_logits,
             prompt_lengths=batch["prompt_lengths"] if self.conversations else None,
             attention_mask=batch.get("attention_mask"),
+            extra=batch.get("extra"),
             generator=generator,
             step=step,
         )
@@ -59,7 +60,7 @@ class Meter:
         self.cells = 0  # cells of the batches, filling included
         self.filling = torch.zeros((), device=self.device)  # of these, filling that is trained
 
-    def add(self, result: LossResult, batch: dict[str, Tensor], filling_is_trained: bool) -> None:
+    def add(self, result: LossResult, batch: dict[str, Any], filling_is_trained: bool) -> None:
         self.level_loss += result.level_loss
         self.level_count += result.level_count
         self.cells += batch["input_ids"].numel()
@@ -97,7 +98,7 @@ class DiffusionTrainer(Trainer):
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, Tensor],
+        inputs: dict[str, Any],
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:

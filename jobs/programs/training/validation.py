@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from jobs.data.collate import Collator
+from jobs.data.collate import Collator, to_device
 from jobs.data.encode import Sequence
 from jobs.programs.training import ranks
 from jobs.programs.training.trainer import DiffusionLoss
@@ -68,7 +68,7 @@ class Validation:
     def _batch(self, model: torch.nn.Module, start: int) -> Tensor:
         """(loss times rows, rows, level sums [8], level counts [8]) of the batch that begins at `start`."""
         sequences = self.sequences[start : start + self.batch_size]
-        batch = {name: tensor.to(self.device) for name, tensor in self.collator(sequences).items()}
+        batch = to_device(self.collator(sequences), self.device)
         noise = ranks.generator(torch.device("cpu"), "validation", start)
         result = self.diffusion_loss(model, batch, noise)
         rows = torch.tensor([result.loss.item() * len(sequences), len(sequences)], dtype=torch.float64)

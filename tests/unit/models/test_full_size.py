@@ -22,6 +22,11 @@ LLADA2 = {
     **{"max_position_embeddings": 16384},
 }
 QWEN = {"vocab_size": 151936, "head_dim": 128, "num_key_value_heads": 8, "rope_theta": 1000000}
+QWEN3_VL = {
+    **{"vocab_size": 151936, "head_dim": 128, "num_hidden_layers": 36, "num_attention_heads": 32},
+    **{"num_key_value_heads": 8, "max_position_embeddings": 262144, "rope_theta": 5000000},
+    "rope_scaling": {"mrope_interleaved": True, "mrope_section": [24, 20, 20], "rope_type": "default"},
+}
 # name -> (family, the published config's sizes, stored values). Where the sizes come from stands beside them;
 # the counts are those of the cards, and exact by hand from the sizes.
 PUBLISHED = {
@@ -127,6 +132,29 @@ PUBLISHED = {
         },
         8_250_462_208,
     ),
+    # Qwen/Qwen3-VL-8B-Instruct, config.json; the Hub counts exactly so many values in its safetensors.
+    "Qwen3-VL-8B": (
+        "qwen3_vl",
+        {
+            "text_config": {**QWEN3_VL, "hidden_size": 4096, "intermediate_size": 12288},
+            "vision_config": {"out_hidden_size": 4096},  # all else is Qwen3VLVisionConfig's default
+            "tie_word_embeddings": False,
+        },
+        8_767_123_696,
+    ),
+    # Qwen/Qwen3-VL-4B-Instruct, config.json. Said to be 4 B.
+    "Qwen3-VL-4B": (
+        "qwen3_vl",
+        {
+            "text_config": {**QWEN3_VL, "hidden_size": 2560, "intermediate_size": 9728},
+            "vision_config": {
+                **{"depth": 24, "hidden_size": 1024, "intermediate_size": 4096, "out_hidden_size": 2560},
+                "deepstack_visual_indexes": [5, 11, 17],
+            },
+            "tie_word_embeddings": True,
+        },
+        4_437_815_808,
+    ),
     # dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1: Qwen3-0.6B, which has 596 M with its head tied.
     "A2D-Qwen3-0.6B": (
         "a2d",
@@ -150,6 +178,10 @@ NAMES = {
     "lladamoe": r"lm_head\.weight|model\.(embed_tokens|norm)\.weight|model\.layers\.N\.(self_attn\."
     r"([qkvo]_proj|[qk]_norm)\.weight|mlp\.(gate|experts\.N\.(gate|up|down)_proj)\.weight|"
     r"(input|post_attention)_layernorm\.weight)",
+    "qwen3_vl": r"lm_head\.weight|model\.language_model\.((embed_tokens|norm)|layers\.N\.(self_attn\."
+    r"([qkvo]_proj|[qk]_norm)|mlp\.(gate|up|down)_proj|(input|post_attention)_layernorm))\.weight|model\.visual\.("
+    r"pos_embed\.weight|(patch_embed\.proj|blocks\.N\.(attn\.(qkv|proj)|mlp\.linear_fc[12]|norm[12])|"
+    r"(merger|deepstack_merger_list\.N)\.(norm|linear_fc[12]))\.(weight|bias))",
     "diffugpt": r"embed_tokens\.weight|denoise_model\.(wpe\.weight|ln_f\.(weight|bias)|h\.N\.(ln_[12]|"
     r"attn\.c_(attn|proj)|mlp\.c_(fc|proj))\.(weight|bias))",
 }
