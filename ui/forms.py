@@ -25,7 +25,8 @@ NOT_SET = "not set"
 
 @dataclass(frozen=True)
 class Field:
-    """One setting of a spec. `kind`: whole, decimal, flag, choice, words, lines or mapping (as YAML)."""
+    """One setting of a spec. `kind`: whole, decimal, flag, choice, words, lines, tokens (ids or words) or
+    mapping (as YAML)."""
 
     name: str
     kind: str
@@ -79,7 +80,9 @@ def _kind(annotation: Any) -> tuple[str, tuple[Any, ...], bool]:
     kinds = {bool: "flag", int: "whole", float: "decimal", str: "words"}
     if annotation in kinds:
         return kinds[annotation], (), False
-    return ("lines" if annotation == list[str] else "mapping"), (), False
+    if typing.get_origin(annotation) in (list, tuple):
+        return ("lines" if set(typing.get_args(annotation)) <= {str, ...} else "tokens"), (), False
+    return "mapping", (), False
 
 
 def component(field: Field, prefix: str, **changes: Any) -> gr.components.Component:
@@ -87,7 +90,7 @@ def component(field: Field, prefix: str, **changes: Any) -> gr.components.Compon
     shared: dict[str, Any] = {
         "label": field.label,
         "info": field.help or None,
-        "value": _shown(field, field.default),
+        "value": shown(field, field.default),
         "elem_id": f"{prefix}-{field.name.replace('_', '-')}",
         "elem_classes": ["field", field.kind],
         **changes,
@@ -97,26 +100,32 @@ def component(field: Field, prefix: str, **changes: Any) -> gr.components.Compon
     if field.kind in ("whole", "decimal") and not field.optional:  # an empty gr.Number sends 0
         return gr.Number(**shared, step=1 if field.kind == "whole" else None)
     if field.kind == "choice":
-        choices = [NOT_SET, *field.choices] if field.optional else list(field.choices)
+        choices = options(field)
         if len(choices) <= FEW:
             return gr.Radio(**{**shared, "choices": choices, "elem_classes": ["field", "choice", "seg"]})
         return gr.Dropdown(**{**shared, "choices": choices, "filterable": False})
-    lines = {"lines": 2, "mapping": 4}.get(field.kind, 1)
+    lines = {"lines": 2, "tokens": 2, "mapping": 4}.get(field.kind, 1)
     return gr.Textbox(**{**shared, "lines": lines, "max_lines": 12})
+
+
+def options(field: Field) -> list[Any]:
+    """What a choice offers."""
+    return [NOT_SET, *field.choices] if field.optional else list(field.choices)
 
 
 def write(spec_class: type[BaseModel], names: Sequence[str], data: dict[str, Any]) -> list[Any]:
     """What the controls of `names` show for a spec's data; what is missing there shows its default."""
-    return [_shown(f, data.get(f.name, f.default)) for f in fields(spec_class, names)]
+    return [shown(f, data.get(f.name, f.default)) for f in fields(spec_class, names)]
 
 
-def _shown(field: Field, value: Any) -> Any:
+def shown(field: Field, value: Any) -> Any:
+    """A setting's value as its control has it."""
     if isinstance(value, BaseModel):
         value = value.model_dump(mode="json")
     if field.kind == "mapping":
         return as_yaml(value)
-    if field.kind == "lines":
-        return "\n".join(value or [])
+    if field.kind in ("lines", "tokens"):
+        return "\n".join(str(line) for line in value or [])
     if field.kind == "choice":
         return NOT_SET if value is None and field.optional else value
     if field.kind == "words" or field.optional:
@@ -142,6 +151,8 @@ def _taken(field: Field, value: Any) -> Any:
         return mapping(value, field.label, optional=field.optional)
     if field.kind == "lines":
         return [line for line in (value or "").splitlines() if line.strip()]
+    if field.kind == "tokens":  # a number is a token's id
+        return [int(word) if word.isdecimal() else word for word in (value or "").split()]
     if field.kind == "words":
         return (value or "").strip() or (None if field.optional else "")
     if field.kind == "choice" and field.optional and value == NOT_SET:

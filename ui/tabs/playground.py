@@ -9,17 +9,13 @@ import gradio as gr
 
 from backend.services.checkpoints import ModelView
 from jobs.protocol.errors import StudioError
-from jobs.specs.samplers import LLaDASampler
-from ui import asking, forms
+from ui import asking, sampler_form
 from ui.components.chat_log import ChatLog
 from ui.components.denoise_canvas import DenoiseCanvas
 from ui.page import Page
 
 # control -> the mode that it belongs to
 CONTENTS = {"prompt": asking.COMPLETE, "message": asking.CHAT, "infill": asking.INFILL, "grid": asking.GRID}
-SAMPLER_FIELDS = [name for name in LLaDASampler.model_fields if name != "name"]
-# what a grid has no use for
-TEXT_ONLY = {"max_new_tokens", "block_size", "cfg_scale", "suppress_eos", "delay_eos"}
 PUZZLES = Path(__file__).parents[2] / "assets" / "data"
 CANCEL = """() => {
   const request = window.studio.params.sample;
@@ -119,11 +115,9 @@ def contents(first: ModelView | None) -> dict[str, Any]:
 
 
 def sampler_panel(first: ModelView | None) -> dict[str, Any]:
-    """The sampler's settings, drawn from its spec."""
+    """The sampler and its settings, drawn from the specs."""
     with gr.Accordion("Sampler", elem_id="play-sampler"):
-        values = forms.write(LLaDASampler, SAMPLER_FIELDS, first.sampler if first else {})
-        pairs = zip(forms.fields(LLaDASampler, SAMPLER_FIELDS), values, strict=True)
-        controls = [forms.component(field, "sampler", value=value) for field, value in pairs]
+        parts = sampler_form.panel(first)
         seed = gr.Number(
             0,
             label="seed",
@@ -135,7 +129,7 @@ def sampler_panel(first: ModelView | None) -> dict[str, Any]:
             elem_classes="field",
         )
         reset = gr.Button("Reset to the model's preset", elem_id="play-reset", size="sm")
-    return {"controls": controls, "seed": seed, "reset": reset}
+    return {**parts, "seed": seed, "reset": reset}
 
 
 def wire(page: Page, p: dict[str, Any]) -> None:
@@ -143,6 +137,10 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     quick: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "queue": False}
     contents = [p[name] for name in CONTENTS]
     talk = gr.State([])
+
+    def other_sampler(sampler: str, name: str | None) -> list[Any]:
+        view = view_of(name)
+        return [gr.update(info=sampler_form.about(sampler)), *sampler_form.updates(sampler, view)]
 
     def view_of(name: str | None) -> ModelView | None:
         return page.studio.models.get(name) if name else None
@@ -160,7 +158,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
                 model=values[p["model"]],
                 mode=values[p["mode"]],
                 contents={name: values[p[name]] for name in CONTENTS},
-                sampler=forms.read(LLaDASampler, SAMPLER_FIELDS, [values[c] for c in p["controls"]]),
+                sampler=sampler_form.read(values[p["sampler"]], [values[c] for c in p["controls"]]),
                 seed=values[p["seed"]],
                 blanks=values[p["blanks"]],
                 talk=values[talk],
@@ -177,14 +175,16 @@ def wire(page: Page, p: dict[str, Any]) -> None:
         }
 
     shown = [*contents, p["blanks"], p["puzzle"], p["chat"]]
-    outputs = [p["facts"], p["mode"], *shown, *p["controls"], talk, p["problem"]]
+    sampler = [p["sampler"], *p["controls"]]
+    outputs = [p["facts"], p["mode"], *shown, *sampler, talk, p["problem"]]
     p["model"].change(chosen, p["model"], outputs, **quick)
     p["mode"].change(visibility, p["mode"], shown, **quick)
-    p["reset"].click(lambda name: preset_updates(view_of(name)), p["model"], p["controls"], **quick)
+    p["reset"].click(lambda name: preset_updates(view_of(name)), p["model"], sampler, **quick)
+    p["sampler"].input(other_sampler, [p["sampler"], p["model"]], sampler, **quick)
     p["puzzle"].click(lambda name: new_puzzle(view_of(name)), p["model"], p["grid"], **quick)
     p["go"].click(
         generate,
-        {p["model"], p["mode"], *contents, p["blanks"], p["seed"], talk, *p["controls"]},
+        {p["model"], p["mode"], *contents, p["blanks"], p["seed"], talk, *sampler},
         [p["canvas"], talk, p["chat"], p["message"], p["problem"]],
         **quick,
     )
@@ -203,13 +203,10 @@ def shows(view: ModelView | None, mode: str) -> bool:
 
 
 def preset_updates(view: ModelView | None) -> list[Any]:
-    """The sampler's controls for a model: its preset, and only what it has a use for."""
-    values = forms.write(LLaDASampler, SAMPLER_FIELDS, view.sampler if view else {})
-    grid = view is not None and view.task == "grid"
-    return [
-        gr.update(value=value, visible=not (grid and name in TEXT_ONLY))
-        for name, value in zip(SAMPLER_FIELDS, values, strict=True)
-    ]
+    """The sampler and its controls for a model: its preset, and only what it has a use for."""
+    name = sampler_form.preset(view)["name"]
+    choice = gr.update(choices=sampler_form.choices(view), value=name, info=sampler_form.about(name))
+    return [choice, *sampler_form.updates(name, view)]
 
 
 def new_puzzle(view: ModelView | None) -> str:
