@@ -9,7 +9,7 @@ from torch import Tensor
 
 from jobs.diffusion.denoiser import Denoiser
 from jobs.diffusion.samplers import SAMPLERS
-from jobs.diffusion.samplers.base import Forward, Start, Step
+from jobs.diffusion.samplers.base import Forward, Start, Step, close, ended
 from jobs.specs.samplers import SamplerOptions
 
 
@@ -22,7 +22,7 @@ class Run:
         """The pass it needs next; None: it has finished."""
         self.steps: deque[Step] = deque()
         self._sampler = SAMPLERS[options.name](start, options)  # type: ignore[attr-defined]
-        self._after_first = _end_may_close(start) if options.early_exit else None
+        self._may_exit = options.early_exit and options.stays_written
         self._index = self._nfe = 0
         self._go(None)
 
@@ -50,8 +50,10 @@ class Run:
                 self.asks = said
                 return
             self._tell(said)
-            if self._after_first is not None and self._ended(said.ids):
-                self._fill_rest(said)
+            if self._may_exit and self._ended(whole := self._whole(said.ids)):
+                rest = close(self.start, whole, said.block)
+                if rest is not None:
+                    self._tell(rest)
                 self.close()
                 return
 
@@ -60,38 +62,12 @@ class Run:
         self._index += 1
 
     def _ended(self, ids: Tensor) -> bool:
-        """Whether every row has an end token with no mask before it: nothing that is read can change."""
-        assert self._after_first is not None
-        length = ids.shape[1]
-        ends = [end for end in (self.start.eos_id, self.start.eot_id) if end is not None]
-        is_end_BL = torch.isin(ids, torch.tensor(ends, device=ids.device)) & self._after_first[:, :length]
-        open_BL = self.start.masked(self._whole(ids))[:, :length]
-        before = (open_BL.cumsum(1) == 0) & is_end_BL
-        return bool((before.any(1) | ~open_BL.any(1)).all())
-
-    def _fill_rest(self, last: Step) -> None:
-        """The masks after the end become end tokens, on the whole canvas."""
-        ids = self._whole(last.ids)
-        open_BL = self.start.masked(ids)
-        if bool(open_BL.any()):
-            assert self.start.eos_id is not None or self.start.eot_id is not None
-            end = self.start.eos_id if self.start.eos_id is not None else self.start.eot_id
-            none = torch.zeros_like(open_BL)
-            filled = ids.masked_fill(open_BL, int(end))  # type: ignore[arg-type]
-            self._tell(Step(filled, none, none.float(), last.block, closed=open_BL))
+        """Whether nothing that is read can change any more, in any row."""
+        return bool((ended(self.start, ids) | ~self.start.masked(ids).any(1)).all())
 
     def _whole(self, ids: Tensor) -> Tensor:
         """A canvas that has not grown to its full length yet, with the rest of the start after it."""
         return torch.cat([ids, self.start.ids[:, ids.shape[1] :]], 1)
-
-
-def _end_may_close(start: Start) -> Tensor | None:
-    """[B, L] the masked tail of each row, if all masks lie in such a tail and there is an end token."""
-    if start.eos_id is None and start.eot_id is None:
-        return None
-    masked_BL = ~start.given
-    after_first = (masked_BL.cumsum(1) > 0) & ~start.padding
-    return masked_BL if torch.equal(masked_BL, after_first) else None
 
 
 def unmask(

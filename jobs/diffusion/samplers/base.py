@@ -10,7 +10,7 @@ step (row-major order of `written`), K candidates.
 """
 
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -36,6 +36,12 @@ class Draws:
         dtype = torch.float32 if vocabulary is None else torch.float64
         source = self.generator.device if self.generator is not None else ids.device
         return torch.rand(size, generator=self.generator, device=source, dtype=dtype).to(ids.device)
+
+    def binomial(self, count: int, chance: float) -> int:
+        """How many of `count` happen, each with probability `chance` in [0, 1]."""
+        where = self.generator.device if self.generator is not None else "cpu"
+        count_and_chance = torch.tensor([count, chance], dtype=torch.float64, device=where)
+        return int(torch.binomial(*count_and_chance, generator=self.generator))
 
 
 @dataclass(frozen=True)
@@ -175,20 +181,25 @@ def look(
     cfg_scale: float = 0.0,
     keep_in_guidance: Tensor | None = None,
     suppress: tuple[int, ...] = (),
+    feed: slice | None = None,
+    cache: CanvasCache | None = None,
+    blocks: Tensor | None = None,
 ) -> Generator[Forward, Tensor, View]:
-    """Ask for the canvases `ids` [B, L] to be read as a whole, guided if asked, and view the columns `at`.
+    """Ask for the canvases `ids` [B, L] to be read, guided if asked, and view the columns `at`.
 
     L may be less than the start's. `keep_in_guidance` [B, L] bool: given tokens that the unconditional half
-    is shown too.
+    is shown too. `feed`, `cache`, `blocks`: see Forward; a cache holds both halves.
     """
+    forward = Forward(ids, at, attention_mask, feed, cache, blocks)
     if cfg_scale == 0:
-        logits_BWV = yield Forward(ids, at, attention_mask)
+        logits_BWV = yield forward
     else:
         hide = start.given[:, : ids.shape[1]] & ~start.padding[:, : ids.shape[1]]
         hide = hide if keep_in_guidance is None else hide & ~keep_in_guidance
         both = torch.cat([ids, ids.masked_fill(hide, start.mask_id)])
-        twice = None if attention_mask is None else attention_mask.repeat(2, 1)
-        logits_BWV = guide((yield Forward(both, at, twice, passes=2)), cfg_scale)
+        mask, numbers = (None if of is None else of.repeat(2, 1) for of in (attention_mask, blocks))
+        twice = replace(forward, ids=both, attention_mask=mask, blocks=numbers, passes=2)
+        logits_BWV = guide((yield twice), cfg_scale)
     return View.of(start, logits_BWV, at, suppress)
 
 
@@ -209,6 +220,28 @@ def write(start: Start, ids: Tensor, view: View, tokens_BW: Tensor, where_BW: Te
     chance[:, view.at] = torch.where(where_BW, view.chance(tokens_BW), 0.0)
     extra = details(view, masked_BW, where_BW, start.mask_id) if start.want_details else ()
     return Step(after, revealed, chance, block, edited, None, None, *extra)
+
+
+def ended(start: Start, ids: Tensor) -> Tensor:
+    """[B] bool: rows whose text is complete: an end token stands on the canvas `ids` [B, L] with no mask
+    before it, and nothing was given behind the row's first mask."""
+    ends = [end for end in (start.eos_id, start.eot_id) if end is not None]
+    after_first_BL = (~start.given).cumsum(1) > 0
+    only_tail_B = ~(after_first_BL & start.given & ~start.padding).any(1)
+    is_end_BL = torch.isin(ids, torch.tensor(ends, device=ids.device, dtype=ids.dtype)) & ~start.given
+    none_before_BL = start.masked(ids).cumsum(1) == 0
+    return only_tail_B & (is_end_BL & none_before_BL).any(1)
+
+
+def close(start: Start, ids: Tensor, block: int) -> Step | None:
+    """The step that fills the masks left on `ids` [B, L] with the end token; None: there are none."""
+    open_BL = start.masked(ids)
+    if not bool(open_BL.any()):
+        return None
+    end = start.eos_id if start.eos_id is not None else start.eot_id
+    assert end is not None, "only what has ended is closed"
+    none = torch.zeros_like(open_BL)
+    return Step(ids.masked_fill(open_BL, end), none, none.float(), block, closed=open_BL)
 
 
 def details(view: View, masked_BW: Tensor, written_BW: Tensor, mask_id: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """What all samplers' options share."""
 
+from typing import ClassVar
+
 from pydantic import Field
 
 from jobs.specs.base import Spec
@@ -7,6 +9,9 @@ from jobs.specs.base import Spec
 
 class SamplerOptions(Spec):
     """Every sampler fills a canvas and may be kept from words or from the space after the end."""
+
+    stays_written: ClassVar[bool] = True
+    """Whether a token that is written stays. If not, when to exit early is the sampler's own business."""
 
     max_new_tokens: int = Field(default=64, ge=1, le=8192)
     """Length of the canvas after the prompt."""
