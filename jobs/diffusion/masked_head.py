@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-CHUNK = 2**25  # logits that exist at once: 128 MiB in float32
+CHUNK = 2**26  # logits that exist at once: 256 MiB in float32
 
 _TREATS_LOGITS: "weakref.WeakSet[nn.Module]" = weakref.WeakSet()  # heads whose model changes their output
 
@@ -196,13 +196,20 @@ class _WeightedCrossEntropy(torch.autograd.Function):
             if slope is not None:
                 error.mul_(slope)
             _accumulate(grads, part, error.to(hidden.dtype), hidden[part], used, weights[part, None])
-        ctx.save_for_backward(*grads)
+        ctx.grads = grads
         ctx.mark_non_differentiable(losses)
         return (losses * weights).sum(), losses
 
     @staticmethod
     def backward(ctx, grad, _):
-        grads = [None if g is None else g * grad.to(g.dtype) for g in ctx.saved_tensors]
+        # They are given away, not copied: a second vocabulary-sized tensor costs time and memory.
+        grads, ctx.grads = ctx.grads, None
+        if grads is None:
+            raise RuntimeError("the loss inside the head keeps nothing for a second backward pass")
+        known_to_be_one = grad.is_cpu and grad.item() == 1  # on a GPU, asking would wait for it
+        for gradient in [] if known_to_be_one else grads:
+            if gradient is not None:
+                gradient.mul_(grad)
         return *grads, None, None, None, None, None
 
 

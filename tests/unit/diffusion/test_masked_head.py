@@ -87,6 +87,20 @@ def test_chunks_change_nothing(rows, cap):
         assert torch.allclose(mine.grad, plain.grad, atol=1e-5)
 
 
+def test_a_second_backward_pass_is_refused_and_a_scaled_one_scales():
+    hidden, weight = torch.randn(5, 8, generator=seeded()), torch.randn(24, 8, generator=seeded())
+    targets, weights = torch.randint(24, (5,), generator=seeded()), torch.ones(5)
+    found = []
+    for scale in (1.0, 0.25):
+        leaf = weight.clone().requires_grad_()
+        loss, _ = weighted_cross_entropy(hidden, leaf, None, targets, weights)
+        (loss * scale).backward(retain_graph=True)
+        found.append(leaf.grad)
+    assert torch.equal(found[0] * 0.25, found[1])
+    with pytest.raises(RuntimeError, match="second backward pass"):
+        loss.backward()
+
+
 def test_logits_are_never_there_all_at_once(monkeypatch):
     """At noise level 1 no tensor of the forward or backward pass has as many numbers as the logits."""
     from torch.utils._python_dispatch import TorchDispatchMode
