@@ -11,13 +11,16 @@ import pytest
 from tests.golden.cases import HERE, ROOT, index
 
 LOGITS = "test_logits.py::test_logits_equal_the_official_ones"
+DLLM_MDLM = "test_dllm_mdlm_sampler.py::test_every_canvas_equals_dllms"
 # case -> the test that compares it; test_corruption.py sees each of them fail on changed data
 CLAIMS = {
     "a2d_llama_logits": LOGITS,
     "a2d_qwen2_logits": LOGITS,
     "a2d_qwen2_mdlm_loss": "test_losses.py::test_mdlm_loss_equals_dllm",
+    "a2d_qwen2_mdlm_sampler": DLLM_MDLM,
     "a2d_qwen3_bd3lm_loss": "test_block_losses.py::test_bd3lm_loss_equals_dllm",
     "a2d_qwen3_logits": LOGITS,
+    "a2d_qwen3_mdlm_sampler": DLLM_MDLM,
     "dfactory_bd_loss": "test_block_losses.py::test_dfactory_loss_equals_the_script",
     "dfactory_moe_convertor": "test_convertor.py::test_merging_equals_the_convertor",
     "diffugpt_logits": LOGITS,
@@ -25,6 +28,7 @@ CLAIMS = {
     "diffullama_logits": LOGITS,
     "diffullama_loss": "test_shifted_losses.py::test_ddm_loss_equals_diffullama",
     "dllm_mdlm_loss_llada": "test_losses.py::test_mdlm_loss_equals_dllm",
+    "dllm_mdlm_sampler_llada": DLLM_MDLM,
     "dream_cart_weights": "test_shifted_losses.py::test_cart_weights_equal_dllm",
     "dream_logits": LOGITS,
     "dream_loss": "test_shifted_losses.py::test_dream_loss_equals_dllm",
@@ -39,13 +43,10 @@ CLAIMS = {
 # Cases of samplers that are not written yet. To be emptied: a sampler's case moves up when it is compared.
 PENDING = {
     "a2d_llama_bd3lm_sampler",
-    "a2d_qwen2_mdlm_sampler",
     "a2d_qwen3_bd3lm_sampler",
-    "a2d_qwen3_mdlm_sampler",
     "diffugpt_generate",
     "diffullama_generate",
     "dllm_dream_sampler",
-    "dllm_mdlm_sampler_llada",
     "dream_generate",
     "fastdllm_dream_nvlabs",
     "fastdllm_llada_dllm",

@@ -6,9 +6,12 @@ jobs/specs/samplers, and its name in both dicts.
 
 from collections.abc import Callable
 
-from jobs.diffusion.samplers import llada
+from jobs.diffusion.samplers import dllm_mdlm, llada
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
-SAMPLERS: dict[str, Callable[..., Sampling]] = {"llada": llada.sample}
+SAMPLERS: dict[str, Callable[..., Sampling]] = {
+    "dllm_mdlm": dllm_mdlm.sample,
+    "llada": llada.sample,
+}
 
 __all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

@@ -1,11 +1,28 @@
 """The samplers' options, a file a sampler. SAMPLERS is the list of names."""
 
+from typing import Annotated
+
+from pydantic import Field
+
 from jobs.specs.base import Spec
 from jobs.specs.samplers.base import SamplerOptions
+from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
 from jobs.specs.samplers.llada import LLaDASampler
 
-SamplerSpec = LLaDASampler  # becomes a union, told apart by `name`, with the second sampler
+SamplerSpec = Annotated[
+    DllmMDLMSampler | LLaDASampler,
+    Field(discriminator="name"),
+]
 
-SAMPLERS: dict[str, type[Spec]] = {"llada": LLaDASampler}
+SAMPLERS: dict[str, type[Spec]] = {
+    "dllm_mdlm": DllmMDLMSampler,
+    "llada": LLaDASampler,
+}
 
-__all__ = ["SAMPLERS", "LLaDASampler", "SamplerOptions", "SamplerSpec"]
+__all__ = [
+    "SAMPLERS",
+    "DllmMDLMSampler",
+    "LLaDASampler",
+    "SamplerOptions",
+    "SamplerSpec",
+]
