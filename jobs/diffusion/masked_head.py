@@ -12,6 +12,7 @@ Shapes: B rows, S positions that the model sees, N masked ones, H hidden size, V
 """
 
 import inspect
+import math
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,32 +35,36 @@ def masked_loss(
     targets: Tensor,
     weights: Tensor,
     confidence_beta: float = 0.0,
+    score_entropy: bool = False,
 ) -> tuple[Tensor, Tensor]:
     """(loss, losses): sum of weights x cross-entropy over the N wanted outputs of `model(**inputs)`.
 
     wanted [B, S] bool; targets [N], weights [N] in row-major order of `wanted`. `losses` [N] are the
     unweighted cross-entropies in nats, float32, detached. `confidence_beta` adds so much times the mean
-    entropy of those outputs whose most likely token is the right one.
+    entropy of those outputs whose most likely token is the right one. `score_entropy` adds to each
+    cross-entropy what keeps logits normalised that are read as log scores (jobs.diffusion.objectives.sedd).
     """
     head = _plain_head(model)
     if head is not None:
-        found = _inside_the_head(model, head, inputs, wanted, targets, weights, confidence_beta)
+        found = _inside_the_head(
+            model, head, inputs, wanted, targets, weights, confidence_beta, score_entropy
+        )
         if found is not None:
             return found
     logits_NV = wanted_logits(model, inputs, wanted)
-    return _scored(lambda rows: rows, logits_NV, targets, weights, confidence_beta)
+    return _scored(lambda rows: rows, logits_NV, targets, weights, confidence_beta, score_entropy)
 
 
 def wanted_logits(model: nn.Module, inputs: dict[str, Any], wanted: Tensor) -> Tensor:
     """The logits [N, V] of the wanted outputs [B, S] bool, for heads of any kind."""
-    if takes_logits_to_keep(model):
+    if takes(model, "logits_to_keep"):
         return model(**inputs, logits_to_keep=wanted).logits
     return model(**inputs).logits[wanted]
 
 
-def takes_logits_to_keep(model: nn.Module) -> bool:
-    """Most stock classes with a language-model head do; masked-LM encoders do not."""
-    return "logits_to_keep" in inspect.signature(unwrapped(model).forward).parameters
+def takes(model: nn.Module, argument: str) -> bool:
+    """Whether the model's forward has this argument. Most stock classes have `logits_to_keep`."""
+    return argument in inspect.signature(unwrapped(model).forward).parameters
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -89,17 +94,18 @@ def _inside_the_head(
     targets: Tensor,
     weights: Tensor,
     confidence_beta: float,
+    score_entropy: bool,
 ) -> tuple[Tensor, Tensor] | None:
     """The loss, computed where the model calls its head. None if the model treats the logits further, in a
     way that we do not know; that is found out once for each model."""
     stock = unwrapped(model)
     cap = getattr(getattr(stock, "config", None), "final_logit_softcapping", None)
-    given = {**inputs, "logits_to_keep": wanted} if takes_logits_to_keep(model) else inputs
+    given = {**inputs, "logits_to_keep": wanted} if takes(model, "logits_to_keep") else inputs
     held: list[tuple[Tensor, Tensor, Tensor]] = []  # (stand-in for logits, loss, losses)
 
     def forward(hidden: Tensor) -> Tensor:
         rows_NH = hidden if hidden.dim() == 2 else hidden[wanted]
-        loss, losses_N = _linear_loss(rows_NH, head, targets, weights, cap, confidence_beta)
+        loss, losses_N = _linear_loss(rows_NH, head, targets, weights, cap, confidence_beta, score_entropy)
         held.append((loss.reshape(1, 1), loss, losses_N))
         return held[-1][0]
 
@@ -128,19 +134,21 @@ def _linear_loss(
     weights: Tensor,
     cap: float | None,
     confidence_beta: float,
+    score_entropy: bool,
 ) -> tuple[Tensor, Tensor]:
     kind = hidden.device.type
     dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else hidden.dtype
     weight, bias = head.weight, getattr(head, "bias_used", head.bias)
     with torch.autocast(kind, enabled=False):
-        if confidence_beta:
+        if confidence_beta or score_entropy:
 
             def project(rows: Tensor) -> Tensor:
                 return _capped(
                     F.linear(rows, weight.to(dtype), None if bias is None else bias.to(dtype)), cap
                 )
 
-            return _scored(project, hidden.to(dtype), targets, weights, confidence_beta, weight.shape[0])
+            extra = (confidence_beta, score_entropy)
+            return _scored(project, hidden.to(dtype), targets, weights, *extra, weight.shape[0])
         return weighted_cross_entropy(hidden.to(dtype), weight, bias, targets, weights, cap)
 
 
@@ -237,24 +245,30 @@ def _scored(
     targets: Tensor,
     weights: Tensor,
     confidence_beta: float,
+    score_entropy: bool,
     vocabulary: int | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(loss, losses) of `project(inputs [N, .])` = logits, in chunks that are computed again in the backward
-    pass. The slower way, for heads of any kind and for the entropy term."""
+    pass. The slower way, for heads of any kind and for the terms beside the cross-entropy."""
 
-    def score(rows: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        logp = project(rows).float().log_softmax(-1)
+    def score(rows: Tensor, truth: Tensor) -> tuple[Tensor, ...]:
+        logits = project(rows).float()
+        logp = logits.log_softmax(-1)
         losses = F.nll_loss(logp, truth, reduction="none")
+        trained, idle = losses, losses.detach()
+        if score_entropy:  # u of objectives.sedd; the words are all tokens but the mask
+            partition = logits.logsumexp(-1) - math.log(logits.shape[-1] - 1)
+            trained = losses + partition.expm1() - partition
         if not confidence_beta:
-            return losses, losses.detach(), losses.detach()
-        return losses, -(logp.exp() * logp).sum(-1), logp.argmax(-1) == truth
+            return trained, idle, idle, idle
+        return trained, idle, -(logp.exp() * logp).sum(-1), logp.argmax(-1) == truth
 
     rows = max(1, CHUNK // (vocabulary or inputs.shape[-1]))
     parts = zip(inputs.split(rows), targets.split(rows), strict=True)
     scores = [checkpoint(score, *part, use_reentrant=False) for part in parts]
-    losses_N, entropy_N, right_N = (torch.cat(column) for column in zip(*scores, strict=True))
-    loss = (losses_N * weights).sum()
+    trained_N, losses_N, entropy_N, right_N = (torch.cat(column) for column in zip(*scores, strict=True))
+    loss = (trained_N * weights).sum()
     if confidence_beta:
         right = right_N.to(entropy_N.dtype)
         loss = loss + confidence_beta * (entropy_N * right).sum() / right.sum().clamp(min=1)
-    return loss, losses_N.detach()
+    return loss, losses_N

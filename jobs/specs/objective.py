@@ -152,6 +152,19 @@ class DFactoryObjective(Masking, NoiseRange):
     """Spread the noise levels of a batch evenly: less noise in the loss."""
 
 
+class SEDDObjective(Masking):
+    """SEDD's score entropy: MDLM's bound, and the model's outputs kept normalised as scores.
+    Source: louaaron/Score-Entropy-Discrete-Diffusion losses.py."""
+
+    name: Literal["sedd"] = "sedd"
+    time_epsilon: float = Field(default=1e-3, gt=0, lt=1)
+    """Smallest time drawn."""
+    loss_norm_type: Literal["batch", "token", "sequence", "masked"] = "batch"
+    """What the sum is divided by: rows, maskable tokens, maskable tokens of the row, or masked tokens."""
+    antithetic: bool = False
+    """Spread the times of a batch evenly: less noise in the loss."""
+
+
 ObjectiveSpec = Annotated[
     LLaDAObjective
     | MDLMObjective
@@ -159,7 +172,8 @@ ObjectiveSpec = Annotated[
     | DDMObjective
     | DDMSFTObjective
     | BD3LMObjective
-    | DFactoryObjective,
+    | DFactoryObjective
+    | SEDDObjective,
     Field(discriminator="name"),
 ]
 
@@ -171,4 +185,5 @@ OBJECTIVES: dict[str, type[Spec]] = {
     "ddm-sft": DDMSFTObjective,
     "bd3lm": BD3LMObjective,
     "dfactory": DFactoryObjective,
+    "sedd": SEDDObjective,
 }

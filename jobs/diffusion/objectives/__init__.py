@@ -11,6 +11,7 @@ from jobs.diffusion.objectives.dfactory import DFactory
 from jobs.diffusion.objectives.dream import Dream
 from jobs.diffusion.objectives.llada import LLaDA
 from jobs.diffusion.objectives.mdlm import MDLM
+from jobs.diffusion.objectives.sedd import SEDD
 from jobs.specs.base import Spec
 
 OBJECTIVES: dict[str, type[Objective]] = {
@@ -21,6 +22,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "ddm-sft": DDMSFT,
     "bd3lm": BD3LM,
     "dfactory": DFactory,
+    "sedd": SEDD,
 }
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from jobs.diffusion import attention
 from jobs.diffusion.attention import Pattern
-from jobs.diffusion.masked_head import masked_loss, wanted_logits
+from jobs.diffusion.masked_head import masked_loss, takes, wanted_logits
 from jobs.protocol.events import LEVELS
 
 
@@ -61,6 +61,8 @@ class View:
     pattern: Pattern
     position_ids: Tensor | None = None
     """[1, S], where they are not just counted."""
+    sigma: Tensor | None = None
+    """[B] the noise level, for models that are conditioned on it."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ class Objective:
     """Block of a block-diffusion objective, None for full attention. The checkpoint keeps it."""
     own_pattern: bool = False
     """True: attends by a pattern of its own, which flash attention cannot do."""
+    score_entropy: bool = False
+    """True: the logits are trained as log scores, whose sum counts (SEDD)."""
 
     def __init__(self, options: Any):
         self.options = options
@@ -203,6 +207,8 @@ def model_inputs(
         inputs["attention_mask"] = mask
     if view.position_ids is not None:
         inputs["position_ids"] = view.position_ids
+    if view.sigma is not None and takes(model, "sigma"):
+        inputs["sigma"] = view.sigma
     return inputs
 
 
@@ -230,6 +236,7 @@ def loss_of_noised(
         batch.input_ids[noised.masked],
         objective.weights(noised, batch),
         objective.options.confidence_beta,
+        objective.score_entropy,
     )
     return LossResult(loss, *by_level(losses_N, noised))
 

@@ -80,7 +80,7 @@ class SEDD(DiTFamily):
         }
 
     def traits(self, config: dict[str, Any]) -> dict[str, Any]:
-        return {"objective": "mdlm"}
+        return {"objective": "sedd"}
 
 
 def vocabulary(config: dict[str, Any]) -> int:

@@ -21,6 +21,7 @@ LLADA2 = {
     **{"partial_rotary_factor": 0.5, "rope_theta": 600000, "rms_norm_eps": 1e-6},
     **{"max_position_embeddings": 16384},
 }
+DIT = {"cond_dim": 128, "n_blocks": 12, "n_heads": 12, "dropout": 0.1}
 QWEN = {"vocab_size": 151936, "head_dim": 128, "num_key_value_heads": 8, "rope_theta": 1000000}
 QWEN3_VL = {
     **{"vocab_size": 151936, "head_dim": 128, "num_hidden_layers": 36, "num_attention_heads": 32},
@@ -155,6 +156,34 @@ PUBLISHED = {
         },
         4_437_815_808,
     ),
+    # kuleshov-group/mdlm-owt, config.json; several who loaded it report just this number. The card says about
+    # 130 million besides the embeddings.
+    "MDLM-owt": (
+        "mdlm",
+        {**DIT, "hidden_dim": 768, "model_length": 1024, "vocab_size": 50258},
+        169_627_218,
+    ),
+    # kuleshov-group/bd3lm-owt-block_size*, kuleshov-group/bd3lms push_to_hf.py: MDLM's sizes.
+    "BD3-LM-owt": (
+        "bd3lm",
+        {**DIT, "hidden_dim": 768, "model_length": 1024, "vocab_size": 50258, "block_size": 16},
+        169_627_218,
+    ),
+    # louaaron/sedd-small: configs/model/small.yaml of its repository; reported by others who loaded it.
+    "SEDD-small": (
+        "sedd",
+        {"tokens": 50257, "model": {**DIT, "hidden_size": 768, "length": 1024}},
+        169_627_218,
+    ),
+    # louaaron/sedd-medium: configs/model/medium.yaml. Said to be 424 M (from memory); exact by hand.
+    "SEDD-medium": (
+        "sedd",
+        {
+            "tokens": 50257,
+            "model": {**DIT, "hidden_size": 1024, "length": 1024, "n_blocks": 24, "n_heads": 16},
+        },
+        424_477_010,
+    ),
     # dllm-hub/Qwen3-0.6B-diffusion-mdlm-v0.1: Qwen3-0.6B, which has 596 M with its head tied.
     "A2D-Qwen3-0.6B": (
         "a2d",
@@ -167,7 +196,15 @@ PUBLISHED = {
     ),
 }
 # Every name that a published folder of the family has (numbers of layers and experts left out).
+DIT_NAMES = (
+    r"(vocab_embed\.embedding|sigma_map\.mlp\.N\.(weight|bias)|output_layer\.(norm_final\.weight|"
+    r"(linear|adaLN_modulation)\.(weight|bias))|blocks\.N\.((norm[12]|attn_qkv|attn_out)\.weight|"
+    r"(mlp\.N|adaLN_modulation)\.(weight|bias)))"
+)
 NAMES = {
+    "mdlm": r"backbone\." + DIT_NAMES,
+    "bd3lm": r"backbone\." + DIT_NAMES,
+    "sedd": DIT_NAMES,
     "llada": r"model\.transformer\.(wte|ln_f|ff_out|blocks\.N\.(q_proj|k_proj|v_proj|attn_out|attn_norm|"
     r"ff_norm|ff_proj|up_proj|ff_out))\.weight",
     "dream": r"lm_head\.weight|model\.(embed_tokens|norm)\.weight|model\.layers\.N\.(self_attn\."
