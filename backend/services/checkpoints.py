@@ -14,6 +14,7 @@ from jobs.specs import diffusion_config, families
 from jobs.specs.diffusion_config import DiffusionConfig
 
 HEADER_LIMIT = 100_000_000  # bytes; the limit of the safetensors format itself
+ADAPTER = "adapter_config.json"
 DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -47,14 +48,16 @@ class ModelView(BaseModel):
     size_bytes: int = 0
     note: str = ""
     is_dllm: bool = False
+    is_adapter: bool = False
     chat: bool = False
     problem: str = ""
     modified: float = 0.0
 
 
 def is_model_folder(folder: Path) -> bool:
-    """Whether a folder means to be a model: it holds a config or weights."""
-    return (folder / "config.json").is_file() or any(folder.glob("*.safetensors"))
+    """Whether a folder means to be a model or an adapter: it holds a config or weights."""
+    configs = ("config.json", ADAPTER)
+    return any((folder / name).is_file() for name in configs) or any(folder.glob("*.safetensors"))
 
 
 def signature(folder: Path) -> tuple:
@@ -75,6 +78,8 @@ def inspect(folder: Path, name: str, source: str) -> ModelView:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
+    if (folder / ADAPTER).is_file():
+        return _adapter_facts(folder)
     config = _json(folder / "config.json")
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
@@ -102,6 +107,20 @@ def _facts(folder: Path) -> dict[str, Any]:
     if official:
         return facts | {"is_dllm": True, "mask_token_id": _integer(config.get("mask_token_id"))}
     return facts
+
+
+def _adapter_facts(folder: Path) -> dict[str, Any]:
+    """A LoRA adapter: no model yet, but one with its base."""
+    config = _json(folder / ADAPTER)
+    weights = sorted(folder.glob("*.safetensors"))
+    return {
+        "architecture": f"{config.get('peft_type') or 'unknown'} adapter",
+        "is_adapter": True,
+        "parameters": sum(sum(_tensors(file)[1].values()) for file in weights),
+        "size_bytes": sum(file.stat().st_size for file in weights),
+        "note": f"An adapter on {config.get('base_model_name_or_path') or 'a model that it does not name'}.",
+        "modified": (folder / ADAPTER).stat().st_mtime,
+    }
 
 
 def _diffusion_config(folder: Path) -> DiffusionConfig:

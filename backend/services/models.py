@@ -60,6 +60,11 @@ class ModelService:
         view = self.get(name)
         if view.problem:
             raise ModelError(view.problem)
+        if view.is_adapter:
+            raise ModelError(
+                f"{view.name} is a LoRA adapter, not a model; merge it first "
+                f"(a job of kind convert with source {view.name})."
+            )
         if not view.is_dllm:
             raise ModelError(
                 f"{view.name} is a causal language model, not a diffusion one yet; convert it first "

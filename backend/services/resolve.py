@@ -81,16 +81,24 @@ class Resolver:
 
     def _convert(self, spec: JobSpec) -> JobSpec:
         spec = cast(ConvertSpec, spec)
-        path = absolute(spec.source)
-        if spec.source.lower().endswith(".gguf"):
+        changes = {"source": self._source(spec.source)}
+        if spec.lora_base is not None:
+            changes["lora_base"] = self._source(spec.lora_base)
+        return spec.model_copy(update=changes)
+
+    def _source(self, name: str) -> str:
+        """The absolute path of a file or model; a Hub id that is not on this disk stays, for the job has a
+        cache to look it up in. Raises: ModelError."""
+        path = absolute(name)
+        if name.lower().endswith(".gguf"):
             if not path.is_file():
                 raise ModelError(f"{path}: there is no such file.")
-            return spec.model_copy(update={"source": str(path)})
+            return str(path)
         try:
-            return spec.model_copy(update={"source": str(self.models.resolve(spec.source))})
+            return str(self.models.resolve(name))
         except ModelError:
-            if HUB_ID.match(spec.source):
-                return spec  # not on this disk: a Hub id, which the job looks up in its cache
+            if HUB_ID.match(name):
+                return name
             raise
 
     def _sample(self, spec: JobSpec) -> JobSpec:

@@ -2,32 +2,37 @@
 
 import re
 
-import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from jobs.models.families import FAMILIES
 from jobs.protocol.errors import SpecError
 from jobs.specs.job import TuningSpec
 
-ALL = "all-linear"
+FAMILY, ALL = "family", "all-linear"
 ROUTER = re.compile(r"(.*\.)?mlp\.gate")
 """Routers of experts: peft's all-linear takes them for layers, but a moved router undoes its experts."""
+EXPERTS = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
+"""transformers holds all experts of a layer in these two parameters, which are no modules."""
 
 
-def add_lora(model: PreTrainedModel, tuning: TuningSpec, frozen: re.Pattern[str] | None = None) -> PeftModel:
-    """The model with LoRA matrices on the modules that `tuning.targets` names; only they are trained.
+def add_lora(
+    model: PreTrainedModel, tuning: TuningSpec, frozen: re.Pattern[str] | None = None, family: str = "a2d"
+) -> PeftModel:
+    """The model with LoRA matrices on the modules that `tuning` names; only they are trained.
 
-    Modules whose names match `frozen` get none.
-    Raises: SpecError if a name fits no linear module.
+    Modules whose names match `frozen` get none. `family`: the name in the checkpoint's DiffusionConfig.
+    Raises: SpecError if a name fits no linear module or the model has no experts to train.
     """
     config = LoraConfig(
         r=tuning.rank,
         lora_alpha=tuning.alpha,
         lora_dropout=tuning.dropout,
-        target_modules=_targets(model, tuning.targets),
+        target_modules=_targets(model, tuning.targets, family),
         exclude_modules=frozen.pattern if frozen is not None else None,
+        target_parameters=_experts(model) if tuning.experts else None,
         task_type=None,  # a causal-LM task type would wrap generate(), which a dLLM has not got
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
@@ -39,23 +44,33 @@ def merge(model: PeftModel) -> PreTrainedModel:
     return model.merge_and_unload()
 
 
-def _targets(model: nn.Module, targets: str) -> str | list[str]:
+def _targets(model: nn.Module, targets: str, family: str) -> str | list[str]:
+    known = {
+        name.rsplit(".", 1)[-1]
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | Conv1D)
+    }
+    if targets == FAMILY:  # an architecture that the family does not know is trained in all its layers
+        named = FAMILIES.get(family, FAMILIES["a2d"]).lora_targets
+        targets = ",".join(name for name in named if name in known) or ALL
     if targets == ALL:
         return _around_experts(model) or ALL
     asked = [name.strip() for name in targets.split(",") if name.strip()]
-    linear = {
-        name.rsplit(".", 1)[-1]
-        for name, module in model.named_modules()
-        if isinstance(module, (torch.nn.Linear, Conv1D))
-    }
-    unknown = [name for name in asked if name.rsplit(".", 1)[-1] not in linear]
+    unknown = [name for name in asked if name.rsplit(".", 1)[-1] not in known]
     if unknown or not asked:
         named = ", ".join(unknown) or repr(targets)
         raise SpecError(
             f"tuning.targets: the model has no linear module {named}; "
-            f"it has {', '.join(sorted(linear))}. Or write all-linear."
+            f"it has {', '.join(sorted(known))}. Or write {FAMILY} or {ALL}."
         )
     return asked
+
+
+def _experts(model: nn.Module) -> list[str]:
+    held = [name for name in EXPERTS if any(key.endswith(name) for key, _ in model.named_parameters())]
+    if not held:
+        raise SpecError("tuning.experts: the model has no experts; set it to false.")
+    return held
 
 
 def _around_experts(model: nn.Module) -> list[str]:

@@ -253,25 +253,33 @@ def export(checkpoint: Checkpoint, family_name: str, folder: Path, layout: str |
     `layout` is one of the family's; None: its first.
     Raises: ModelError if the family cannot hold this model.
     """
-    family = FAMILIES[family_name]
-    model = checkpoint.model
-    config = family.official_config(model.config, checkpoint.config)
-    tensors = atoms(model)
-    place = layout_for(family, model.config, layout or family.layouts[0])
-    stored = arrange({name: tuple(tensor.shape) for name, tensor in tensors.items()}, place)
     aside = begin_folder(folder)
     try:
-        entries = [Entry(t.name, t.shape, tensors[t.parts[0][0]].dtype) for t in stored.values()]
-        write_shards(aside, entries, lambda name: stored[name].build(lambda a: tensors[a].detach().cpu()))
+        write_official(checkpoint.model, checkpoint.config, FAMILIES[family_name], layout, aside)
         if checkpoint.tokenizer is not None:
             checkpoint.tokenizer.save_pretrained(aside)
         if checkpoint.images is not None:
             checkpoint.images.save(aside)
-        write_json(aside / CONFIG, config)
         finish_folder(aside, folder)
     except BaseException:
         shutil.rmtree(aside, ignore_errors=True)
         raise
+
+
+def write_official(
+    model: PreTrainedModel, diffusion: DiffusionConfig, family: Family, layout: str | None, folder: Path
+) -> None:
+    """config.json and weights of a model in a family's official format, into a folder that is there.
+
+    Raises: ModelError if the family cannot hold this model.
+    """
+    config = family.official_config(model.config, diffusion)
+    tensors = atoms(model)
+    place = layout_for(family, model.config, layout or family.layouts[0])
+    stored = arrange({name: tuple(tensor.shape) for name, tensor in tensors.items()}, place)
+    entries = [Entry(t.name, t.shape, tensors[t.parts[0][0]].dtype) for t in stored.values()]
+    write_shards(folder, entries, lambda name: stored[name].build(lambda a: tensors[a].detach().cpu()))
+    write_json(folder / CONFIG, config)
 
 
 def begin_folder(folder: Path) -> Path:

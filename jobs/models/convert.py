@@ -1,33 +1,33 @@
-"""From a causal language model to a diffusion language model: mask off, mask token, DiffusionConfig."""
+"""Conversion: a causal language model becomes a dLLM, a dLLM goes into another format, LoRA is merged."""
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedConfig, PreTrainedModel
+from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
 
-from jobs.models import checkpoint, gguf_source
+from jobs.models import checkpoint, gguf_source, rewrite
 from jobs.models.bidirectional import (
     WINDOW_CHOICES,
     causal_layers,
     has_windows,
-    later_token_matters,
     make_bidirectional,
     open_windows,
     switch_off_causality,
 )
-from jobs.models.rewrite import open_dllm, rewrite
+from jobs.models.embeddings import give_row
+from jobs.models.lora_source import Adapter, open_adapter
 from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import give_mask_token, load_tokenizer
-from jobs.models.weights import fingerprints, weight_files
+from jobs.models.weights import weight_files
+from jobs.models.write_model import Writing, write_model
 from jobs.protocol.errors import ModelError, SpecError
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import ConvertSpec
@@ -47,57 +47,111 @@ class Source:
 def convert(spec: ConvertSpec, target: Path, report: Report) -> DiffusionConfig:
     """Write the dLLM made from `spec.source` to `target`; `report(text, share done)` tells how far it is.
 
-    The result is read back and checked before it gets its name: same tensors, and a later token matters to an
-    earlier position.
-    A source that is a dLLM already goes into another format instead, see jobs.models.rewrite.
+    A causal model becomes a dLLM, a dLLM goes into another format (jobs.models.rewrite), a LoRA adapter is
+    merged into its base on the way (jobs.models.lora_source). The result is read back and checked before it
+    gets its name: same tensors, and a later token matters to an earlier position.
     Raises: ModelError, SpecError; each names what to change.
     """
-    dllm = open_dllm(spec)
-    if dllm is not None:
-        return rewrite(dllm, spec, target, report)
-    if spec.target == "official" or spec.layout is not None:
-        raise SpecError(f"{spec.source} is no dLLM yet: convert it first with target: studio and no layout.")
+    adapter = None if _is_gguf(spec) else open_adapter(spec.source, spec.lora_base)
+    if adapter is None and spec.lora_base is not None:
+        raise SpecError(f"lora_base: {spec.source} is no LoRA adapter; leave lora_base out.")
+    base = spec if adapter is None else spec.model_copy(update={"source": adapter.base})
+    dllm = rewrite.open_dllm(base)
+    if dllm is None:
+        return _from_causal(base, adapter, target, report)
+    if adapter is None:
+        return rewrite.rewrite(dllm, spec, target, report)
+    return _merge(dllm, adapter, spec, target, report)
+
+
+def _from_causal(spec: ConvertSpec, adapter: Adapter | None, target: Path, report: Report) -> DiffusionConfig:
+    """Mask off, mask token, DiffusionConfig; in our own format or, with target official, in a family's."""
     # 1. Everything that can be said before the weights are read.
     report("reading the source", 0.0)
     source = open_source(spec)
-    windows = has_windows(source.config)
-    if windows and spec.sliding_window is None:
+    tokenizer = (adapter.tokenizer() if adapter is not None else None) or source.tokenizer
+    windows = _choose_windows(spec, source)
+    mask_id, added = give_mask_token(tokenizer, spec.mask_token)
+    diffusion = DiffusionConfig(
+        mask_token_id=mask_id,
+        shifted_logits=spec.shifted_logits,
+        sliding_window=windows,
+        source=str(adapter.folder) if adapter is not None else spec.source,
+    )
+    family = rewrite.target_family(diffusion, spec)
+    _check_layout(spec)
+    if family is not None:
+        diffusion = diffusion.model_copy(update={**family.traits({}), "family": family.name})
+        family.official_config(source.config, diffusion)  # refuses what the format cannot hold
+
+    # 2. Weights, adapter, mask off, a row for the mask token.
+    def build() -> PreTrainedModel:
+        report("reading the weights", 0.1)
+        model = _read_model(spec, source)
+        if adapter is not None:
+            model = adapter.merge(model, None)
+        make_bidirectional(model)
+        if added or mask_id >= model.get_input_embeddings().weight.shape[0]:
+            give_row(model, mask_id, len(tokenizer))
+        return model
+
+    what = Writing(diffusion, tokenizer, tokenizer.save_pretrained, family, spec.layout)
+    return write_model(build, what, target, report)
+
+
+def _merge(
+    dllm: rewrite.Opened, adapter: Adapter, spec: ConvertSpec, target: Path, report: Report
+) -> DiffusionConfig:
+    """A dLLM with an adapter in its weights, in our own format or a family's."""
+    report("reading the source", 0.0)
+    family = rewrite.target_family(dllm.diffusion, spec)
+    rewrite.refuse_pointless(dllm, family, spec)
+    _check_layout(spec)
+    diffusion = dllm.diffusion.model_copy(update={"source": str(adapter.folder)})
+    own = adapter.tokenizer()
+
+    def build() -> PreTrainedModel:
+        report("reading the weights", 0.1)
+        dtype = spec.dtype if spec.dtype == "auto" else getattr(torch, spec.dtype)
+        if dllm.family is None:
+            model = checkpoint.load_stock(dllm.folder, dllm.config, dtype)
+        else:
+            model = checkpoint.load_official(dllm.folder, dllm.family, dtype, diffusion.sliding_window)
+        report("merging the adapter", 0.4)
+        return make_bidirectional(adapter.merge(model, dllm.family))
+
+    def accompany(folder: Path) -> None:
+        rewrite.carry(dllm, folder, official=family is not None)
+        if own is not None:
+            own.save_pretrained(folder)
+
+    what = Writing(diffusion, own or dllm.tokenizer, accompany, family, spec.layout)
+    return write_model(build, what, target, report)
+
+
+def _check_layout(spec: ConvertSpec) -> None:
+    if spec.target == "studio" and spec.layout is not None:
+        raise SpecError(
+            "layout: our own folders are written as on the Hub first; change the layout after that."
+        )
+
+
+def _choose_windows(spec: ConvertSpec, source: Source) -> checkpoint.Windows | None:
+    """What becomes of window layers; opens them in the config if that is the choice. Raises: SpecError."""
+    if not has_windows(source.config):
+        return None
+    if spec.sliding_window is None:
         raise SpecError(
             f"{source.path} has layers that see only a window of {_window_length(source.config)} tokens; "
             f"choose {WINDOW_CHOICES}."
         )
-    if windows and spec.sliding_window == "full":
+    if spec.sliding_window == "full":
         open_windows(source.config)
-    mask_id, added = give_mask_token(source.tokenizer, spec.mask_token)
-    diffusion = DiffusionConfig(
-        mask_token_id=mask_id,
-        shifted_logits=spec.shifted_logits,
-        sliding_window=spec.sliding_window if windows else None,
-        source=spec.source,
-    )
-    # 2. Weights, mask off, a row for the mask token.
-    report("reading the weights", 0.1)
-    model = _read_model(spec, source)
-    make_bidirectional(model)
-    if added or mask_id >= model.get_input_embeddings().weight.shape[0]:
-        give_row(model, mask_id, len(source.tokenizer))
-    # 3. Write aside, read back, check, rename.
-    aside = checkpoint.begin_folder(target)
-    try:
-        report("writing", 0.5)
-        written = fingerprints(model.state_dict())
-        model.save_pretrained(aside)
-        source.tokenizer.save_pretrained(aside)
-        del model  # the check reads it again: never two of them in memory
-        report("checking", 0.8)
-        check_written(aside, written, source.tokenizer, mask_id)
-        diffusion.save(aside)
-        checkpoint.finish_folder(aside, target)
-    except BaseException:
-        shutil.rmtree(aside, ignore_errors=True)
-        raise
-    report("done", 1.0)
-    return diffusion
+    return spec.sliding_window
+
+
+def _is_gguf(spec: ConvertSpec) -> bool:
+    return gguf_source.is_gguf(Path(spec.source))
 
 
 def open_source(spec: ConvertSpec) -> Source:
@@ -144,25 +198,6 @@ def check_causal(raw: dict[str, Any], folder: Path) -> None:
         raise ModelError(f"{folder} is not a causal language model: {kind} is an encoder.")
 
 
-@torch.no_grad()
-def give_row(model: PreTrainedModel, token: int, vocabulary: int) -> None:
-    """Make sure `token` has a row in the embedding and the vocabulary matrix, and set it to the mean row.
-
-    A mean row is near nothing in particular and has the right scale. Tied matrices stay tied.
-    """
-    rows = model.get_input_embeddings().weight.shape[0]
-    if token >= rows:
-        model.resize_token_embeddings(max(vocabulary, token + 1), mean_resizing=False)
-    matrices = [model.get_input_embeddings().weight]
-    output = model.get_output_embeddings()
-    if output is not None and output.weight is not matrices[0]:
-        matrices.append(output.weight)
-    for matrix in matrices:
-        mean = matrix[:rows].float().mean(0).to(matrix.dtype)
-        matrix[rows:] = mean
-        matrix[token] = mean
-
-
 def _read_model(spec: ConvertSpec, source: Source) -> PreTrainedModel:
     switch_off_causality(source.config)
     if gguf_source.is_gguf(source.path):
@@ -170,40 +205,6 @@ def _read_model(spec: ConvertSpec, source: Source) -> PreTrainedModel:
         return gguf_source.read_model(source.path, source.config, dtype)
     dtype = "auto" if spec.dtype == "auto" else getattr(torch, spec.dtype)
     return checkpoint.load_stock(source.path, source.config, dtype)
-
-
-def check_written(aside: Path, written: dict[str, str], before: Tokenizer, mask_id: int) -> None:
-    """Read the new folder with plain transformers and compare it with what was meant.
-
-    `written` holds the fingerprints of the tensors. Raises: ModelError.
-    """
-    model = AutoModelForCausalLM.from_pretrained(aside, dtype="auto", local_files_only=True).eval()
-    read = fingerprints(model.state_dict())
-    changed = sorted(name for name in written.keys() | read.keys() if written.get(name) != read.get(name))
-    if changed:
-        raise ModelError(
-            f"the written model differs from the converted one in {changed[0]}; nothing was kept."
-        )
-    rows = model.get_input_embeddings().weight.shape[0]
-    tokenizer = load_tokenizer(aside)
-    probe = before.decode(range(0, len(tokenizer), -(-len(tokenizer) // 64)))
-    if tokenizer.encode(probe) != before.encode(probe):
-        raise ModelError("the tokenizer splits text otherwise after it was written; nothing was kept.")
-    if mask_id >= rows or tokenizer.mask_token_id != mask_id:
-        raise ModelError(
-            f"the mask token did not survive writing (id {mask_id} of {rows}); nothing was kept."
-        )
-    try:
-        both_ways = later_token_matters(model, rows)
-    except ModelError:
-        raise
-    except Exception as error:  # noqa: BLE001 - anything may happen in an architecture that was never tried
-        raise ModelError(f"{model.config.model_type} cannot run with its causal mask off: {error}") from None
-    if not both_ways:
-        raise ModelError(
-            f"{model.config.model_type} stays causal in transformers even with is_causal off, so it cannot "
-            "become a diffusion model here. Choose another source."
-        )
 
 
 def _window_length(config: PreTrainedConfig) -> int | None:

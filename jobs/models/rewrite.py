@@ -25,6 +25,7 @@ from jobs.models.weights import fingerprint
 from jobs.protocol.errors import ModelError, SpecError
 from jobs.protocol.folder import write_json
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
+from jobs.specs.families import FAMILIES as TABLE
 from jobs.specs.job import ConvertSpec
 
 Report = Callable[[str, float], None]
@@ -55,7 +56,7 @@ def open_dllm(spec: ConvertSpec) -> Opened | None:
         return Opened(folder, None, checkpoint.stock_config(folder), DiffusionConfig.load(folder), tokenizer)
     asked = spec.family if spec.target == "studio" else None
     family = checkpoint.official_family(folder, spec.source, asked)
-    if family is None and spec.target == "official" and spec.family is not None:
+    if family is None and spec.target == "official" and _is_unmarked(spec.family):
         family = checkpoint.official_family(folder, spec.source, spec.family)
     if family is None:
         return None
@@ -64,6 +65,11 @@ def open_dllm(spec: ConvertSpec) -> Opened | None:
     diffusion = checkpoint.official_diffusion(folder, spec.source, family, tokenizer, None, windows)
     config, _ = checkpoint.official_config(folder, family, windows, diffusion.mask_token_id)
     return Opened(folder, family, config, diffusion, tokenizer)
+
+
+def _is_unmarked(name: str | None) -> bool:
+    """Whether a family's folders may look like any causal model's (DiffuLLaMA's do)."""
+    return name in FAMILIES and not TABLE[name].classes and "plain" in FAMILIES[name].layouts
 
 
 def rewrite(opened: Opened, spec: ConvertSpec, target: Path, report: Report) -> DiffusionConfig:
@@ -157,7 +163,8 @@ def target_family(diffusion: DiffusionConfig, spec: ConvertSpec) -> Family | Non
     if shifted != diffusion.shifted_logits:
         raise SpecError(
             f"family: {family.title}'s logits are {'' if shifted else 'not '}shifted, this model's are "
-            f"{'' if diffusion.shifted_logits else 'not '}(shifted_logits); its format cannot say so."
+            f"{'' if diffusion.shifted_logits else 'not '}(shifted_logits), which its format cannot say. "
+            "Choose another family, or for a causal source the other shifted_logits."
         )
     return family
 

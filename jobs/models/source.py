@@ -13,6 +13,7 @@ from jobs.models.weights import INDEX, SINGLE, shard_names
 from jobs.protocol.errors import ModelError
 
 CONFIG = "config.json"
+ADAPTER, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 HUB_ID = re.compile(r"^[\w][\w.-]*/[\w][\w.-]*$")
 CARRIED = (
     *("generation_config.json", "tokenizer.json", "tokenizer_config.json"),
@@ -58,6 +59,9 @@ def _fetch(name: str) -> Path:
     try:
         config = cached_file(name, CONFIG)
     except OSError as error:
+        adapter = _fetch_adapter(name)
+        if adapter is not None:
+            return adapter
         raise ModelError(
             f"{name} is no local folder, and it cannot be got from the Hugging Face Hub: "
             f"{str(error).strip().splitlines()[0]} Download it where there is a network and give the folder."
@@ -66,6 +70,14 @@ def _fetch(name: str) -> Path:
     _fetch_if_there(name, [*OPTIONAL, INDEX])
     _fetch_if_there(name, shard_names(folder / INDEX) if (folder / INDEX).is_file() else [SINGLE])
     return folder
+
+
+def _fetch_adapter(name: str) -> Path | None:
+    """The folder of a Hub repository that holds a LoRA adapter and no model; None where it holds none."""
+    _fetch_if_there(name, [ADAPTER, ADAPTER_WEIGHTS, *CARRIED])
+    with contextlib.suppress(OSError):
+        return Path(str(cached_file(name, ADAPTER))).parent
+    return None
 
 
 def _fetch_if_there(name: str, files: list[str]) -> None:

@@ -115,7 +115,7 @@ def with_trained_weights(loaded: Checkpoint, spec: TrainSpec) -> Any:
     freeze(loaded.model, frozen)
     if spec.tuning.method != "lora":
         return loaded.model
-    return adapters.add_lora(loaded.model, spec.tuning, frozen)
+    return adapters.add_lora(loaded.model, spec.tuning, frozen, loaded.config.family)
 
 
 def trained_config(config: DiffusionConfig, spec: TrainSpec) -> DiffusionConfig:

@@ -67,10 +67,19 @@ class TuningSpec(Spec):
     """LoRA: their scale is alpha / rank."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
     """LoRA: dropout on their input."""
-    targets: str = "all-linear"
-    """LoRA: all-linear, or module names separated by commas."""
+    targets: str = "family"
+    """LoRA: family (what suits the model's family), all-linear, or module names separated by commas. Routers
+    are never trained."""
+    experts: bool = False
+    """LoRA: train the experts of a mixture too; many more weights. Not with dropout."""
     freeze: str | None = None
     """Parts that stay as they are: vision, merger, or nothing. None: vision, in models that see images."""
+
+    @model_validator(mode="after")
+    def _experts_without_dropout(self) -> "TuningSpec":
+        if self.experts and self.dropout:
+            raise ValueError("experts cannot be trained with dropout; set one of the two to 0 or false")
+        return self
 
 
 class OptimisationSpec(Spec):
@@ -134,17 +143,21 @@ class TrainSpec(JobSpec):
 
 
 class ConvertSpec(JobSpec):
-    """Turn a causal language model into a diffusion language model, or a dLLM into another format."""
+    """Turn a causal language model into a diffusion language model, a dLLM into another format, or merge a
+    LoRA adapter into either."""
 
     kind: Literal["convert"] = "convert"
     source: str
-    """A transformers folder, a .gguf file, or a Hub id."""
+    """A transformers folder, a LoRA adapter's folder, a .gguf file, or a Hub id."""
+    lora_base: str | None = None
+    """LoRA adapters: the model that it was trained on. None: as its adapter_config.json says."""
     mask_token: str | None = None
     """Mask token to use; added if the tokenizer lacks it. None: its own mask token, else add <|mask|>."""
     shifted_logits: bool = False
     """Keep the next-token alignment: position i - 1 predicts token i (as DiffuLLaMA and Dream do)."""
     sliding_window: Literal["keep", "full"] | None = None
-    """Models with window layers: keep the window on both sides, or open it to full attention."""
+    """Models with window layers: keep the window on both sides, or open it to full attention. None: causal
+    models must be given one, dLLMs do as their own code does."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Number format of the written weights; auto keeps the source's."""
     target: Literal["studio", "official"] = "studio"

@@ -1,4 +1,4 @@
-"""studio convert: a causal language model becomes a diffusion language model."""
+"""studio convert: causal models become diffusion models, formats change, LoRA is merged."""
 
 from enum import StrEnum
 from typing import Annotated
@@ -33,17 +33,30 @@ class DType(StrEnum):
     FLOAT16 = "float16"
 
 
+Source = Annotated[
+    str, typer.Argument(help="A transformers folder, a LoRA adapter's folder, a .gguf file, or a Hub id.")
+]
+LoraBase = Annotated[
+    str | None,
+    typer.Option("--lora-base", help="The adapter's base model, if its own config does not name it."),
+]
+Windows = Annotated[
+    SlidingWindow | None,
+    typer.Option(
+        "--sliding-window",
+        help="Window layers: keep the window on both sides, or open it (full). "
+        "A causal model needs one of the two; a dLLM does as its own code does.",
+    ),
+]
+
+
 def convert(
-    source: Annotated[str, typer.Argument(help="A transformers folder, a .gguf file, or a Hub id.")],
+    source: Source,
+    lora_base: LoraBase = None,
     mask_token: Annotated[
         str | None, typer.Option("--mask-token", help="Mask token; added if the tokenizer lacks it.")
     ] = None,
-    sliding_window: Annotated[
-        SlidingWindow | None,
-        typer.Option(
-            "--sliding-window", help="Window layers: keep the window on both sides, or open it (full)."
-        ),
-    ] = None,
+    sliding_window: Windows = None,
     shifted_logits: Annotated[
         bool, typer.Option("--shifted-logits", help="Position i - 1 predicts token i, as in Dream.")
     ] = False,
@@ -66,7 +79,8 @@ def convert(
     """Make a diffusion language model out of a causal one: its mask goes, a mask token comes.
 
     The result still has to be trained before it writes well. A source that is a diffusion model already goes
-    into another format or expert layout instead, its weights unchanged. Needs no server.
+    into another format, expert layout or number format instead. A LoRA adapter is merged into its base on the
+    way. Needs no server.
     """
     from jobs.specs.job import ConvertSpec
     from studio.cli.follow import wait_for
@@ -75,6 +89,7 @@ def convert(
         {
             "name": name,
             "source": source,
+            "lora_base": lora_base,
             "mask_token": mask_token,
             "sliding_window": sliding_window,
             "shifted_logits": shifted_logits,

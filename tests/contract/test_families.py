@@ -10,8 +10,6 @@ from jobs.diffusion.objectives import build_objective, training_loss
 from jobs.diffusion.samplers import Start
 from jobs.diffusion.unmask import unmask
 from jobs.models import checkpoint
-from jobs.models.adapters import add_lora
-from jobs.models.classes import model_class
 from jobs.models.debug import debug_checkpoint
 from jobs.models.families import FAMILIES, detect
 from jobs.models.layout import atoms
@@ -19,7 +17,6 @@ from jobs.models.source import read_config
 from jobs.models.tokenizers import character_tokenizer
 from jobs.models.weights import tensor_names
 from jobs.specs.families import FAMILIES as TABLE
-from jobs.specs.job import TuningSpec
 from jobs.specs.objective import MDLMObjective
 from jobs.specs.samplers import LLaDASampler
 
@@ -143,37 +140,6 @@ def test_flash_attention_would_be_told_that_it_is_not_causal(name, monkeypatch):
     with torch.no_grad():
         model(torch.arange(8)[None], use_cache=False)
     assert told == [False] * model.config.get_text_config().num_hidden_layers
-
-
-WINDOWS = {"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 0}
-
-
-@pytest.mark.parametrize("name", ["a2d", "sdar"])
-def test_a_window_in_an_official_config_is_noticed(name, debug):
-    """These formats could carry one. It is kept on both sides, as their own code would, and never causal."""
-    config = FAMILIES[name].stock_config({**FAMILIES[name].debug, **WINDOWS, "vocab_size": 20})
-    model = model_class(config)(config).eval()
-    ids = torch.arange(16)[None]
-    embedded = model.get_input_embeddings()(ids).detach().requires_grad_()
-    (gradient,) = torch.autograd.grad(
-        model(inputs_embeds=embedded, use_cache=False).logits[0, 0].square().sum(), embedded
-    )
-    assert (gradient.abs().sum(-1)[0, :4] > 0).all()
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_lora_targets_are_there_and_no_router_is_among_them(name, debug):
-    family, model = FAMILIES[name], debug(name).model
-    modules = {module.rsplit(".", 1)[-1] for module, _ in model.named_modules()}
-    assert set(family.lora_targets) <= modules
-    assert not {"gate", "router"} & set(family.lora_targets)
-
-
-@pytest.mark.parametrize("name", FAMILIES)
-def test_lora_on_every_layer_leaves_the_router_alone(name):
-    made = debug_checkpoint(name, character_tokenizer("abcdefghijklmnop"))
-    trained = [key for key, p in add_lora(made.model, TuningSpec()).named_parameters() if p.requires_grad]
-    assert trained and not [key for key in trained if ".mlp.gate." in key]
 
 
 def test_our_own_folders_belong_to_no_official_format(debug, tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+import transformers.integrations.flash_attention as flash
 
 from jobs.models import checkpoint
 from jobs.models.bidirectional import has_windows, make_bidirectional
@@ -78,6 +79,26 @@ def test_keep_sees_the_window_on_both_sides_and_no_more(name, folder):
         found = seen(model, position)
         assert found[distance < WINDOW].all(), "both sides, and the future too"
         assert not found[distance > reach].any()
+
+
+@pytest.mark.parametrize("choice", ["keep", "full"])
+@pytest.mark.parametrize("name", ["dream", "sdar", "efficient_dlm", "a2d", "bert"])
+def test_flash_attention_is_told_the_window_and_that_it_is_not_causal(name, choice, folder, monkeypatch):
+    """Flash kernels are not on every machine, so the call to them is watched instead."""
+    told = []
+
+    def spy(query, key, value, mask, *, is_causal, sliding_window=None, **_):
+        told.append((is_causal, sliding_window))
+        return query
+
+    monkeypatch.setattr(flash, "_flash_attention_forward", spy)
+    model, _ = build(folder(name), name, choice)
+    model.to(torch.bfloat16).config._attn_implementation = "flash_attention_2"
+    with torch.no_grad():
+        model(torch.arange(LENGTH)[None], use_cache=False)
+    assert len(told) == model.config.num_hidden_layers and not any(causal for causal, _ in told)
+    reached = [LENGTH if window is None else window for _, window in told]
+    assert all(window >= LENGTH if choice == "full" else WINDOW <= window <= WINDOW + 1 for window in reached)
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -47,6 +47,19 @@ def test_a_causal_model_is_listed_but_cannot_denoise(service: ModelService):
         service.dllm("qwen")
 
 
+def test_an_adapter_is_listed_with_its_base_but_is_no_model(service: ModelService):
+    folder = service.home_root / "tuned"
+    folder.mkdir(parents=True)
+    config = {"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-0.6B"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    write_weights(folder / "adapter_model.safetensors", {"lora_A": ("F32", [2, 3])})
+    view = service.get("tuned")
+    assert view.is_adapter and not view.is_dllm and not view.problem
+    assert (view.architecture, view.parameters) == ("LORA adapter", 6) and "Qwen/Qwen3-0.6B" in view.note
+    with pytest.raises(ModelError, match="merge it first"):
+        service.dllm("tuned")
+
+
 def test_an_official_checkpoint_is_a_dllm(service: ModelService):
     folder = make_model(service.home_root / "LLaDA", dllm=False)
     config = {"model_type": "llada", "architectures": ["LLaDAModelLM"], "mask_token_id": 126336}

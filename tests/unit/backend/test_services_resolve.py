@@ -37,7 +37,7 @@ def new(tokenizer: str) -> dict:
 def test_every_kind_resolves_to_absolute_paths_and_again(resolver: Resolver):
     specs = {
         "train": train(path="run:train-0001"),
-        "convert": {"kind": "convert", "source": "causal"},
+        "convert": {"kind": "convert", "source": "causal", "lora_base": "stories"},
         "sample": {"kind": "sample", "model": "stories", "prompts": "prompts"},
         "serve": {"kind": "serve", "model": "stories"},
     }

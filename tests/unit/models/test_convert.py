@@ -11,10 +11,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM, BertConfig, BertLMHeadModel
 
-from jobs.models import checkpoint
-from jobs.models import convert as convert_module
+from jobs.models import checkpoint, write_model
 from jobs.models.convert import convert
-from jobs.protocol.errors import ModelError
+from jobs.protocol.errors import ModelError, SpecError
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
 from jobs.specs.job import ConvertSpec
 
@@ -23,8 +22,8 @@ def quiet(text: str, share: float) -> None:
     pass
 
 
-def run(source, target: Path, **options) -> DiffusionConfig:
-    return convert(ConvertSpec(source=str(source), **options), target, quiet)
+def run(source, out: Path, **options) -> DiffusionConfig:
+    return convert(ConvertSpec(source=str(source), **options), out, quiet)
 
 
 @pytest.fixture
@@ -94,6 +93,35 @@ def test_rows_beyond_the_tokenizer_are_used_first(toy, tmp_path):
     assert config.mask_token_id == 259 and len(weight) == 300
     old = model.get_input_embeddings().weight
     assert torch.allclose(weight[259], old.mean(0), atol=1e-6) and torch.equal(weight[260:], old[260:])
+
+
+@pytest.mark.parametrize(
+    ("kind", "family", "shifted"),
+    [("qwen2", "a2d", False), ("qwen2", "dream", True), ("llama", "llada", False), ("qwen3", "sdar", False)],
+)
+def test_straight_into_an_official_format(kind, family, shifted, toy, tmp_path):
+    """In one step the same as in two: into our format, and out of it."""
+    options = {"shifted_logits": shifted, "sliding_window": "full" if kind == "qwen2" else None}
+    run(toy(kind), tmp_path / "one", target="official", family=family, **options)
+    run(toy(kind), tmp_path / "ours", **options)
+    run(tmp_path / "ours", tmp_path / "two", target="official", family=family)
+    one, two = checkpoint.load(tmp_path / "one"), checkpoint.load(tmp_path / "two")
+    assert one.config.model_dump(exclude={"source"}) == two.config.model_dump(exclude={"source"})
+    assert one.config.family == family and one.tokenizer.mask_token == "<|mask|>"
+    first, second = one.model.state_dict(), two.model.state_dict()
+    assert all(torch.equal(tensor, second[key]) for key, tensor in first.items())
+    assert not (tmp_path / "one" / FILE).exists()
+
+
+def test_an_official_format_that_cannot_hold_the_model_is_refused(toy, tmp_path):
+    official = {"target": "official"}
+    refused(toy("gpt2"), tmp_path, "holds llama and qwen2 and qwen3 models, not gpt2", **official)
+    refused(toy("qwen2"), tmp_path, "cannot hold a model with windows", sliding_window="keep", **official)
+    for family, words in {"dream": "Dream's logits are shifted", "lada": "there is no 'lada'"}.items():
+        with pytest.raises(SpecError, match=words):
+            run(toy("llama"), tmp_path / "out", family=family, **official)
+    with pytest.raises(SpecError, match="change the layout after that"):
+        run(toy("llama"), tmp_path / "out", layout="merged")
 
 
 def test_gguf_equals_the_model_it_was_made_from(toy, toy_gguf, tmp_path):
@@ -227,15 +255,13 @@ def test_the_source_is_never_overwritten(copy):
 
 
 def test_a_model_that_stays_causal_is_not_kept(toy, tmp_path, monkeypatch):
-    monkeypatch.setattr(convert_module, "later_token_matters", lambda *_: False)
+    monkeypatch.setattr(write_model, "later_token_matters", lambda *_: False)
     refused(toy("llama"), tmp_path, "stays causal")
 
 
 def test_a_model_that_was_written_wrong_is_not_kept(toy, tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        convert_module, "fingerprints", lambda tensors: {"w": str(seen.append(1) or len(seen))}
-    )
+    monkeypatch.setattr(write_model, "fingerprints", lambda tensors: {"w": str(seen.append(1) or len(seen))})
     refused(toy("llama"), tmp_path, "differs from the converted one in w")
 
 
