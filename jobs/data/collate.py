@@ -1,9 +1,12 @@
 """From sequences to one batch.
 
-Two ways to fill short rows on the right:
-  answer  with end-of-text tokens that count as part of the answer: they are masked, trained and attended to.
-          So the model learns where to end (LLaDA GUIDELINES.md, SFT). No attention mask.
-  ignore  with padding that is neither masked nor trained nor attended to.
+Short rows are filled on the right. End-of-text tokens that count as part of the answer are masked, trained
+and attended to, so the model learns where to end; what comes after them is padding, neither masked nor
+trained nor attended to. How far the answer goes:
+  batch   to the end of the longest row (LLaDA GUIDELINES.md, SFT)
+  block   to the end of the row's last block (ZHZisZZ/dllm, AppendEOSBlockWrapper)
+  length  to a length that is the same for all batches (inclusionAI/dFactory, padding="max_length")
+  ignore  nowhere: padding alone
 """
 
 from dataclasses import dataclass
@@ -26,38 +29,47 @@ class Collator:
     """
 
     fill_id: int
-    fill: Literal["answer", "ignore"]
+    fill: Literal["batch", "block", "length", "ignore"]
+    size: int = 1
+    """Tokens of a block, or the length."""
     first_is_given: bool = False
     """Models with shifted logits cannot predict position 0, so it is never masked."""
     reader: PictureReader | None = None
     """For models that see pictures."""
 
     def __call__(self, sequences: list[Sequence]) -> dict[str, Any]:
-        length = max(len(s.input_ids) for s in sequences)
+        length = max(self.end(len(s.input_ids)) for s in sequences)
         rows = len(sequences)
         input_ids = torch.full((rows, length), self.fill_id, dtype=torch.long)
         maskable = torch.zeros(rows, length, dtype=torch.bool)
         attended = torch.zeros(rows, length, dtype=torch.long)
         for i, s in enumerate(sequences):
             n = len(s.input_ids)
+            end = length if self.fill == "batch" else self.end(n)
             input_ids[i, :n] = torch.tensor(s.input_ids, dtype=torch.long)
-            maskable[i, s.prompt_length : length if self.fill == "answer" else n] = True
-            attended[i, :n] = 1
+            maskable[i, s.prompt_length : end] = True
+            attended[i, :end] = 1
         if self.first_is_given:
             maskable[:, 0] = False
         batch = {
             "input_ids": input_ids,
             "maskable": maskable,
             "prompt_lengths": torch.tensor([s.prompt_length for s in sequences], dtype=torch.long),
-            "lengths": attended.sum(1),
+            "lengths": torch.tensor([len(s.input_ids) for s in sequences], dtype=torch.long),
         }
-        if self.fill == "ignore" and not bool(attended.all()):
+        if not bool(attended.all()):
             batch["attention_mask"] = attended
         pictures = [file for s in sequences for file in s.pictures]
         if self.reader is not None and pictures:
             batch["extra"] = self.reader.inputs(input_ids, pictures)
             batch["maskable"] = maskable & (input_ids != self.reader.image_token_id)
         return batch
+
+    def end(self, length: int) -> int:
+        """Where a row of `length` tokens ends with its filling, whatever its batch."""
+        if self.fill == "block":
+            return -(-length // self.size) * self.size
+        return max(length, self.size) if self.fill == "length" else length
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:

@@ -127,6 +127,9 @@ class BD3LMObjective(BoundOptions, NoiseRange):
     """Smallest time drawn: BD3-LM's clipped schedules. Above 0.5 every masked token counts the same."""
     noise_range_high: float = Field(default=1.0, gt=0, le=1)
     """Largest time drawn. Only 0.001 to 1 gives a bound on the likelihood."""
+    fill: Literal["block", "length", "batch"] = "block"
+    """How far short answers are filled with trained end-of-text tokens: to the end of their last block
+    (dLLM), to data.max_length (dFactory), or to the longest row of the batch (LLaDA)."""
     resample: bool = False
     """Draw a block's masks again where their share falls out of the range of times."""
     loss_weight_type: Literal["scheduler", "uniform"] = "scheduler"
@@ -148,6 +151,9 @@ class DFactoryObjective(Masking, NoiseRange):
     """Smallest share of masks drawn."""
     noise_range_high: float = Field(default=0.8, gt=0, le=1)
     """Largest share of masks drawn."""
+    fill: Literal["length", "block", "batch"] = "length"
+    """How far short answers are filled with trained end-of-text tokens: to data.max_length (dFactory), to the
+    end of their last block (dLLM), or to the longest row of the batch (LLaDA)."""
     antithetic: bool = False
     """Spread the noise levels of a batch evenly: less noise in the loss."""
 

@@ -48,7 +48,10 @@ def load_corpus(
 
     Raises: DataError, SpecError, ModelError.
     """
-    data: DataSpec = process.spec.data
+    objective = process.spec.objective
+    data = in_whole_blocks(process.spec.data, objective)
+    if data.max_length < process.spec.data.max_length:
+        process.note(f"data.max_length is {data.max_length}: as many tokens as fit in whole blocks.")
 
     def reading(done: int) -> None:
         check()
@@ -69,20 +72,39 @@ def load_corpus(
     train = _encode(process, train_rows, tokenizer, data, check, reader)
     for note in train.notes(data.max_length):
         process.note(note, "warning")
-    _fits(train.sequences + validation.sequences, positions, data)
+    collator = replace(make_collator(found.kind, tokenizer, data, config, objective), reader=reader)
+    _fits(train.sequences + validation.sequences, collator, positions, data)
     _describe(process, train, validation, len(held_out), data)
-    collator = replace(make_collator(found.kind, tokenizer, data, config), reader=reader)
     return Corpus(train.sequences, validation.sequences, collator, found.kind)
 
 
-def make_collator(kind: str, tokenizer: Any, data: DataSpec, config: DiffusionConfig) -> Collator:
-    """Answers, and texts that are one sequence each, are filled with end-of-text tokens that are trained;
-    everything else with padding that is not."""
+def in_whole_blocks(data: DataSpec, objective: Any) -> DataSpec:
+    """The data spec with its longest sequence cut down to whole blocks, for objectives that have blocks.
+
+    Raises: SpecError if not even one block fits.
+    """
+    size = getattr(objective, "block_size", 1) if getattr(objective, "block_diffusion", True) else 1
+    if size > data.max_length:
+        raise SpecError(
+            f"A block of {size} tokens does not fit into data.max_length, {data.max_length}. "
+            "Raise data.max_length, or lower objective.block_size."
+        )
+    return data.model_copy(update={"max_length": data.max_length // size * size})
+
+
+def make_collator(
+    kind: str, tokenizer: Any, data: DataSpec, config: DiffusionConfig, objective: Any
+) -> Collator:
+    """Answers, and texts that are one sequence each, are filled with end-of-text tokens that are trained, as
+    far as the objective's `fill` says (objectives without one: to the longest row of the batch); everything
+    else with padding that is not."""
     trained = data.append_eos and (kind == "messages" or not data.packing)
     fill_id = tokenizer.eos_token_id if trained else tokenizer.pad_token_id
     if fill_id is None:
         fill_id = tokenizer.eos_token_id or 0  # never seen by the model: masked out of the attention
-    return Collator(fill_id, "answer" if trained else "ignore", first_is_given=config.shifted_logits)
+    fill = getattr(objective, "fill", "batch") if trained else "ignore"
+    size = data.max_length if fill == "length" else getattr(objective, "block_size", 1)
+    return Collator(fill_id, fill, size, first_is_given=config.shifted_logits)
 
 
 def _few(rows: list[Row]) -> list[Row]:
@@ -107,8 +129,8 @@ def _encode(
     return encode(rows, tokenizer, data, report, reader)
 
 
-def _fits(sequences: list[Sequence], positions: int | None, data: DataSpec) -> None:
-    longest = max((len(s.input_ids) for s in sequences), default=0)
+def _fits(sequences: list[Sequence], collator: Collator, positions: int | None, data: DataSpec) -> None:
+    longest = max((collator.end(len(s.input_ids)) for s in sequences), default=0)
     if positions is not None and longest > positions:
         raise SpecError(
             f"The longest sequence has {longest} tokens, but the model has {positions} positions. "

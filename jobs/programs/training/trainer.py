@@ -60,12 +60,13 @@ class Meter:
         self.cells = 0  # cells of the batches, filling included
         self.filling = torch.zeros((), device=self.device)  # of these, filling that is trained
 
-    def add(self, result: LossResult, batch: dict[str, Any], filling_is_trained: bool) -> None:
+    def add(self, result: LossResult, batch: dict[str, Any]) -> None:
         self.level_loss += result.level_loss
         self.level_count += result.level_count
-        self.cells += batch["input_ids"].numel()
-        if filling_is_trained:
-            self.filling += batch["input_ids"].numel() - batch["lengths"].sum()
+        cells, attended = batch["input_ids"].numel(), batch.get("attention_mask")
+        self.cells += cells
+        # What is attended to beyond a row's own tokens is filling that is trained.
+        self.filling += (cells if attended is None else attended.sum()) - batch["lengths"].sum()
 
     def total(self) -> dict[str, Any]:
         """The sums over all ranks, which must all call it; then start anew."""
@@ -88,7 +89,6 @@ class DiffusionTrainer(Trainer):
 
     def __init__(self, *, diffusion_loss: DiffusionLoss, seed: int, data_collator: Collator, **given: Any):
         super().__init__(data_collator=data_collator, **given)
-        self.filling_is_trained = data_collator.fill == "answer"
         self.model_accepts_loss_kwargs = False  # the same, for older versions of transformers
         self.diffusion_loss = diffusion_loss
         self.noise_seed = seed
@@ -104,7 +104,7 @@ class DiffusionTrainer(Trainer):
     ) -> Any:
         """The loss of one batch. Its noise depends only on (seed, step, rank, batch within the step)."""
         result = self.diffusion_loss(model, inputs, self._noise(), self.state.global_step)
-        self.meter.add(result, inputs, self.filling_is_trained)
+        self.meter.add(result, inputs)
         return (result.loss, result) if return_outputs else result.loss
 
     def _noise(self) -> torch.Generator:

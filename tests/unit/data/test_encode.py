@@ -145,12 +145,32 @@ SEQUENCES = [Sequence([1, 2, 3, 4], 2), Sequence([5, 6], 1)]
 
 
 def test_filling_that_is_part_of_the_answer_is_masked_and_attended_to():
-    batch = Collator(9, "answer")(SEQUENCES)
+    batch = Collator(9, "batch")(SEQUENCES)
     assert batch["input_ids"].tolist() == [[1, 2, 3, 4], [5, 6, 9, 9]]
     assert batch["maskable"].tolist() == [[False, False, True, True], [False, True, True, True]]
     assert batch["prompt_lengths"].tolist() == [2, 1]
     assert batch["lengths"].tolist() == [4, 2]
     assert "attention_mask" not in batch
+
+
+def test_answers_end_with_a_whole_block_and_the_rest_of_the_batch_is_ignored():
+    rows = [Sequence([1, 2, 3, 4, 5], 2), Sequence([6, 7], 1), Sequence([1, 2, 3], 0)]
+    batch = Collator(9, "block", 3)(rows)
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5, 9], [6, 7, 9, 9, 9, 9], [1, 2, 3, 9, 9, 9]]
+    assert batch["maskable"].int().tolist() == [
+        [0, 0, 1, 1, 1, 1],
+        [0, 1, 1, 0, 0, 0],
+        [1, 1, 1, 0, 0, 0],
+    ]
+    assert batch["attention_mask"].tolist() == [[1] * 6, [1, 1, 1, 0, 0, 0], [1, 1, 1, 0, 0, 0]]
+    assert batch["lengths"].tolist() == [5, 2, 3]
+
+
+def test_every_batch_is_filled_to_one_length_that_is_trained():
+    batch = Collator(9, "length", 6)(SEQUENCES)
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 9, 9], [5, 6, 9, 9, 9, 9]]
+    assert batch["maskable"].int().tolist() == [[0, 0, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1]]
+    assert batch["lengths"].tolist() == [4, 2] and "attention_mask" not in batch
 
 
 def test_filling_that_is_ignored_is_neither():

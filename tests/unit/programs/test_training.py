@@ -8,7 +8,7 @@ from jobs.data.encode import Sequence
 from jobs.diffusion.objectives import build_objective
 from jobs.programs.process import Process
 from jobs.programs.training import arguments, ranks
-from jobs.programs.training.corpus import load_corpus, make_collator
+from jobs.programs.training.corpus import in_whole_blocks, load_corpus, make_collator
 from jobs.programs.training.trainer import DiffusionLoss, Meter
 from jobs.programs.training.validation import Validation
 from jobs.protocol.errors import ResourceError, SpecError
@@ -98,15 +98,26 @@ def test_validation_may_be_stopped_or_have_no_rows(text_model):
 
 def test_the_meter_adds_up_and_starts_anew(text_model):
     meter = Meter(CPU)
-    collator = Collator(text_model.pad_id, "answer")
+    collator = Collator(text_model.pad_id, "batch")
     batch = collator([Sequence([1, 2, 3, 4]), Sequence([1, 2])])
     result = loss_of(text_model, LLaDAObjective())(text_model.model, batch, ranks.generator(CPU, 1))
-    meter.add(result, batch, filling_is_trained=True)
-    meter.add(result, batch, filling_is_trained=True)
+    meter.add(result, batch)
+    meter.add(result, batch)
     sums = meter.total()
     assert (sums["cells"], sums["filling"]) == (16, 0.25)
     assert sum(sums["count"]) == 2 * int(result.level_count.sum())
     assert meter.total()["cells"] == 0
+
+
+@pytest.mark.parametrize(
+    ("fill", "size", "share"), [("ignore", 1, 0), ("block", 3, 3 / 12), ("length", 6, 6 / 12)]
+)
+def test_the_meter_counts_filling_that_is_trained(text_model, fill, size, share):
+    """Two rows, of 4 and 2 tokens."""
+    meter, collator = Meter(CPU), Collator(text_model.pad_id, fill, size)
+    batch = collator([Sequence([1, 2, 3, 4]), Sequence([1, 2])])
+    meter.add(loss_of(text_model, LLaDAObjective())(text_model.model, batch, ranks.generator(CPU, 1)), batch)
+    assert meter.total()["filling"] == share
 
 
 def test_padding_changes_no_loss(text_model):
@@ -131,19 +142,45 @@ def test_padding_changes_no_loss(text_model):
 @pytest.mark.parametrize(
     ("kind", "data", "fill"),
     [
-        ("messages", {}, "answer"),
+        ("messages", {}, "batch"),
         ("messages", {"append_eos": False}, "ignore"),
         ("text", {}, "ignore"),
-        ("text", {"packing": False}, "answer"),
+        ("text", {"packing": False}, "batch"),
         ("text", {"packing": False, "append_eos": False}, "ignore"),
     ],
 )
 def test_what_short_rows_are_filled_with(text_model, kind, data, fill):
     spec = train_spec(data={"path": "d.jsonl", **data})
-    collator = make_collator(kind, text_model.tokenizer, spec.data, text_model.config)
+    collator = make_collator(kind, text_model.tokenizer, spec.data, text_model.config, spec.objective)
     assert collator.fill == fill
     eos = text_model.tokenizer.eos_token_id
-    assert collator.fill_id == (eos if fill == "answer" else text_model.tokenizer.pad_token_id)
+    assert collator.fill_id == (eos if fill == "batch" else text_model.tokenizer.pad_token_id)
+
+
+@pytest.mark.parametrize(
+    ("objective", "shape", "trained"),
+    [
+        ({"name": "llada"}, (2, 13), 6 + 12),
+        ({"name": "bd3lm", "block_size": 8}, (2, 16), 9 + 7),  # dLLM: each row to its own whole block
+        ({"name": "dfactory", "block_size": 8}, (2, 24), 17 + 23),  # dFactory: all to the longest
+        ({"name": "dfactory", "block_size": 8, "fill": "block"}, (2, 16), 9 + 7),
+        ({"name": "bd3lm", "block_size": 8, "fill": "batch"}, (2, 13), 6 + 12),
+    ],
+)
+def test_answers_are_filled_as_the_objective_does_it(text_model, objective, shape, trained):
+    spec = train_spec(data={"path": "d.jsonl", "max_length": 30}, objective=objective)
+    data = in_whole_blocks(spec.data, spec.objective)
+    collator = make_collator("messages", text_model.tokenizer, data, text_model.config, spec.objective)
+    batch = collator([Sequence([1] * 13, 7), Sequence([1] * 5, 1)])
+    assert tuple(batch["input_ids"].shape) == shape
+    assert int(batch["maskable"].sum()) == trained
+
+
+def test_a_block_that_fits_into_no_sequence_is_refused():
+    objective = {"name": "bd3lm", "block_size": 32}
+    spec = train_spec(data={"path": "d.jsonl", "max_length": 30}, objective=objective)
+    with pytest.raises(SpecError, match="A block of 32 tokens does not fit into data.max_length, 30"):
+        in_whole_blocks(spec.data, spec.objective)
 
 
 def test_a_corpus_is_read_split_encoded_and_described(text_model, tmp_path):
