@@ -34,6 +34,7 @@ CLAIMS = {
     "dream_loss": "test_shifted_losses.py::test_dream_loss_equals_dllm",
     "fastdllm_llada_dllm": "test_fast_dllm_sampler.py::test_dllm_history_and_passes",
     "fastdllm_llada_nvlabs": "test_fast_dllm_sampler.py::test_nvlabs_tokens_and_passes",
+    "llada2_generate": "test_llada2_sampler.py::test_every_canvas_equals_dllms",
     "llada2_moe_logits": LOGITS,
     "llada_generate": "test_llada_sampler.py::test_every_canvas_equals_the_reference",
     "llada_generate_replay": "test_llada_sampler.py::test_every_canvas_equals_the_replayed_reference",
@@ -51,7 +52,6 @@ PENDING = {
     "dllm_dream_sampler",
     "dream_generate",
     "fastdllm_dream_nvlabs",
-    "llada2_generate",
     "lladamoe_generate",
 }
 

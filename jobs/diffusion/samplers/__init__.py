@@ -6,13 +6,15 @@ jobs/specs/samplers, and its name in both dicts.
 
 from collections.abc import Callable
 
-from jobs.diffusion.samplers import dllm_mdlm, fast_dllm, llada
+from jobs.diffusion.samplers import dllm_mdlm, fast_dllm, llada, llada2
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
 SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "dllm_mdlm": dllm_mdlm.sample,
     "fast_dllm": fast_dllm.sample,
     "llada": llada.sample,
+    "llada2": llada2.sample,
+    "llada21": llada2.sample_editing,
 }
 
 __all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

@@ -9,9 +9,10 @@ from jobs.specs.samplers.base import SamplerOptions
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
 from jobs.specs.samplers.fast_dllm import FastDLLMSampler
 from jobs.specs.samplers.llada import LLaDASampler
+from jobs.specs.samplers.llada2 import LLaDA21Sampler, LLaDA2Sampler
 
 SamplerSpec = Annotated[
-    DllmMDLMSampler | FastDLLMSampler | LLaDASampler,
+    DllmMDLMSampler | FastDLLMSampler | LLaDA21Sampler | LLaDA2Sampler | LLaDASampler,
     Field(discriminator="name"),
 ]
 
@@ -19,12 +20,16 @@ SAMPLERS: dict[str, type[Spec]] = {
     "dllm_mdlm": DllmMDLMSampler,
     "fast_dllm": FastDLLMSampler,
     "llada": LLaDASampler,
+    "llada2": LLaDA2Sampler,
+    "llada21": LLaDA21Sampler,
 }
 
 __all__ = [
     "SAMPLERS",
     "DllmMDLMSampler",
     "FastDLLMSampler",
+    "LLaDA21Sampler",
+    "LLaDA2Sampler",
     "LLaDASampler",
     "SamplerOptions",
     "SamplerSpec",

@@ -1,0 +1,102 @@
+"""Canvases read block by block, as block diffusion models were trained (Arriola et al. 2025, arXiv
+2503.09573).
+
+A block sees itself and all blocks before it, and nothing sees a later one. So a block is filled when all
+before it stand, and what was computed for these need not be computed again: keeping their keys and values
+changes nothing.
+
+Shape suffixes: B rows, L positions, W columns whose logits are wanted.
+"""
+
+from collections.abc import Generator, Iterator
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from jobs.diffusion.samplers.base import Forward, Start, View, columns, look, surest
+from jobs.protocol.errors import SpecError
+from jobs.specs.samplers.blocks import BlockOptions
+
+
+class Blocks:
+    """The blocks of a start's canvases, and how far their keys and values are known.
+
+    Rows may be padded differently, so that their blocks lie in other columns. Each row goes by its own grid;
+    a pass is fed all columns that any row needs, and the attention pattern keeps the rest out of sight.
+    """
+
+    def __init__(self, start: Start, options: BlockOptions, count_from: Literal["text", "prompt"] = "text"):
+        self.start = start
+        self.size = options.size_for(start.config)
+        self.number = _numbers(start, self.size, count_from)
+        """[B, L] which block of its row a position is in."""
+        self._cache = _cache(start) if options.use_cache == "prefix" else None
+        self._known = 0  # leading columns whose keys and values in the cache are those of the finished text
+
+    def rounds(self) -> Iterator[Tensor]:
+        """[B, L] bool: the block that each row fills next, from left to right. A row whose masks are all in
+        earlier blocks sits out."""
+        waiting_BL = ~self.start.given
+        while bool(waiting_BL.any()):
+            last = int(self.number.max()) + 1
+            next_B1 = self.number.masked_fill(~waiting_BL, last).amin(1, keepdim=True)
+            block_BL = (self.number == next_B1) & ~self.start.padding
+            yield block_BL
+            waiting_BL = waiting_BL & ~block_BL
+
+    def look(
+        self, ids: Tensor, block_BL: Tensor, at: Tensor, **guidance: Any
+    ) -> Generator[Forward, Tensor, View]:
+        """Ask for the blocks `block_BL` of the canvases `ids` [B, L] to be read, and view their columns `at`.
+
+        The first pass over a block is also fed the blocks that were finished since the last one (at first,
+        the prompt), so that a finished block costs no pass of its own. `guidance`: see base.look.
+        """
+        # 1. From the first column that any row fills to the last.
+        filled = columns(block_BL)
+        first, stop = int(filled[0]), int(filled[-1]) + 1
+        mask = self.start.attention_mask
+        # 2. With a cache, only what is not known; in a shifted model the token before speaks for the first.
+        feed = None
+        if self._cache is not None:
+            before = 1 if self.start.config.shifted_logits and self._known else 0
+            feed = slice(self._known - before, stop)
+        view = yield from look(
+            self.start,
+            ids[:, :stop],
+            at,
+            None if mask is None else mask[:, :stop],
+            feed=feed,
+            cache=self._cache,
+            blocks=self.number[:, :stop],
+            **guidance,
+        )
+        # 3. What lies before these blocks will not change any more.
+        self._known = max(self._known, first)
+        return view
+
+
+def _numbers(start: Start, size: int, count_from: Literal["text", "prompt"]) -> Tensor:
+    """[B, L] block numbers, from 0 at each row's first real token, or its first mask (negative before)."""
+    if count_from == "prompt":
+        at = torch.arange(start.ids.shape[1], device=start.ids.device)
+        return (at - (~start.given).int().argmax(1, keepdim=True)) // size
+    return ((~start.padding).cumsum(1) - 1).clamp(min=0) // size
+
+
+def _cache(start: Start) -> Any:
+    if start.new_cache is None:
+        raise SpecError("Nothing keeps keys and values here: set use_cache to none.")
+    return start.new_cache(start.ids.shape[1])
+
+
+def over_threshold(
+    confidence_BW: Tensor, open_BW: Tensor, threshold: float, quota: int, at: Tensor, length: int
+) -> Tensor:
+    """[B, W] bool: each row's open columns above `threshold` if they are at least `quota`, else its `quota`
+    most confident ones, or all if they are fewer."""
+    sure_BW = open_BW & (confidence_BW > threshold)
+    enough_B1 = sure_BW.sum(1, keepdim=True) >= quota
+    take = open_BW.sum(1).clamp(max=quota).tolist()
+    return torch.where(enough_B1, sure_BW, surest(confidence_BW, open_BW, at, take, length))
