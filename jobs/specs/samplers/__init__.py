@@ -9,7 +9,7 @@ from jobs.specs.samplers.base import SamplerOptions
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
 from jobs.specs.samplers.fast_dllm import FastDLLMSampler
 from jobs.specs.samplers.llada import LLaDASampler
-from jobs.specs.samplers.llada2 import LLaDA21Sampler, LLaDA2Sampler
+from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
 
 SamplerSpec = Annotated[
     DllmMDLMSampler | FastDLLMSampler | LLaDA21Sampler | LLaDA2Sampler | LLaDASampler,
@@ -28,8 +28,8 @@ __all__ = [
     "SAMPLERS",
     "DllmMDLMSampler",
     "FastDLLMSampler",
-    "LLaDA21Sampler",
     "LLaDA2Sampler",
+    "LLaDA21Sampler",
     "LLaDASampler",
     "SamplerOptions",
     "SamplerSpec",
