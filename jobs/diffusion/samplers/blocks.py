@@ -26,10 +26,10 @@ class Blocks:
     a pass is fed all columns that any row needs, and the attention pattern keeps the rest out of sight.
     """
 
-    def __init__(self, start: Start, options: BlockOptions, count_from: Literal["text", "prompt"] = "text"):
+    def __init__(self, start: Start, options: BlockOptions, blocks_from: Literal["start", "mask"] = "start"):
         self.start = start
         self.size = options.size_for(start.config)
-        self.number = _numbers(start, self.size, count_from)
+        self.number = _numbers(start, self.size, blocks_from)
         """[B, L] which block of its row a position is in."""
         self._cache = _cache(start) if options.use_cache == "prefix" else None
         self._known = 0  # leading columns whose keys and values in the cache are those of the finished text
@@ -77,9 +77,9 @@ class Blocks:
         return view
 
 
-def _numbers(start: Start, size: int, count_from: Literal["text", "prompt"]) -> Tensor:
+def _numbers(start: Start, size: int, blocks_from: Literal["start", "mask"]) -> Tensor:
     """[B, L] block numbers, from 0 at each row's first real token, or its first mask (negative before)."""
-    if count_from == "prompt":
+    if blocks_from == "mask":
         at = torch.arange(start.ids.shape[1], device=start.ids.device)
         return (at - (~start.given).int().argmax(1, keepdim=True)) // size
     return ((~start.padding).cumsum(1) - 1).clamp(min=0) // size

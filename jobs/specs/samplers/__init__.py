@@ -6,17 +6,19 @@ from pydantic import Field
 
 from jobs.specs.base import Spec
 from jobs.specs.samplers.base import SamplerOptions
+from jobs.specs.samplers.dllm_bd3lm import DllmBD3LMSampler
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
 from jobs.specs.samplers.fast_dllm import FastDLLMSampler
 from jobs.specs.samplers.llada import LLaDASampler
 from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
 
 SamplerSpec = Annotated[
-    DllmMDLMSampler | FastDLLMSampler | LLaDA21Sampler | LLaDA2Sampler | LLaDASampler,
+    DllmBD3LMSampler | DllmMDLMSampler | FastDLLMSampler | LLaDA21Sampler | LLaDA2Sampler | LLaDASampler,
     Field(discriminator="name"),
 ]
 
 SAMPLERS: dict[str, type[Spec]] = {
+    "dllm_bd3lm": DllmBD3LMSampler,
     "dllm_mdlm": DllmMDLMSampler,
     "fast_dllm": FastDLLMSampler,
     "llada": LLaDASampler,
@@ -26,6 +28,7 @@ SAMPLERS: dict[str, type[Spec]] = {
 
 __all__ = [
     "SAMPLERS",
+    "DllmBD3LMSampler",
     "DllmMDLMSampler",
     "FastDLLMSampler",
     "LLaDA2Sampler",
