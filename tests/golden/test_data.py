@@ -29,9 +29,11 @@ CLAIMS = {
     "diffugpt_loss": "test_shifted_losses.py::test_ddm_loss_equals_diffullama",
     "diffullama_logits": LOGITS,
     "diffullama_loss": "test_shifted_losses.py::test_ddm_loss_equals_diffullama",
+    "dllm_dream_sampler": "test_dream_sampler.py::test_every_canvas_equals_dllms",
     "dllm_mdlm_loss_llada": "test_losses.py::test_mdlm_loss_equals_dllm",
     "dllm_mdlm_sampler_llada": DLLM_MDLM,
     "dream_cart_weights": "test_shifted_losses.py::test_cart_weights_equal_dllm",
+    "dream_generate": "test_dream_sampler.py::test_every_canvas_equals_diffusion_generate",
     "dream_logits": LOGITS,
     "dream_loss": "test_shifted_losses.py::test_dream_loss_equals_dllm",
     "fastdllm_llada_dllm": "test_fast_dllm_sampler.py::test_dllm_history_and_passes",
@@ -49,8 +51,6 @@ CLAIMS = {
 PENDING = {
     "diffugpt_generate",
     "diffullama_generate",
-    "dllm_dream_sampler",
-    "dream_generate",
     "fastdllm_dream_nvlabs",
     "lladamoe_generate",
 }

@@ -6,12 +6,13 @@ jobs/specs/samplers, and its name in both dicts.
 
 from collections.abc import Callable
 
-from jobs.diffusion.samplers import dllm_bd3lm, dllm_mdlm, fast_dllm, llada, llada2
+from jobs.diffusion.samplers import dllm_bd3lm, dllm_mdlm, dream, fast_dllm, llada, llada2
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
 SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "dllm_bd3lm": dllm_bd3lm.sample,
     "dllm_mdlm": dllm_mdlm.sample,
+    "dream": dream.sample,
     "fast_dllm": fast_dllm.sample,
     "llada": llada.sample,
     "llada2": llada2.sample,

@@ -8,18 +8,26 @@ from jobs.specs.base import Spec
 from jobs.specs.samplers.base import SamplerOptions
 from jobs.specs.samplers.dllm_bd3lm import DllmBD3LMSampler
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
+from jobs.specs.samplers.dream import DreamSampler
 from jobs.specs.samplers.fast_dllm import FastDLLMSampler
 from jobs.specs.samplers.llada import LLaDASampler
 from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
 
 SamplerSpec = Annotated[
-    DllmBD3LMSampler | DllmMDLMSampler | FastDLLMSampler | LLaDA21Sampler | LLaDA2Sampler | LLaDASampler,
+    DllmBD3LMSampler
+    | DllmMDLMSampler
+    | DreamSampler
+    | FastDLLMSampler
+    | LLaDA21Sampler
+    | LLaDA2Sampler
+    | LLaDASampler,
     Field(discriminator="name"),
 ]
 
 SAMPLERS: dict[str, type[Spec]] = {
     "dllm_bd3lm": DllmBD3LMSampler,
     "dllm_mdlm": DllmMDLMSampler,
+    "dream": DreamSampler,
     "fast_dllm": FastDLLMSampler,
     "llada": LLaDASampler,
     "llada2": LLaDA2Sampler,
@@ -30,6 +38,7 @@ __all__ = [
     "SAMPLERS",
     "DllmBD3LMSampler",
     "DllmMDLMSampler",
+    "DreamSampler",
     "FastDLLMSampler",
     "LLaDA2Sampler",
     "LLaDA21Sampler",
