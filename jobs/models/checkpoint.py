@@ -170,7 +170,8 @@ def official_diffusion(
 ) -> DiffusionConfig:
     """The diffusion settings of a folder in an official format; `windows` as in official_config.
 
-    The mask token is the one given, or that of config.json, the tokenizer, the family, in this order.
+    The mask token is the one given, or that of config.json, the tokenizer, the model's class, the family, in
+    this order.
     Raises: ModelError where none of them names one that the model has.
     """
     raw = read_config(folder)
@@ -179,6 +180,7 @@ def official_diffusion(
     config, traits["sliding_window"] = official_config(folder, family, windows)
     rows = config.get_text_config().vocab_size
     named = [mask_token_id, raw.get("mask_token_id"), tokenizer.mask_token_id if tokenizer else None]
+    named.append(getattr(config, "mask_token_id", None))
     if published is not None and published < rows:
         named.append(published)
     mask = next((token for token in named if token is not None), None)

@@ -74,8 +74,9 @@ class Head(ZeroLinear):
     @property
     def bias_used(self) -> Tensor:
         """[V] what is added to the product; jobs.diffusion.masked_head reads it as well."""
-        here = torch.tensor(self.mask_token_id, device=self.bias.device)
-        return self.bias.index_fill(0, here, NEVER)
+        bias = self.bias.clone()
+        bias[self.mask_token_id] = NEVER
+        return bias
 
     def forward(self, hidden: Tensor) -> Tensor:
         return F.linear(hidden, self.weight, self.bias_used)

@@ -28,7 +28,7 @@ from jobs.programs.training.ranks import StopVote
 from jobs.programs.training.reporting import Reporting, peak_memory_mb
 from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
 from jobs.programs.training.validation import Validation
-from jobs.protocol.errors import SpecError
+from jobs.protocol.errors import ModelError, SpecError
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import CHECKPOINT, RunFolder
 from jobs.specs.diffusion_config import DiffusionConfig
@@ -106,7 +106,10 @@ def load_model(spec: TrainSpec) -> Checkpoint:
     if spec.model.new is not None:
         return create.create(spec.model.new, spec.optimisation.seed)
     half = spec.tuning.method == "lora" and spec.optimisation.precision == "bf16"
-    return checkpoint.load(Path(str(spec.model.path)), dtype="bfloat16" if half else "float32")
+    loaded = checkpoint.load(Path(str(spec.model.path)), dtype="bfloat16" if half else "float32")
+    if loaded.tokenizer is None:
+        raise ModelError(f"{spec.model.path} has no tokenizer, so it cannot read the data. Copy one there.")
+    return loaded
 
 
 def with_trained_weights(loaded: Checkpoint, spec: TrainSpec) -> Any:

@@ -20,7 +20,6 @@ class BD3LM(DiTFamily):
     """Block diffusion; a block as long as the text is plain MDLM (bd3lm-owt-block_size1024-pretrain)."""
 
     name = "bd3lm"
-    mask_token_id = 50257
     ignored = re.compile(r"^sampling_eps_(min|max)$")
     debug: ClassVar[dict[str, Any]] = {
         **{"architectures": ["BD3LM"], "model_type": "bd3lm", "hidden_dim": 32, "cond_dim": 8, "n_blocks": 2},

@@ -17,7 +17,6 @@ class MDLM(DiTFamily):
     """Full attention, no shift."""
 
     name = "mdlm"
-    mask_token_id = 50257
     debug: ClassVar[dict[str, Any]] = {
         **{"architectures": ["MDLM"], "model_type": "mdlm", "hidden_dim": 32, "cond_dim": 8, "n_blocks": 2},
         **{"n_heads": 2, "model_length": 64, "time_conditioning": False, "initializer_range": 0.2},

@@ -25,7 +25,6 @@ class SEDD(DiTFamily):
 
     name = "sedd"
     prefix = ""
-    mask_token_id = 50257
     debug: ClassVar[dict[str, Any]] = {
         "graph": {"type": "absorb"},
         "noise": {"type": "loglinear"},

@@ -294,6 +294,22 @@ def test_a_likelihood_is_one():
     assert total == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.parametrize("name", DIT)
+def test_the_mask_is_the_last_token_unless_somebody_says_otherwise(name, tmp_path):
+    """Published folders have no tokenizer and name no mask. The one that is settled is never predicted."""
+    found, folder = made(name), tmp_path / "official"
+    found.tokenizer = None
+    checkpoint.export(found, name, folder)
+    raw = {key: value for key, value in read_config(folder).items() if key != "mask_token_id"}
+    write_json(folder / "config.json", raw)
+    for asked, expected in [(None, MASK), (3, 3)]:
+        loaded = checkpoint.load(folder, mask_token_id=asked)
+        assert loaded.config.mask_token_id == expected
+        with torch.no_grad():
+            logits = loaded.model(masked_ids()).logits
+        assert (logits < NEVER / 2).any(0).any(0).nonzero().flatten().tolist() == [expected]
+
+
 def test_buffers_of_published_folders_are_no_weights(tmp_path):
     """inv_freq is computed, BD3-LM's sampling range belongs to its training; anything else is an error."""
     folder = tmp_path / "official"
@@ -328,9 +344,8 @@ def test_what_was_never_published_is_refused(name, change, told):
 
 def test_a_block_as_long_as_the_text_is_no_block():
     family = FAMILIES["bd3lm"]
-    raw = {**family.debug, "vocab_size": 19}
-    assert family.traits(raw) == {"objective": "bd3lm", "block_size": 4}
-    assert family.traits({**raw, "block_size": raw["model_length"]}) == {"objective": "mdlm"}
+    assert family.traits(family.debug) == {"objective": "bd3lm", "block_size": 4}
+    assert family.traits({**family.debug, "block_size": 64}) == {"objective": "mdlm"}
 
 
 def test_dense_patterns_have_the_same_meaning_in_every_implementation():
@@ -343,3 +358,18 @@ def test_dense_patterns_have_the_same_meaning_in_every_implementation():
             outputs.append(found.model(ids, form(pattern, found.model)).logits)
     assert torch.allclose(outputs[0], outputs[1], atol=1e-5)
     assert torch.allclose(outputs[0], outputs[2], atol=1e-4)
+
+
+def test_checkpointed_layers_have_the_same_gradients():
+    found, ids = made("sedd"), masked_ids()
+    grads = []
+    for checkpointed in (False, True):
+        if checkpointed:
+            found.model.gradient_checkpointing_enable({"use_reentrant": False})
+        found.model.train().zero_grad()
+        for module in found.model.modules():
+            if isinstance(module, torch.nn.Dropout):
+                module.p = 0.0
+        found.model(ids, sigma=SIGMA).logits[..., :MASK].square().sum().backward()
+        grads.append([p.grad.clone() for p in found.model.parameters()])
+    assert all(torch.allclose(one, two, rtol=1e-4, atol=1e-3) for one, two in zip(*grads, strict=True))

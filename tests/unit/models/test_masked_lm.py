@@ -43,7 +43,7 @@ def test_a_plain_folder_is_a_dllm_with_the_same_logits(kind, tmp_path):
         full = model(ids).logits
         assert torch.allclose(loaded.model(ids).logits, full, atol=1e-5)
         assert torch.allclose(loaded.model(ids, logits_to_keep=wanted).logits, full[wanted], atol=1e-5)
-        assert torch.allclose(loaded.denoiser()(ids, window=slice(3, 7)), full[:, 3:7], atol=1e-5)
+        assert torch.allclose(loaded.denoiser()(ids, at=slice(3, 7)), full[:, 3:7], atol=1e-5)
         padded = torch.cat([torch.full((2, 4), 17), ids], 1)
         mask = torch.arange(34).expand(2, -1) >= 4
         moved = loaded.denoiser()(padded, mask.long())[:, 4:]

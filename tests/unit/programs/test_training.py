@@ -6,12 +6,16 @@ import torch
 from jobs.data.collate import Collator
 from jobs.data.encode import Sequence
 from jobs.diffusion.objectives import build_objective
+from jobs.models import checkpoint
+from jobs.models.debug import debug_checkpoint
+from jobs.models.tokenizers import character_tokenizer
 from jobs.programs.process import Process
+from jobs.programs.train import load_model
 from jobs.programs.training import arguments, ranks
 from jobs.programs.training.corpus import in_whole_blocks, load_corpus, make_collator
 from jobs.programs.training.trainer import DiffusionLoss, Meter
 from jobs.programs.training.validation import Validation
-from jobs.protocol.errors import ResourceError, SpecError
+from jobs.protocol.errors import ModelError, ResourceError, SpecError
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import RunFolder
 from jobs.specs.job import TrainSpec
@@ -43,6 +47,14 @@ def notes(process):
 
 def draw(*key):
     return torch.rand(4, generator=ranks.generator(CPU, *key)).tolist()
+
+
+def test_a_model_without_a_tokenizer_cannot_be_trained(tmp_path):
+    made = debug_checkpoint("mdlm", character_tokenizer("abc"))
+    made.tokenizer = None
+    checkpoint.export(made, "mdlm", tmp_path / "official")
+    with pytest.raises(ModelError, match="has no tokenizer"):
+        load_model(train_spec(model={"path": str(tmp_path / "official")}))
 
 
 def test_noise_depends_on_its_key_alone():
