@@ -12,6 +12,7 @@ from jobs.specs.objective import OBJECTIVES
 from ui import forms
 
 CHECKPOINT, NEW = "A model", "Random weights"
+FOLLOW = "as the checkpoint"  # no objective in the spec
 FILE, BUILDER = "A file", "Made here"
 DATA_SOURCE = ("path", "builder", "options")
 
@@ -43,7 +44,7 @@ def to_values(data: Mapping[str, Any]) -> dict[str, Any]:
     """What every control shows for a spec's data. What the data leaves out shows its default."""
     model, rows = _group(data, "model"), _group(data, "data")
     objective = _group(data, "objective")
-    chosen = objective.get("name", "mdlm")
+    chosen = objective.get("name", FOLLOW)
     values: dict[str, Any] = {
         "name": data.get("name", ""),
         "priority": data.get("priority", 0),
@@ -93,8 +94,10 @@ def to_data(values: Mapping[str, Any]) -> dict[str, Any]:
         if "model.new" in groups
         else {"path": _text(values["model.path"])},
         "data": rows,
-        "objective": {"name": values["objective.name"], **groups[f"objective.{values['objective.name']}"]},
     }
+    if values["objective.name"] != FOLLOW:
+        name = values["objective.name"]
+        data["objective"] = {"name": name, **groups[f"objective.{name}"]}
     return data | {place: groups[place] for place in ("optimisation", "tuning", "launcher", "report")}
 
 

@@ -25,7 +25,7 @@ def show(studio: "Studio", values: dict[str, Any], base: str) -> tuple[dict[str,
     else:
         preview = studio.training.preview(data)
         figures = train_form.facts(preview.spec, rows(studio, data["data"])) if preview.spec else []
-    shown = review(preview, "train", base, figures, file=FILE)
+    shown = review(preview, "train", base, figures, preview.notes, FILE)
     return shown, strip(values, preview), gr.update(interactive=not preview.problem)
 
 
@@ -44,6 +44,12 @@ def rows(studio: "Studio", data: dict[str, Any]) -> int | None:
     return min(found, data["limit"]) if isinstance(data.get("limit"), int) else found
 
 
+def _objective(chosen: str, preview: Preview) -> str:
+    """The objective's name, also where it is the checkpoint's."""
+    found = (preview.spec.get("objective") or {}).get("name")
+    return f"{found}, the checkpoint's" if chosen == train_form.FOLLOW and found else chosen
+
+
 def strip(values: dict[str, Any], preview: Preview) -> list[dict[str, str]]:
     """The sections of the form with what is chosen in each."""
     new = values["model.source"] == train_form.NEW
@@ -55,7 +61,7 @@ def strip(values: dict[str, Any], preview: Preview) -> list[dict[str, str]]:
     texts = {
         "model": model,
         "data": f"{data or 'none chosen'}, up to {values['data.max_length']} tokens",
-        "objective": values["objective.name"],
+        "objective": _objective(values["objective.name"], preview),
         "optimisation": f"{run[0]} steps of {run[1]}",
         "tuning": f"LoRA, rank {values['tuning.rank']}" if lora else "all weights",
         "launcher": f"{values['launcher.name']}, {processes} on {values['launcher.device']}",

@@ -45,6 +45,8 @@ class ModelView(BaseModel):
     sampler: dict[str, Any] = {}
     shifted: bool = False
     block_size: int | None = None
+    objective: str = ""
+    schedule: str = "linear"
     size_bytes: int = 0
     note: str = ""
     is_dllm: bool = False
@@ -105,7 +107,7 @@ def _facts(folder: Path) -> dict[str, Any]:
     if (folder / diffusion_config.FILE).is_file():
         return facts | _diffusion_facts(_diffusion_config(folder))
     if official:
-        return facts | {"is_dllm": True, "mask_token_id": _integer(config.get("mask_token_id"))}
+        return facts | _official_facts(families.FAMILIES[official], config)
     return facts
 
 
@@ -130,6 +132,17 @@ def _diffusion_config(folder: Path) -> DiffusionConfig:
         raise ModelError(f"{folder / diffusion_config.FILE} is not valid JSON: {error}.") from None
 
 
+def _official_facts(family: families.FamilyInfo, config: dict[str, Any]) -> dict[str, Any]:
+    objective, block_size = family.training(config)
+    return {
+        "is_dllm": True,
+        "mask_token_id": _integer(config.get("mask_token_id")),
+        "shifted": family.shifted,
+        "objective": objective,
+        "block_size": block_size,
+    }
+
+
 def _diffusion_facts(config: DiffusionConfig) -> dict[str, Any]:
     return {
         "is_dllm": True,
@@ -140,6 +153,8 @@ def _diffusion_facts(config: DiffusionConfig) -> dict[str, Any]:
         "sampler": config.sampler,
         "shifted": config.shifted_logits,
         "block_size": config.block_size,
+        "objective": config.objective,
+        "schedule": config.schedule,
         "note": config.note,
     }
 

@@ -10,12 +10,16 @@ from backend.services.datasets import DatasetService
 from backend.services.models import ModelService
 from backend.services.places import ASSETS, absolute
 from jobs.protocol.errors import DataError, ModelError, SpecError
+from jobs.specs.base import Spec
 from jobs.specs.builders import BUILDERS
 from jobs.specs.data import DataSpec
+from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import ConvertSpec, JobSpec, ModelSpec, SampleSpec, ServeSpec, TrainSpec
+from jobs.specs.objective import objective_for
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 CHARACTERS = "characters:"
+NEW_OBJECTIVE = DiffusionConfig.model_fields["objective"].default
 PROMPT_SUFFIXES = (".txt", ".jsonl")
 
 
@@ -42,7 +46,19 @@ class Resolver:
 
     def _train(self, spec: JobSpec) -> JobSpec:
         spec = cast(TrainSpec, spec)
-        return spec.model_copy(update={"model": self._start(spec.model), "data": self._data(spec.data)})
+        changes = {
+            "model": self._start(spec.model),
+            "data": self._data(spec.data),
+            "objective": self._objective(spec),
+        }
+        return spec.model_copy(update=changes)
+
+    def _objective(self, spec: TrainSpec) -> Spec:
+        """The chosen one, else the checkpoint's. Raises: SpecError, ModelError."""
+        if spec.model.path is None:
+            return objective_for(spec.objective, NEW_OBJECTIVE, None)
+        start = self.models.get(spec.model.path)
+        return objective_for(spec.objective, start.objective, start.block_size, start.schedule)
 
     def _start(self, model: ModelSpec) -> ModelSpec:
         if model.path is not None:

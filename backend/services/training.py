@@ -12,7 +12,7 @@ from backend.services.places import ASSETS
 from backend.services.resolve import Resolver
 from jobs.protocol.errors import SpecError, StudioError
 from jobs.protocol.folder import write_atomic
-from jobs.specs.job import JobSpec
+from jobs.specs.job import JobSpec, TrainSpec
 from jobs.specs.load import parse_spec, read_yaml, to_yaml
 
 RECIPE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
@@ -50,6 +50,8 @@ class Preview(BaseModel):
     command: list[str] = []
     command_text: str = ""
     spec: dict[str, Any] = {}
+    notes: list[str] = []
+    """What nobody typed but the job will do, a sentence each."""
     problem: str = ""
 
 
@@ -87,9 +89,33 @@ class TrainingService:
             resolved = self.resolver(parsed)
             command = self.jobs.command(resolved)
             data = resolved.model_dump(mode="json")
+            notes = self.notes(parsed, resolved)
         except StudioError as error:
             return Preview(yaml=text, spec=data, problem=str(error))
-        return Preview(yaml=text, command=command, command_text=shlex.join(command), spec=data)
+        text_of_command = shlex.join(command)
+        return Preview(yaml=text, command=command, command_text=text_of_command, spec=data, notes=notes)
+
+    def notes(self, spec: JobSpec, resolved: JobSpec) -> list[str]:
+        """What a training takes from its checkpoint: objective, alignment of the logits, blocks."""
+        if not isinstance(spec, TrainSpec) or not isinstance(resolved, TrainSpec):
+            return []
+        path, objective = resolved.model.path, resolved.objective
+        assert objective is not None  # the resolver sees to it
+        start = self.resolver.models.get(path) if path is not None else None
+        chosen = "as you chose" if spec.objective is not None else "the default for a new model"
+        if start is not None:
+            same = start.objective == objective.name
+            chosen = (
+                "as the checkpoint was trained"
+                if same
+                else f"the checkpoint was trained with {start.objective}"
+            )
+        found = [f"Objective: {objective.name}, {chosen}."]
+        if start is not None:
+            where = "the next position's" if start.shifted else "its own position's"
+            found.append(f"Each output predicts {where} token, as the checkpoint does.")
+        block = getattr(objective, "block_size", None)
+        return [*found, f"Blocks of {block} tokens."] if block else found
 
     def save_recipe(
         self,

@@ -33,6 +33,7 @@ from jobs.protocol.events import read_events
 from jobs.protocol.folder import CHECKPOINT, RunFolder
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import TrainSpec
+from jobs.specs.objective import objective_for
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
@@ -49,6 +50,7 @@ def train(process: Process) -> None:
 
     process.phase("loading the model")
     start = load_model(spec)
+    spec = process.spec = with_objective(spec, start.config)
     vote.check()
     loaded = replace(start, config=trained_config(start.config, spec))
     limit = positions(loaded.model)
@@ -119,6 +121,12 @@ def with_trained_weights(loaded: Checkpoint, spec: TrainSpec) -> Any:
     if spec.tuning.method != "lora":
         return loaded.model
     return adapters.add_lora(loaded.model, spec.tuning, frozen, loaded.config.family)
+
+
+def with_objective(spec: TrainSpec, config: DiffusionConfig) -> TrainSpec:
+    """The spec with an objective: the chosen one, else that of the checkpoint. Raises: SpecError."""
+    found = objective_for(spec.objective, config.objective, config.block_size, config.schedule)
+    return spec.model_copy(update={"objective": found})
 
 
 def trained_config(config: DiffusionConfig, spec: TrainSpec) -> DiffusionConfig:

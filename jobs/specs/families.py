@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from jobs.specs.base import Spec
 
+BLOCKS = ("bd3lm", "dfactory")  # objectives that know blocks
 Evidence = Literal["golden", "derived", "unverified"]
 
 
@@ -28,6 +29,12 @@ class FamilyInfo(Spec):
     """Regular expression for the name of a tensor that must be there."""
     key: str = ""
     """A key that must be in config.json, where class and tensors are those of a causal model."""
+    objective: str = "mdlm"
+    """What its models were trained with."""
+    shifted: bool = False
+    """Whether the output at position i - 1 predicts token i."""
+    block_size: int | None = None
+    """Tokens in a block, where config.json does not say it."""
     hub: tuple[str, ...] = ()
     """Hub ids that are known to be of it; some formats can be told by nothing else."""
 
@@ -43,12 +50,21 @@ class FamilyInfo(Spec):
             return False
         return any(re.match(self.tensor, name) for name in tensors)
 
+    def training(self, config: dict[str, Any]) -> tuple[str, int | None]:
+        """(objective, block size) of a folder with this config.json."""
+        size = config.get("block_size") if self.objective in BLOCKS else None
+        size, longest = size or self.block_size, config.get("model_length")
+        if size is None or (longest is not None and size >= longest):  # one block: BD3-LM is MDLM then
+            return "mdlm" if self.objective in BLOCKS else self.objective, None
+        return self.objective, size
+
 
 _ALL = (
     FamilyInfo(
         name="llada",
         title="LLaDA",
         evidence="golden",
+        objective="llada",
         classes="LLaDAModelLM",
         tensor=r"model\.transformer\.wte\.weight$",
         hub=("GSAI-ML/LLaDA-8B-Base", "GSAI-ML/LLaDA-8B-Instruct", "GSAI-ML/LLaDA-1.5"),
@@ -57,6 +73,8 @@ _ALL = (
         name="dream",
         title="Dream",
         evidence="golden",
+        objective="dream",
+        shifted=True,
         classes="DreamModel",
         tensor=r"model\.embed_tokens\.weight$",
         hub=("Dream-org/Dream-v0-Base-7B", "Dream-org/Dream-v0-Instruct-7B"),
@@ -65,6 +83,8 @@ _ALL = (
         name="diffugpt",
         title="DiffuGPT",
         evidence="golden",
+        objective="ddm",
+        shifted=True,
         tensor=r"denoise_model\.h\.0\.",
         hub=("diffusionfamily/diffugpt-s", "diffusionfamily/diffugpt-m"),
     ),
@@ -72,6 +92,8 @@ _ALL = (
         name="diffullama",
         title="DiffuLLaMA",
         evidence="golden",
+        objective="ddm",
+        shifted=True,
         tensor=r"denoise_model\.layers\.0\.",
         hub=("diffusionfamily/diffullama",),
     ),
@@ -79,6 +101,7 @@ _ALL = (
         name="lladamoe",
         title="LLaDA-MoE",
         evidence="golden",
+        objective="llada",
         classes="LLaDAMoEModelLM",
         tensor=r"model\.layers\.\d+\.mlp\.experts\.",
         hub=("inclusionAI/LLaDA-MoE-7B-A1B-Base", "inclusionAI/LLaDA-MoE-7B-A1B-Instruct"),
@@ -87,6 +110,8 @@ _ALL = (
         name="llada2",
         title="LLaDA2",
         evidence="golden",
+        objective="dfactory",
+        block_size=32,
         classes="LLaDA2(1)?MoeModelLM",
         tensor=r"model\.word_embeddings\.weight$",
         hub=("inclusionAI/LLaDA2.0-mini", "inclusionAI/LLaDA2.0-flash", "inclusionAI/LLaDA2.1-mini"),
@@ -95,6 +120,8 @@ _ALL = (
         name="sdar",
         title="SDAR",
         evidence="derived",
+        objective="bd3lm",
+        block_size=4,
         classes="SDAR(Moe)?ForCausalLM",
         tensor=r"model\.embed_tokens\.weight$",
         hub=("JetLM/SDAR-1.7B-Chat", "JetLM/SDAR-30B-A3B-Chat"),
@@ -103,6 +130,8 @@ _ALL = (
         name="stable_diffcoder",
         title="Stable-DiffCoder",
         evidence="derived",
+        objective="bd3lm",
+        block_size=4,
         classes="StableDiffcoderForCausalLM",
         tensor=r"model\.embed_tokens\.weight$",
         hub=("ByteDance-Seed/Stable-DiffCoder-8B-Base", "ByteDance-Seed/Stable-DiffCoder-8B-Instruct"),
@@ -111,6 +140,8 @@ _ALL = (
         name="efficient_dlm",
         title="Efficient-DLM",
         evidence="unverified",
+        objective="bd3lm",
+        block_size=32,
         classes="DiffEncoderModel",
         tensor=r"encoder\.embed_tokens\.weight$",
         hub=("nvidia/Efficient-DLM-4B", "nvidia/Efficient-DLM-8B"),
@@ -143,6 +174,7 @@ _ALL = (
         name="bd3lm",
         title="BD3-LM",
         evidence="derived",
+        objective="bd3lm",
         classes="BD3LM",
         tensor=r"backbone\.blocks\.0\.attn_qkv\.weight$",
         hub=tuple(f"kuleshov-group/bd3lm-owt-block_size{size}" for size in (4, 8, 16)),
@@ -151,6 +183,7 @@ _ALL = (
         name="sedd",
         title="SEDD",
         evidence="derived",
+        objective="sedd",
         tensor=r"blocks\.0\.attn_qkv\.weight$",
         hub=("louaaron/sedd-small", "louaaron/sedd-medium"),
     ),

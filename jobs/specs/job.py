@@ -8,7 +8,7 @@ from jobs.specs.base import Spec
 from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import GridShape
 from jobs.specs.launcher import LauncherSpec
-from jobs.specs.objective import MDLMObjective, ObjectiveSpec
+from jobs.specs.objective import ObjectiveSpec
 from jobs.specs.samplers import LLaDASampler, SamplerSpec
 
 
@@ -136,7 +136,8 @@ class TrainSpec(JobSpec):
     kind: Literal["train"] = "train"
     model: ModelSpec
     data: DataSpec
-    objective: ObjectiveSpec = Field(default_factory=MDLMObjective)
+    objective: ObjectiveSpec | None = None
+    """None: the one that the checkpoint was trained with; mdlm for a new model."""
     tuning: TuningSpec = TuningSpec()
     optimisation: OptimisationSpec = OptimisationSpec()
     report: ReportSpec = ReportSpec()

@@ -8,7 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from jobs.protocol.errors import SpecError
 from jobs.specs.base import Spec
+
+BLOCK = 32  # tokens in a block where neither spec nor checkpoint says so
 
 
 class Masking(Spec):
@@ -119,8 +122,8 @@ class BD3LMObjective(BoundOptions, NoiseRange):
     before it. Source: kuleshov-group/bd3lms and ZHZisZZ/dllm core/trainers/bd3lm.py."""
 
     name: Literal["bd3lm"] = "bd3lm"
-    block_size: int = Field(default=32, ge=1)
-    """Tokens in a block; the checkpoint keeps it."""
+    block_size: int | None = Field(default=None, ge=1)
+    """Tokens in a block; the checkpoint keeps it. None: the checkpoint's own, or 32."""
     noise_per: Literal["block", "sequence"] = "block"
     """A time for each block (BD3-LM) or one for the whole sequence (dLLM)."""
     noise_range_low: float = Field(default=1e-3, gt=0, le=1)
@@ -143,8 +146,8 @@ class DFactoryObjective(Masking, NoiseRange):
     token counting the same. Source: inclusionAI/dFactory tasks/train_llada2_bd.py."""
 
     name: Literal["dfactory"] = "dfactory"
-    block_size: int = Field(default=32, ge=1)
-    """Tokens in a block; the checkpoint keeps it."""
+    block_size: int | None = Field(default=None, ge=1)
+    """Tokens in a block; the checkpoint keeps it. None: the checkpoint's own, or 32."""
     block_diffusion: bool = True
     """On: blocks next to the clean text. Off: full attention on the noised text."""
     noise_range_low: float = Field(default=0.3, gt=0, le=1)
@@ -193,3 +196,32 @@ OBJECTIVES: dict[str, type[Spec]] = {
     "dfactory": DFactoryObjective,
     "sedd": SEDDObjective,
 }
+
+
+def objective_for(
+    chosen: Spec | None, trained_with: str, block_size: int | None, schedule: str = "linear"
+) -> Spec:
+    """The objective of a training: the chosen one, else the one that the checkpoint was trained with.
+
+    A block size that was not chosen is the checkpoint's too.
+    Raises: SpecError if the checkpoint's objective is none of ours.
+    """
+    if chosen is not None:
+        return complete(chosen, block_size)
+    if trained_with not in OBJECTIVES:
+        raise SpecError(
+            f"objective: the checkpoint was trained with {trained_with!r}, which there is none of here; "
+            f"choose one of {', '.join(OBJECTIVES)}."
+        )
+    if trained_with == DDMObjective.model_fields["name"].default:
+        return DDMObjective(anneal_steps=1)  # its attention is open already: starting over would undo that
+    options = OBJECTIVES[trained_with]
+    given = {"schedule": schedule} if "schedule" in options.model_fields else {}
+    return complete(options.parse({"name": trained_with, **given}), block_size)
+
+
+def complete(options: Spec, block_size: int | None = None) -> Spec:
+    """The same options with a block size where they have none yet."""
+    if "block_size" in type(options).model_fields and options.block_size is None:
+        return options.model_copy(update={"block_size": block_size or BLOCK})
+    return options

@@ -34,7 +34,10 @@ def run(
     from studio.cli.follow import not_scheduled, wait_for
 
     with services(home, schedule=wait) as studio:
-        job = studio.jobs.submit(_read(studio, spec, set_ or []))
+        parsed = _read(studio, spec, set_ or [])
+        for note in studio.training.preview(parsed).notes:
+            typer.echo(note, err=True)
+        job = studio.jobs.submit(parsed)
         typer.echo(job.id)
         if wait:
             wait_for(studio.jobs, job.id)

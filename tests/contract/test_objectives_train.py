@@ -20,23 +20,30 @@ MODEL = {
 }
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
-def test_two_steps(name, tmp_path):
+def run_two_steps(tmp_path, model, **changes):
+    """(run folder, the spec as the program carried it out) of a training of two steps."""
     data = tmp_path / "d.jsonl"
     data.write_text("".join(f'{{"prompt": "{c}", "completion": "{c * 9}"}}\n' for c in "abcdefghijklmnop"))
     spec = TrainSpec.parse(
         {
             "kind": "train",
-            "model": {"new": MODEL},
+            "model": model,
             "data": {"path": str(data), "max_length": 48, "validation": 0.2},
-            "objective": {"name": name},
             "optimisation": {"steps": 2, "batch_size": 4, "learning_rate": 1e-2},
             "report": {"log_every": 1},
             "launcher": {"device": "cpu"},
+            **changes,
         }
     )
     run = RunFolder.create(tmp_path / "runs", "train", spec.model_dump(mode="json"))
-    train.train(Process(run, run.new_attempt(), spec))
+    process = Process(run, run.new_attempt(), spec)
+    train.train(process)
+    return run, process.spec
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_two_steps(name, tmp_path):
+    run, spec = run_two_steps(tmp_path, {"new": MODEL}, objective={"name": name})
     events = [event for _, event in read_events(run.events)]
     losses = [e["values"]["loss"] for e in events if e["event"] == "metrics" and "loss" in e["values"]]
     levels = [e for e in events if e["event"] == "levels"]
@@ -47,3 +54,15 @@ def test_two_steps(name, tmp_path):
     config = DiffusionConfig.load(run.model)
     assert config.objective == name
     assert config.block_size == getattr(spec.objective, "block_size", None)
+
+
+@pytest.mark.parametrize(
+    "first", [{"name": "llada"}, {"name": "dfactory", "block_size": 8}, {"name": "ddm", "anneal_steps": 5}]
+)
+def test_a_training_that_chooses_nothing_goes_on_as_the_checkpoint_was_trained(first, tmp_path):
+    before, _ = run_two_steps(tmp_path, {"new": MODEL}, objective=first)
+    after, spec = run_two_steps(tmp_path, {"path": str(before.model)})
+    assert spec.objective.name == first["name"]
+    one, two = DiffusionConfig.load(before.model), DiffusionConfig.load(after.model)
+    assert (one.objective, one.block_size) == (two.objective, two.block_size)
+    assert getattr(spec.objective, "anneal_steps", 1) == 1, "what is open already stays open"

@@ -1,19 +1,26 @@
-"""The Convert tab: a causal language model becomes a diffusion language model."""
+"""The Convert tab: causal models become diffusion models, formats change, LoRA is merged."""
 
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
+from backend.services.checkpoints import ModelView
 from jobs.protocol.errors import StudioError
+from jobs.specs.families import FAMILIES
 from jobs.specs.job import ConvertSpec
 from ui import forms
 from ui.components.review import Review
 from ui.page import Page
-from ui.parts import OPEN_JOB, heading, section
+from ui.parts import OPEN_JOB, folded, heading, section
 from ui.review_value import review
 
-NAMES = ["name", "source", "mask_token", "sliding_window", "shifted_logits", "dtype"]
+SOURCE = ["source", "name"]
+SHOWN = ["target", "mask_token"]
+FOLDED = ["lora_base", "family", "layout", "dtype", "sliding_window", "shifted_logits", "priority"]
+NAMES = [*SOURCE, *SHOWN, *FOLDED]
 FILE = "convert.yaml"
+LISTS = {"family": tuple(FAMILIES), "layout": ("separate", "merged", "fused", "plain", "wrapped")}
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 
 
@@ -22,7 +29,10 @@ def build(page: Page) -> None:
     controls: dict[str, Any] = {}
     empty, _ = preview(page, tuple(forms.write(ConvertSpec, NAMES, {})))
     with gr.Column(elem_classes="screen"):
-        heading("Convert", "Open an autoregressive model to both sides; training then teaches it to denoise.")
+        heading(
+            "Convert",
+            "Open an autoregressive model to both sides, merge a LoRA adapter, or change a model's format.",
+        )
         with gr.Row(elem_classes="walk"):
             with gr.Column(elem_classes="stack"):
                 _source(page, controls)
@@ -34,7 +44,7 @@ def build(page: Page) -> None:
                     go = gr.Button(
                         "Start converting", variant="primary", elem_id="convert-start", interactive=False
                     )
-                    gr.HTML('<p class="small muted">The result appears under Models, ready to train.</p>')
+                    gr.HTML('<p class="small muted">The result appears under Models.</p>')
     order = [controls[name] for name in NAMES]
     started = gr.Textbox(visible=False)
 
@@ -64,7 +74,7 @@ def _source(page: Page, controls: dict[str, Any]) -> None:
     with section("Source", "convert-section-source"), gr.Row(elem_classes="start-from"):
         controls["source"] = gr.Dropdown(
             label="Model to convert",
-            info="A listed model that is no dLLM yet, a transformers folder, a .gguf file, or a Hub id.",
+            info="A listed model or LoRA adapter, a transformers folder, a .gguf file, or a Hub id.",
             choices=sources(page),
             value=None,
             allow_custom_value=True,
@@ -76,19 +86,31 @@ def _source(page: Page, controls: dict[str, Any]) -> None:
 
 def _settings(controls: dict[str, Any]) -> None:
     with section("How", "convert-section-how"), gr.Row(elem_classes="fields"):
-        for field in forms.fields(ConvertSpec, NAMES[2:]):
+        _draw(controls, SHOWN)
+    with folded("More", "convert-section-more"), gr.Row(elem_classes="fields"):
+        _draw(controls, FOLDED)
+
+
+def _draw(controls: dict[str, Any], names: list[str]) -> None:
+    for field in forms.fields(ConvertSpec, names):
+        if field.name in LISTS:  # words of which some are known: chosen from a list, or typed
+            field = replace(field, kind="choice", choices=LISTS[field.name])
+            controls[field.name] = forms.component(field, "convert", value=forms.NOT_SET)
+        else:
             controls[field.name] = forms.component(field, "convert")
 
 
 def sources(page: Page) -> list[str]:
-    """Listed models that are not diffusion models yet."""
-    return [m.name for m in page.studio.models.list() if not m.is_dllm and not m.problem]
+    """Listed models, those first that are no diffusion models yet."""
+    models = [m for m in page.studio.models.list() if not m.problem]
+    return [m.name for m in sorted(models, key=lambda m: m.is_dllm)]
 
 
 def to_data(values: tuple[Any, ...]) -> dict[str, Any]:
     """The data of a convert spec from the controls' values. Raises: SpecError."""
     data = forms.read(ConvertSpec, NAMES, values)
-    return {"kind": "convert", **{key: value for key, value in data.items() if value is not None}}
+    unset = {key for key in LISTS if data.get(key) == forms.NOT_SET}
+    return {"kind": "convert", **{k: v for k, v in data.items() if v is not None and k not in unset}}
 
 
 def preview(page: Page, values: tuple[Any, ...]) -> tuple[dict[str, Any], Any]:
@@ -97,12 +119,44 @@ def preview(page: Page, values: tuple[Any, ...]) -> tuple[dict[str, Any], Any]:
     if not data.get("source"):
         return {"prefix": "convert", "plan": ["Choose a model to convert."]}, gr.update(interactive=False)
     found = page.studio.training.preview(data)
-    shown = review(found, "convert", plan=steps(data), file=FILE)
+    shown = review(found, "convert", plan=steps(data, _view(page, data["source"])), file=FILE)
     return shown, gr.update(interactive=not found.problem)
 
 
-def steps(data: dict[str, Any]) -> list[str]:
+def _view(page: Page, source: str) -> ModelView | None:
+    """What is known of the source before the job starts: nothing of a GGUF file or a Hub id."""
+    try:
+        return page.studio.models.get(source)
+    except StudioError:
+        return None
+
+
+def steps(data: dict[str, Any], source: ModelView | None) -> list[str]:
     """What the job will do, a sentence each."""
+    found = ["The adapter is merged into its base."] if source is not None and source.is_adapter else []
+    if source is not None and source.is_dllm:
+        found.append("It is a diffusion model already: only its format changes.")
+    else:
+        found += _opening(data)
+    if data.get("sliding_window"):
+        kept = data["sliding_window"] == "keep"
+        found.append(f"Window layers {'keep their window on both sides' if kept else 'see the whole text'}.")
+    if data.get("target") == "official":
+        family = FAMILIES.get(data.get("family") or "")
+        title = f"{family.title}'s" if family is not None else "its family's"
+        found.append(f"It is written in {title} official format, for other programs.")
+    if data.get("layout"):
+        found.append(f"Experts are written {data['layout']}.")
+    if data.get("dtype", "auto") != "auto":
+        found.append(f"Weights are written as {data['dtype']}.")
+    found.append("The new folder holds all weights; the source stays as it is.")
+    if source is None or not (source.is_dllm or source.is_adapter):
+        found.append("It needs training before it writes well.")
+    return found
+
+
+def _opening(data: dict[str, Any]) -> list[str]:
+    """What happens to a causal model."""
     token = data.get("mask_token")
     return [
         "Attention opens to both sides in every layer.",
@@ -112,6 +166,4 @@ def steps(data: dict[str, Any]) -> list[str]:
         "Position i - 1 goes on predicting token i."
         if data.get("shifted_logits")
         else "Each position predicts its own token from now on.",
-        "The new folder holds all weights; the source stays as it is.",
-        "It needs training before it writes well.",
     ]

@@ -229,8 +229,8 @@ def _objective(form: Form) -> None:
     with section("Objective", "train-section-objective"), gr.Row(elem_classes="fields"):
         form.controls["objective.name"] = gr.Dropdown(
             label="Objective",
-            info="How tokens are masked and how the loss is weighted.",
-            choices=list(OBJECTIVES),
+            info="How tokens are masked and how the loss is weighted. The review names the checkpoint's.",
+            choices=[train_form.FOLLOW, *OBJECTIVES],
             value=form.values["objective.name"],
             filterable=False,
             elem_classes="field",

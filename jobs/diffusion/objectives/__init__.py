@@ -13,6 +13,7 @@ from jobs.diffusion.objectives.llada import LLaDA
 from jobs.diffusion.objectives.mdlm import MDLM
 from jobs.diffusion.objectives.sedd import SEDD
 from jobs.specs.base import Spec
+from jobs.specs.objective import complete
 
 OBJECTIVES: dict[str, type[Objective]] = {
     "llada": LLaDA,
@@ -28,7 +29,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
 
 def build_objective(options: Spec) -> Objective:
     """The objective that belongs to these options (an entry of jobs.specs.objective.OBJECTIVES)."""
-    return OBJECTIVES[options.name](options)
+    return OBJECTIVES[options.name](complete(options))
 
 
 __all__ = [

@@ -39,4 +39,4 @@ class StableDiffCoder(Family):
         )
 
     def traits(self, config: dict[str, Any]) -> dict[str, Any]:
-        return {"objective": "bd3lm", "block_size": BLOCK}
+        return {"objective": "bd3lm", "block_size": config.get("block_size") or BLOCK}

@@ -50,6 +50,37 @@ def test_every_kind_resolves_to_absolute_paths_and_again(resolver: Resolver):
         assert parse_spec(once.model_dump(mode="json")) == once
 
 
+@pytest.mark.parametrize(
+    ("checkpoint", "chosen", "found"),
+    [
+        ({"objective": "llada"}, None, {"name": "llada"}),
+        ({"objective": "mdlm", "schedule": "cosine"}, None, {"name": "mdlm", "schedule": "cosine"}),
+        ({"objective": "bd3lm", "block_size": 4}, None, {"name": "bd3lm", "block_size": 4}),
+        ({"objective": "dfactory", "block_size": 16}, {"name": "bd3lm"}, {"name": "bd3lm", "block_size": 16}),
+        ({"objective": "bd3lm", "block_size": 4}, {"name": "bd3lm", "block_size": 32}, {"block_size": 32}),
+        ({"objective": "mdlm"}, {"name": "bd3lm"}, {"name": "bd3lm", "block_size": 32}),
+        ({"objective": "ddm", "shifted_logits": True}, None, {"name": "ddm", "anneal_steps": 1}),
+        ({"objective": "ddm"}, {"name": "ddm"}, {"name": "ddm", "anneal_steps": 10000}),
+    ],
+)
+def test_the_objective_is_the_checkpoints_unless_chosen(resolver: Resolver, checkpoint, chosen, found):
+    make_model(resolver.models.home_root / "start", **checkpoint)
+    spec = parse_spec({**train(path="start"), **({"objective": chosen} if chosen else {})})
+    once = resolver(spec).model_dump()["objective"]
+    assert {key: once[key] for key in found} == found
+    assert resolver(resolver(spec)) == resolver(spec)
+
+
+def test_an_objective_of_nobody_is_named(resolver: Resolver):
+    make_model(resolver.models.home_root / "start", objective="plaid")
+    with pytest.raises(StudioError, match="was trained with 'plaid', .* choose one of llada, mdlm"):
+        resolver(parse_spec(train(path="start")))
+
+
+def test_a_new_model_has_the_default(resolver: Resolver):
+    assert resolver(parse_spec(new("stories"))).model_dump()["objective"]["name"] == "mdlm"
+
+
 def test_tokenizers(resolver: Resolver):
     def tokenizer(name: str) -> str:
         spec = resolver(parse_spec(new(name)))

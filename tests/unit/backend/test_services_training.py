@@ -8,6 +8,7 @@ from backend.services.places import ASSETS
 from backend.studio import Studio
 from jobs.executors import InlineExecutor
 from jobs.protocol.errors import SpecError
+from tests.fakes.model_folders import make_model
 
 SPEC = {
     "kind": "train",
@@ -71,6 +72,31 @@ def test_preview_shows_what_would_start(studio: Studio):
         str(studio.runs) in preview.command[-1] and preview.command_text.count("'") >= 2
     )  # quoted: a hostile home
     assert studio.jobs.list() == []
+
+
+@pytest.mark.parametrize(
+    ("model", "objective", "notes"),
+    [
+        (SPEC["model"], None, ["Objective: mdlm, the default for a new model."]),
+        (
+            {"path": "blocks"},
+            None,
+            ["Objective: bd3lm, as the checkpoint was trained.", "Blocks of 4 tokens."],
+        ),
+        ({"path": "blocks"}, {"name": "dream"}, ["Objective: dream, the checkpoint was trained with bd3lm."]),
+        (
+            {"path": "blocks"},
+            None,
+            ["Each output predicts the next position's token, as the checkpoint does."],
+        ),
+    ],
+)
+def test_preview_says_what_comes_from_the_checkpoint(studio: Studio, model, objective, notes):
+    make_model(studio.home / "models" / "blocks", objective="bd3lm", block_size=4, shifted_logits=True)
+    spec = {**SPEC, "model": model, **({"objective": objective} if objective else {})}
+    preview = studio.training.preview(spec)
+    assert not preview.problem and set(notes) <= set(preview.notes)
+    assert ("objective:" in preview.yaml) == (objective is not None), "the YAML says what was typed"
 
 
 def test_preview_says_what_is_wrong(studio: Studio):

@@ -2,14 +2,17 @@
 
 import pytest
 
+from backend.services.checkpoints import ModelView
 from backend.services.places import ASSETS
 from jobs.protocol.errors import SpecError
 from jobs.specs.data import DataSpec
-from jobs.specs.job import ConvertSpec, OptimisationSpec, ReportSpec
+from jobs.specs.job import ConvertSpec, OptimisationSpec, ReportSpec, TrainSpec
 from jobs.specs.load import parse_spec, read_yaml
+from jobs.specs.objective import OBJECTIVES
 from jobs.specs.samplers import LLaDASampler
 from ui import forms, train_form
 from ui.review_value import changed_lines, problems
+from ui.tabs import convert
 
 RECIPES = sorted((ASSETS / "recipes").glob("*.yaml"))
 
@@ -35,16 +38,22 @@ def test_every_source_of_model_and_data():
     assert parse_spec(train_form.to_data(values)) == parse_spec(data)
 
 
+def test_an_objective_that_nobody_chose_stays_so():
+    data = {"kind": "train", "model": {"path": "stories"}, "data": {"path": "mine.jsonl"}}
+    values = train_form.to_values(data)
+    assert values["objective.name"] == train_form.FOLLOW
+    assert parse_spec(train_form.to_data(values)).objective is None
+
+
 def test_every_setting_of_a_train_spec_has_a_control():
-    data = train_form.to_data(
-        train_form.to_values({"kind": "train", "model": {"path": "x"}, "data": {"path": "y"}})
-    )
-    spec = parse_spec(data)
-    left_out = {
-        group: set(type(getattr(spec, group)).model_fields) - set(data[group])
-        for group in ("optimisation", "tuning", "launcher", "report", "objective")
-    }
-    assert {group: names - {"sampler"} for group, names in left_out.items() if names - {"sampler"}} == {}
+    places = {name: TrainSpec.model_fields[name].annotation for name in ("data", "optimisation", "tuning")}
+    places |= {name: TrainSpec.model_fields[name].annotation for name in ("launcher", "report")}
+    places |= {f"objective.{name}": options for name, options in OBJECTIVES.items()}
+    wanted = {f"{place}.{name}" for place, group in places.items() for name in group.model_fields}
+    wanted -= {f"objective.{name}.name" for name in OBJECTIVES}  # the choice of one is objective.name
+    assert wanted <= set(train_form.KEYS)
+    covered = {key.split(".")[0] for key in train_form.KEYS}
+    assert set(TrainSpec.model_fields) - covered == {"kind", "version"}
 
 
 @pytest.mark.parametrize("spec_class", [OptimisationSpec, ReportSpec, LLaDASampler, ConvertSpec])
@@ -92,3 +101,36 @@ def test_problems_and_changes():
     assert found[0]["key"] == "optimisation.steps"
     assert found[1] == {"key": "", "text": "There is no model 'x'."}
     assert changed_lines("a: 1\nb: 2\n", "a: 1\nb: 3\nc: 4\n") == [1, 2]
+
+
+def test_every_setting_of_a_convert_spec_has_a_control_and_help():
+    """All but the launcher, which a conversion has no use for: one process that reads and writes files."""
+    assert set(ConvertSpec.model_fields) - set(convert.NAMES) == {"kind", "version", "launcher"}
+    assert len(set(convert.NAMES)) == len(convert.NAMES)
+    assert all(field.help for field in forms.fields(ConvertSpec, convert.NAMES))
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({}, "Attention opens to both sides"),
+        ({"target": "official", "family": "dream"}, "written in Dream's official format"),
+        ({"dtype": "bfloat16"}, "as bfloat16"),
+        ({"layout": "merged"}, "Experts are written merged"),
+        ({"sliding_window": "keep"}, "keep their window on both sides"),
+    ],
+)
+def test_the_convert_form_says_what_will_happen(data, words):
+    said = " ".join(convert.steps({"source": "x", **data}, None))
+    assert words in said
+
+
+def test_the_convert_form_knows_what_the_source_is():
+    adapter = ModelView(
+        name="tuned", path="/tuned", source="home", is_adapter=True, note="An adapter on Qwen."
+    )
+    dllm = ModelView(name="llada", path="/llada", source="home", is_dllm=True)
+    merged = " ".join(convert.steps({"source": "tuned"}, adapter))
+    assert "merged into its base" in merged
+    rewritten = " ".join(convert.steps({"source": "llada", "dtype": "float16"}, dllm))
+    assert "diffusion model already" in rewritten and "training before" not in rewritten
