@@ -36,6 +36,7 @@ CLAIMS = {
     "dream_generate": "test_dream_sampler.py::test_every_canvas_equals_diffusion_generate",
     "dream_logits": LOGITS,
     "dream_loss": "test_shifted_losses.py::test_dream_loss_equals_dllm",
+    "fastdllm_dream_nvlabs": "test_fast_dllm_dream_sampler.py::test_nvlabs_tokens_and_passes",
     "fastdllm_llada_dllm": "test_fast_dllm_sampler.py::test_dllm_history_and_passes",
     "fastdllm_llada_nvlabs": "test_fast_dllm_sampler.py::test_nvlabs_tokens_and_passes",
     "llada2_generate": "test_llada2_sampler.py::test_every_canvas_equals_dllms",
@@ -51,7 +52,6 @@ CLAIMS = {
 PENDING = {
     "diffugpt_generate",
     "diffullama_generate",
-    "fastdllm_dream_nvlabs",
     "lladamoe_generate",
 }
 

@@ -6,7 +6,7 @@ jobs/specs/samplers, and its name in both dicts.
 
 from collections.abc import Callable
 
-from jobs.diffusion.samplers import dllm_bd3lm, dllm_mdlm, dream, fast_dllm, llada, llada2
+from jobs.diffusion.samplers import dllm_bd3lm, dllm_mdlm, dream, fast_dllm, fast_dllm_dream, llada, llada2
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
 SAMPLERS: dict[str, Callable[..., Sampling]] = {
@@ -14,6 +14,7 @@ SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "dllm_mdlm": dllm_mdlm.sample,
     "dream": dream.sample,
     "fast_dllm": fast_dllm.sample,
+    "fast_dllm_dream": fast_dllm_dream.sample,
     "llada": llada.sample,
     "llada2": llada2.sample,
     "llada21": llada2.sample_editing,

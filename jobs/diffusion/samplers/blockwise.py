@@ -97,30 +97,25 @@ def _filled(start: Start, number_BL: Tensor, rule: Rule, use_cache: UseCache) ->
         window = slice(int(bounds[0]), length if use_cache == "prefix" else int(bounds[-1]) + 1)
         for number in itertools.count():
             open_BL = in_block_BL & start.masked(ids)
-            first = number == 0
-            if first and cache is not None and start.config.shifted_logits:
-                open_BL = _beyond_the_window(open_BL, window.start)
+            due_BL = torch.zeros_like(open_BL)
+            if number == 0 and cache is not None and start.config.shifted_logits:
+                # The output that predicts the window's first position stands before the window, so only this
+                # pass has it. It writes that position, and in rows where it is open nothing else
+                # (NVlabs/Fast-dLLM dream/model/generation_utils_block.py).
+                due_BL[:, window.start] = open_BL[:, window.start]
+                open_BL = torch.where(due_BL.any(1, keepdim=True), due_BL, open_BL)
             at = columns(open_BL)
             if not len(at):
                 break
-            feed = None if first or cache is None else window
+            feed = None if number == 0 or cache is None else window
             view = yield from look(start, ids, at, start.attention_mask, feed=feed, cache=cache)
             open_BW = open_BL[:, at]
             tokens_BW, where_BW = rule(Turn(view, ids, open_BW, blocks_B, block, number))
-            step = write(start, ids, view, tokens_BW, where_BW & open_BW, block)
+            step = write(start, ids, view, tokens_BW, (where_BW | due_BL[:, at]) & open_BW, block)
             if bool(step.revealed.any()):
                 ids = step.ids
                 yield step
     return ids
-
-
-def _beyond_the_window(open_BL: Tensor, first: int) -> Tensor:
-    """What the first pass over a block may write in a shifted model: where the block's `first` position is
-    open, that one only. The output that predicts it stands before the window, so no later pass has it
-    (NVlabs/Fast-dLLM dream/model/generation_utils_block.py)."""
-    only_BL = torch.zeros_like(open_BL)
-    only_BL[:, first] = open_BL[:, first]
-    return torch.where(open_BL[:, first, None], only_BL, open_BL)
 
 
 def _widened(lines: Lines, ids: Tensor, rows: Tensor | slice) -> Lines:
@@ -155,3 +150,10 @@ def or_surest(where_BW: Tensor, confidence_BW: Tensor, open_BW: Tensor) -> Tenso
     """[B, W] bool: `where_BW`, and in any case each row's most confident open column."""
     best_B1 = confidence_BW.masked_fill(~open_BW, -torch.inf).argmax(1, keepdim=True)
     return where_BW.scatter(1, best_B1, True) & open_BW
+
+
+def steps_of_block(turn: Turn, steps: int) -> Tensor:
+    """[B] the steps of this block when `steps` are shared out over a row's blocks, the remainder first and at
+    least one each."""
+    blocks_B = turn.blocks.clamp(min=1)
+    return (steps // blocks_B + (turn.block < steps % blocks_B)).clamp(min=1)

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from jobs.diffusion.samplers.base import Sampling, Start, choose, surest
-from jobs.diffusion.samplers.blockwise import Turn, fill, or_surest
+from jobs.diffusion.samplers.blockwise import Turn, fill, or_surest, steps_of_block
 from jobs.specs.samplers import FastDLLMSampler
 
 
@@ -37,11 +37,9 @@ def sample(start: Start, options: FastDLLMSampler) -> Sampling:
 
 
 def share(turn: Turn, steps: int) -> Tensor:
-    """[B] how many tokens this pass writes if `steps` are shared out over a row's blocks, at least one each,
-    and the tokens of a block evenly over its steps, the remainder first. What an earlier pass left undone the
-    later ones make up for."""
-    of_block_B = steps // turn.blocks.clamp(min=1) + (turn.block < steps % turn.blocks.clamp(min=1))
-    ahead_B = (of_block_B - turn.number).clamp(min=1)
+    """[B] how many tokens this pass writes when a block's tokens are spread evenly over its steps, the
+    remainder first. What an earlier pass left undone the later ones make up for."""
+    ahead_B = (steps_of_block(turn, steps) - turn.number).clamp(min=1)
     return -(-turn.open.sum(1) // ahead_B)
 
 

@@ -10,6 +10,7 @@ from jobs.specs.samplers.dllm_bd3lm import DllmBD3LMSampler
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
 from jobs.specs.samplers.dream import DreamSampler
 from jobs.specs.samplers.fast_dllm import FastDLLMSampler
+from jobs.specs.samplers.fast_dllm_dream import FastDLLMDreamSampler
 from jobs.specs.samplers.llada import LLaDASampler
 from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
 
@@ -17,6 +18,7 @@ SamplerSpec = Annotated[
     DllmBD3LMSampler
     | DllmMDLMSampler
     | DreamSampler
+    | FastDLLMDreamSampler
     | FastDLLMSampler
     | LLaDA21Sampler
     | LLaDA2Sampler
@@ -29,6 +31,7 @@ SAMPLERS: dict[str, type[Spec]] = {
     "dllm_mdlm": DllmMDLMSampler,
     "dream": DreamSampler,
     "fast_dllm": FastDLLMSampler,
+    "fast_dllm_dream": FastDLLMDreamSampler,
     "llada": LLaDASampler,
     "llada2": LLaDA2Sampler,
     "llada21": LLaDA21Sampler,
@@ -39,6 +42,7 @@ __all__ = [
     "DllmBD3LMSampler",
     "DllmMDLMSampler",
     "DreamSampler",
+    "FastDLLMDreamSampler",
     "FastDLLMSampler",
     "LLaDA2Sampler",
     "LLaDA21Sampler",
