@@ -4,7 +4,6 @@ from typing import Annotated
 
 from pydantic import Field
 
-from jobs.specs.base import Spec
 from jobs.specs.samplers.base import SamplerOptions
 from jobs.specs.samplers.dllm_bd3lm import DllmBD3LMSampler
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
@@ -26,7 +25,7 @@ SamplerSpec = Annotated[
     Field(discriminator="name"),
 ]
 
-SAMPLERS: dict[str, type[Spec]] = {
+SAMPLERS: dict[str, type[SamplerOptions]] = {
     "dllm_bd3lm": DllmBD3LMSampler,
     "dllm_mdlm": DllmMDLMSampler,
     "dream": DreamSampler,

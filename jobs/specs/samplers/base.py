@@ -1,6 +1,6 @@
 """What all samplers' options share."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -10,6 +10,10 @@ from jobs.specs.base import Spec
 class SamplerOptions(Spec):
     """Every sampler fills a canvas and may be kept from words or from the space after the end."""
 
+    attention: ClassVar[Literal["full", "blocks"]] = "full"
+    """What models it is for: those in which every position sees every other, or block diffusion models."""
+    objective: ClassVar[str | None] = None
+    """The training objective whose models it alone can sample; None: it is for all others."""
     stays_written: ClassVar[bool] = True
     """Whether a token that is written stays. If not, when to exit early is the sampler's own business."""
 

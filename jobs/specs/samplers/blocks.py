@@ -1,6 +1,6 @@
 """What the options of all samplers for block diffusion models share."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -13,8 +13,8 @@ USUAL_BLOCK = 32  # of LLaDA2.0 and dLLM
 class BlockOptions(SamplerOptions):
     """A block is filled after all before it, seeing these and itself."""
 
-    max_new_tokens: int = Field(default=128, ge=1, le=8192)
-    """Length of the canvas after the prompt."""
+    attention: ClassVar[Literal["full", "blocks"]] = "blocks"
+
     block_size: int | None = Field(default=None, ge=1, le=8192)
     """Tokens of a block; none: as the model was trained."""
     use_cache: Literal["prefix", "none"] = "prefix"
