@@ -12,6 +12,8 @@ from ui import forms
 from ui.forms import Field
 
 DEFAULT = "llada"
+SHARED = ("suppress_tokens", "early_exit")
+"""What every sampler has, and few people change."""
 TEXT_ONLY = {"max_new_tokens", "block_size", "cfg_scale", "suppress_eos", "delay_eos", "early_exit"}
 """What a grid has no use for."""
 
@@ -36,7 +38,7 @@ def shared_fields() -> dict[str, Field]:
             else:
                 most = max(known.choices, field.choices, key=len)
                 found[name] = replace(known, optional=known.optional or field.optional, choices=most)
-    return found
+    return _shared_last(found)
 
 
 FIELDS = shared_fields()
