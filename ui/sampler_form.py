@@ -20,11 +20,11 @@ TEXT_ONLY = {"max_new_tokens", "block_size", "cfg_scale", "suppress_eos", "delay
 
 def own_fields(sampler: str) -> dict[str, Field]:
     """The settings of one sampler; what all samplers share comes last."""
-    found = {field.name: field for field in forms.fields(SAMPLERS[sampler]) if field.name != "name"}
-    shared = {"suppress_tokens", "early_exit"}
-    return {n: f for n, f in found.items() if n not in shared} | {
-        n: f for n, f in found.items() if n in shared
-    }
+    return _shared_last({f.name: f for f in forms.fields(SAMPLERS[sampler]) if f.name != "name"})
+
+
+def _shared_last(found: dict[str, Field]) -> dict[str, Field]:
+    return dict(sorted(found.items(), key=lambda item: item[0] in SHARED))
 
 
 def shared_fields() -> dict[str, Field]:
