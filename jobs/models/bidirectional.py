@@ -25,6 +25,10 @@ def configs_of(config: PreTrainedConfig) -> Iterator[PreTrainedConfig]:
             yield from configs_of(inner)
 
 
+NATIVE = frozenset({"diffusion_gemma"})
+"""Diffusion models of transformers: each part of them looks the way it was published to."""
+
+
 def switch_off_causality(config: PreTrainedConfig) -> None:
     """Set is_causal = False in every decoder's config; transformers >= 5.17 reads it there, and it is saved.
 
@@ -39,8 +43,12 @@ def make_bidirectional(model: nn.Module) -> nn.Module:
     """Let every position see every other; returns the same model.
 
     Both switches are needed: the mask functions read the configs, the sdpa and flash kernels read the
-    attention modules. Either alone leaves some attention implementation causal.
+    attention modules. Either alone leaves some attention implementation causal. Models of NATIVE are left
+    as they are.
     """
+    whole = getattr(model, "config", None)
+    if isinstance(whole, PreTrainedConfig) and whole.model_type in NATIVE:
+        return model
     for module in model.modules():
         config = getattr(module, "config", None)
         if isinstance(config, PreTrainedConfig):

@@ -21,7 +21,7 @@ from jobs.models.shards import Entry, write_shards
 from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import end_of_turn_id, has_tokenizer, load_tokenizer
 from jobs.models.weights import tensor_names, weight_files
-from jobs.protocol.errors import ModelError
+from jobs.protocol.errors import ModelError, SpecError
 from jobs.protocol.folder import write_json
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
 
@@ -44,6 +44,12 @@ class Checkpoint:
     """How pictures are read, for models that see them."""
 
     def denoiser(self) -> Denoiser:
+        """Raises: SpecError for a model that fills no masks."""
+        if self.config.noise != "mask":
+            raise SpecError(
+                f"{FAMILIES[self.config.family].title} fills no masks: it refines canvases of random tokens, "
+                "which only its own sampler does."
+            )
         return Denoiser(self.model, self.config)
 
     @property

@@ -2,6 +2,7 @@
 
 from transformers import (
     MODEL_FOR_CAUSAL_LM_MAPPING,
+    DiffusionGemmaForBlockDiffusion,
     PreTrainedConfig,
     PreTrainedModel,
     Qwen3VLForConditionalGeneration,
@@ -16,13 +17,17 @@ OURS: dict[str, type[PreTrainedModel]] = {**MASKED_LM, DiTConfig.model_type: DiT
 VISION: dict[str, type[PreTrainedModel]] = {"qwen3_vl": Qwen3VLForConditionalGeneration}
 """Models that read pictures too."""
 
+NATIVE: dict[str, type[PreTrainedModel]] = {"diffusion_gemma": DiffusionGemmaForBlockDiffusion}
+"""Models that transformers itself knows as diffusion models."""
+
 
 def model_class(config: PreTrainedConfig) -> type[PreTrainedModel]:
     """The class with a vocabulary head: masked-LM for encoders, causal-LM else. Raises: ModelError."""
     if config.model_type in OURS:
         return OURS[config.model_type]
-    if config.model_type in VISION:
-        return VISION[config.model_type]
+    for known in (VISION, NATIVE):
+        if config.model_type in known:
+            return known[config.model_type]
     try:
         return MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
     except KeyError:

@@ -18,6 +18,7 @@ from jobs.diffusion.objectives import Objective, build_objective
 from jobs.models import adapters, checkpoint, create
 from jobs.models.checkpoint import Checkpoint
 from jobs.models.freeze import freeze, frozen_names
+from jobs.models.source import locate
 from jobs.programs.generation import positions
 from jobs.programs.pictures import picture_reader
 from jobs.programs.process import Process, main
@@ -31,7 +32,8 @@ from jobs.programs.training.validation import Validation
 from jobs.protocol.errors import ModelError, SpecError
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import CHECKPOINT, RunFolder
-from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.diffusion_config import FILE, DiffusionConfig
+from jobs.specs.families import FAMILIES
 from jobs.specs.job import TrainSpec
 from jobs.specs.objective import objective_for
 
@@ -107,11 +109,27 @@ def load_model(spec: TrainSpec) -> Checkpoint:
     """
     if spec.model.new is not None:
         return create.create(spec.model.new, spec.optimisation.seed)
+    refuse_canvases(Path(str(spec.model.path)))
     half = spec.tuning.method == "lora" and spec.optimisation.precision == "bf16"
     loaded = checkpoint.load(Path(str(spec.model.path)), dtype="bfloat16" if half else "float32")
     if loaded.tokenizer is None:
         raise ModelError(f"{spec.model.path} has no tokenizer, so it cannot read the data. Copy one there.")
     return loaded
+
+
+def refuse_canvases(path: Path) -> None:
+    """Raises: SpecError for a model that learns from something else than masks, before it is read."""
+    folder = locate(path)
+    if (folder / FILE).is_file():
+        family, noise = DiffusionConfig.load(folder).family, DiffusionConfig.load(folder).noise
+    else:
+        found = checkpoint.official_family(folder, str(path))
+        family, noise = (found.name, FAMILIES[found.name].noise) if found is not None else ("", "mask")
+    if noise != "mask":
+        raise SpecError(
+            f"{FAMILIES[family].title} cannot be trained here: it learns from canvases of random tokens, and "
+            "every objective here masks a text. NVIDIA NeMo AutoModel has a recipe for it."
+        )
 
 
 def with_trained_weights(loaded: Checkpoint, spec: TrainSpec) -> Any:

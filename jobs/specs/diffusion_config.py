@@ -21,6 +21,9 @@ class GridShape(Spec):
     box_columns: int = Field(ge=1, le=64)
 
 
+Noise = Literal["mask", "uniform"]
+
+
 class DiffusionConfig(Spec):
     """One checkpoint's diffusion settings. No user has to know them and no sampler may get them wrong."""
 
@@ -29,6 +32,9 @@ class DiffusionConfig(Spec):
     """The family (a file of jobs/models/families) that the checkpoint came in with."""
     mask_token_id: int = Field(ge=0)
     """The id of the mask token."""
+    noise: Noise = "mask"
+    """What stands where text is to be written: masks, or random tokens (the mask token then only marks the
+    place and is never shown to the model)."""
     shifted_logits: bool = False
     """True: the output at position i - 1 predicts token i."""
     block_size: int | None = None

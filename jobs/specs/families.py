@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Any, Literal
 
 from jobs.specs.base import Spec
+from jobs.specs.diffusion_config import Noise
 
 BLOCKS = ("bd3lm", "dfactory")  # objectives that know blocks
 Evidence = Literal["golden", "derived", "unverified"]
@@ -27,6 +28,9 @@ class FamilyInfo(Spec):
     """Regular expression for the class in `architectures`."""
     tensor: str
     """Regular expression for the name of a tensor that must be there."""
+    noise: Noise = "mask"
+    """mask: masks stand for what is to be written, and every position sees every other. uniform: a canvas of
+    random tokens is refined after an encoded text, by a class of its own."""
     key: str = ""
     """A key that must be in config.json, where class and tensors are those of a causal model."""
     objective: str = "mdlm"
@@ -142,7 +146,7 @@ _ALL = (
         evidence="unverified",
         objective="bd3lm",
         block_size=32,
-        classes="DiffEncoderModel",
+        classes="EfficientDLM|DiffEncoderModel",
         tensor=r"encoder\.embed_tokens\.weight$",
         hub=("nvidia/Efficient-DLM-4B", "nvidia/Efficient-DLM-8B"),
     ),
@@ -186,6 +190,16 @@ _ALL = (
         objective="sedd",
         tensor=r"blocks\.0\.attn_qkv\.weight$",
         hub=("louaaron/sedd-small", "louaaron/sedd-medium"),
+    ),
+    FamilyInfo(
+        name="diffusion_gemma",
+        title="DiffusionGemma",
+        evidence="derived",
+        objective="diffusion_gemma",
+        noise="uniform",
+        classes="DiffusionGemmaForBlockDiffusion",
+        tensor=r"model\.decoder\.self_conditioning\.",
+        hub=("google/diffusiongemma-26B-A4B-it",),
     ),
     FamilyInfo(
         name="a2d",

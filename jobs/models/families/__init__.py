@@ -13,6 +13,7 @@ from jobs.models.families.bd3lm import BD3LM
 from jobs.models.families.bert import Bert
 from jobs.models.families.diffugpt import DiffuGPT
 from jobs.models.families.diffullama import DiffuLLaMA
+from jobs.models.families.diffusion_gemma import DiffusionGemma
 from jobs.models.families.dream import Dream
 from jobs.models.families.efficient_dlm import EfficientDLM
 from jobs.models.families.llada import LLaDA
@@ -40,6 +41,7 @@ FAMILIES: dict[str, Family] = {
     "bd3lm": BD3LM(),
     "sedd": SEDD(),
     "qwen3_vl": Qwen3VL(),
+    "diffusion_gemma": DiffusionGemma(),
     "a2d": A2D(),
 }
 
