@@ -1,7 +1,8 @@
 """Efficient-DLM (nvidia/Efficient-DLM-4B, -8B): Qwen3 as `encoder` with a `diffusion_head`, blocks of 32.
 
-Unverified: the class name, tensor names, block and mask token are those by which public inference engines
-read NVIDIA's DiffEncoderModel; its own code and config.json were not at hand.
+Class name, sizes, block and mask token are those of the published config.json. Unverified: the tensor names
+are those by which public inference engines read DiffEncoderModel, NVIDIA's research model before it (whose
+folders are read too); the index of Efficient-DLM's own weights was not at hand.
 """
 
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from jobs.models.families.base import (
 from jobs.specs.diffusion_config import DiffusionConfig
 
 BLOCK = 32
+NOT_OF_THE_MODEL = ("block_size", "attn_implementation")
 
 
 class EfficientDLM(Family):
@@ -26,20 +28,27 @@ class EfficientDLM(Family):
     name = "efficient_dlm"
     mask_token_id = 151662
     debug: ClassVar[dict[str, Any]] = {
-        **{"architectures": ["DiffEncoderModel"], "model_type": "qwen3", "hidden_size": 32, "head_dim": 16},
+        **{"architectures": ["EfficientDLM"], "model_type": "qwen3", "hidden_size": 32, "head_dim": 16},
         **{"num_hidden_layers": 2, "num_attention_heads": 2, "num_key_value_heads": 1},
         **{"intermediate_size": 48, "max_position_embeddings": 64, "initializer_range": 0.2},
     }
 
     def stock_config(self, config: dict[str, Any]) -> PreTrainedConfig:
-        return stock_from_same_keys(Qwen3Config, {k: v for k, v in config.items() if k != "block_size"})
+        keys = {key: value for key, value in config.items() if key not in NOT_OF_THE_MODEL}
+        return stock_from_same_keys(Qwen3Config, keys)
 
     def official_config(self, config: PreTrainedConfig, diffusion: DiffusionConfig) -> dict[str, Any]:
         needs(config, self, "qwen3")
         full_attention(config, self.title)
         return official_from_same_keys(
             config,
-            architectures=["DiffEncoderModel"],
+            architectures=["EfficientDLM"],
+            auto_map={
+                "AutoConfig": "configuration_edlm.EfficientDLMConfig",
+                "AutoModel": "modeling_edlm.EfficientDLM",
+            },
+            dlm_arch="encoder",
+            dlm_paradigm="bidirectional",
             mask_token_id=diffusion.mask_token_id,
             block_size=diffusion.block_size or BLOCK,
         )
