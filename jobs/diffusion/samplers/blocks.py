@@ -8,15 +8,16 @@ changes nothing.
 Shape suffixes: B rows, L positions, W columns whose logits are wanted.
 """
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from jobs.diffusion.samplers.base import Forward, Start, View, columns, look, surest
+from jobs.diffusion.samplers.base import Forward, Sampling, Start, View, columns, look, surest, write
+from jobs.diffusion.samplers.filters import Drawn, draw
 from jobs.protocol.errors import SpecError
-from jobs.specs.samplers.blocks import BlockOptions
+from jobs.specs.samplers.blocks import BlockOptions, DrawnBlockOptions
 
 
 class Blocks:
@@ -91,12 +92,40 @@ def _cache(start: Start) -> Any:
     return start.new_cache(start.ids.shape[1])
 
 
-def over_threshold(
-    confidence_BW: Tensor, open_BW: Tensor, threshold: float, quota: int, at: Tensor, length: int
-) -> Tensor:
-    """[B, W] bool: each row's open columns above `threshold` if they are at least `quota`, else its `quota`
+Rule = Callable[[Drawn, Tensor, int], Tensor]
+"""(a token for each column, which columns are masked [B, W], how many are due) -> which to write [B, W]."""
+
+
+def fill(
+    start: Start, options: DrawnBlockOptions, due: Callable[[int], Iterable[int]], rule: Rule
+) -> Sampling:
+    """Fill every mask, block by block: in each pass a token is drawn for each mask of the block, and those
+    are written that the rule chooses. `due` tells how many in each pass over a block of so many tokens."""
+    ids = start.ids
+    blocks = Blocks(start, options)
+    for number, block_BL in enumerate(blocks.rounds()):
+        for count in due(blocks.size):
+            open_BL = block_BL & start.masked(ids)
+            if not bool(open_BL.any()):
+                break
+            at = columns(open_BL)
+            view = yield from blocks.look(ids, block_BL, at)
+            drawn = draw(view, options.temperature, options.top_k, options.top_p, start.draws, ids)
+            step = write(start, ids, view, drawn.tokens, rule(drawn, open_BL[:, at], count), number)
+            ids = step.ids
+            yield step
+
+
+def over_threshold(drawn: Drawn, open_BW: Tensor, count: int, threshold: float) -> Tensor:
+    """[B, W] bool: each row's open columns above `threshold` if they are at least `count`, else its `count`
     most confident ones, or all if they are fewer."""
-    sure_BW = open_BW & (confidence_BW > threshold)
-    enough_B1 = sure_BW.sum(1, keepdim=True) >= quota
-    take = open_BW.sum(1).clamp(max=quota).tolist()
-    return torch.where(enough_B1, sure_BW, surest(confidence_BW, open_BW, at, take, length))
+    sure_BW = open_BW & (drawn.confidence > threshold)
+    enough_B1 = sure_BW.sum(1, keepdim=True) >= count
+    return torch.where(enough_B1, sure_BW, most_confident(drawn, open_BW, count))
+
+
+def most_confident(drawn: Drawn, open_BW: Tensor, count: int) -> Tensor:
+    """[B, W] bool: each row's `count` most confident open columns, or all if they are fewer."""
+    take = open_BW.sum(1).clamp(max=count).tolist()
+    width = open_BW.shape[1]
+    return surest(drawn.confidence, open_BW, torch.arange(width, device=open_BW.device), take, width)

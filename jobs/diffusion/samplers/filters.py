@@ -3,6 +3,8 @@
 Shape suffixes: as in base.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -24,13 +26,22 @@ def keep_top_p(logits: Tensor, p: float) -> Tensor:
     return logits.masked_fill((before > p).gather(-1, index.argsort(-1)), -torch.inf)
 
 
+class Drawn(NamedTuple):
+    """A token for each column, and how it came about."""
+
+    tokens: Tensor
+    """[B, W]"""
+    confidence: Tensor
+    """[B, W] their probability in the distribution."""
+    distribution: Tensor
+    """[B, W, V] what they were drawn from."""
+
+
 def draw(
     view: View, temperature: float, top_k: int | None, top_p: float | None, draws: Draws, ids: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """(a token [B, W] a column, its probability [B, W], the distribution [B, W, V] that it is drawn from).
-
-    Temperature first, then top-k, then top-p, and the probability is the one after all of them, as in the
-    published samplers of block models. Temperature 0 takes the likeliest of the distribution without one.
+) -> Drawn:
+    """Temperature first, then top-k, then top-p, and a token's probability is the one after all of them, as
+    in the published samplers of block models. Temperature 0 takes the likeliest of what is left without one.
     """
     logits_BWV = view.logits if temperature == 0 else view.logits / temperature
     if top_k is not None:
@@ -43,4 +54,4 @@ def draw(
     else:  # the Gumbel-max draw in float64
         uniform_BWV = draws.uniform(ids, view.at, logits_BWV.shape[-1])
         tokens_BW = (logits_BWV.double() - (-uniform_BWV.log()).log()).argmax(-1)
-    return tokens_BW, shaped_BWV.gather(-1, tokens_BW[..., None])[..., 0], shaped_BWV
+    return Drawn(tokens_BW, shaped_BWV.gather(-1, tokens_BW[..., None])[..., 0], shaped_BWV)

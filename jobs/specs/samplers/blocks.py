@@ -24,3 +24,14 @@ class BlockOptions(SamplerOptions):
     def size_for(self, config: DiffusionConfig) -> int:
         """Tokens of a block of a model."""
         return self.block_size or config.block_size or USUAL_BLOCK
+
+
+class DrawnBlockOptions(BlockOptions):
+    """Tokens are drawn from what temperature, top-k and top-p leave, in this order."""
+
+    temperature: float = Field(default=0.0, ge=0, le=5)
+    """0 always takes the likeliest token; higher is more varied."""
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    """Only the likeliest tokens that together have this probability; none: all."""
+    top_k: int | None = Field(default=None, ge=1)
+    """Only this many of the likeliest tokens; none: all."""

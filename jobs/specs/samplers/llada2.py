@@ -4,20 +4,14 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from jobs.specs.samplers.blocks import BlockOptions
+from jobs.specs.samplers.blocks import DrawnBlockOptions
 
 
-class ThresholdOptions(BlockOptions):
-    """Settings that both have."""
+class ThresholdOptions(DrawnBlockOptions):
+    """What both have."""
 
     threshold: float = Field(default=0.95, ge=0, le=1)
     """Every token that is likelier than this is written at once."""
-    temperature: float = Field(default=0.0, ge=0, le=5)
-    """0 always takes the likeliest token; higher is more varied."""
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    """Only the likeliest tokens that together have this probability; none: all."""
-    top_k: int | None = Field(default=None, ge=1)
-    """Only this many of the likeliest tokens; none: all."""
 
 
 class LLaDA2Sampler(ThresholdOptions):
