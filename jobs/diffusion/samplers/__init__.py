@@ -6,10 +6,21 @@ jobs/specs/samplers, and its name in both dicts.
 
 from collections.abc import Callable
 
-from jobs.diffusion.samplers import dllm_bd3lm, dllm_mdlm, dream, fast_dllm, fast_dllm_dream, llada, llada2
+from jobs.diffusion.samplers import (
+    dinfer,
+    dllm_bd3lm,
+    dllm_mdlm,
+    dream,
+    fast_dllm,
+    fast_dllm_dream,
+    llada,
+    llada2,
+    local_leap,
+)
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
 SAMPLERS: dict[str, Callable[..., Sampling]] = {
+    "dinfer": dinfer.sample,
     "dllm_bd3lm": dllm_bd3lm.sample,
     "dllm_mdlm": dllm_mdlm.sample,
     "dream": dream.sample,
@@ -18,6 +29,7 @@ SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "llada": llada.sample,
     "llada2": llada2.sample,
     "llada21": llada2.sample_editing,
+    "local_leap": local_leap.sample,
 }
 
 __all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

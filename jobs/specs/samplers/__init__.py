@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from jobs.specs.samplers.base import SamplerOptions
+from jobs.specs.samplers.dinfer import DInferSampler
 from jobs.specs.samplers.dllm_bd3lm import DllmBD3LMSampler
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
 from jobs.specs.samplers.dream import DreamSampler
@@ -12,20 +13,24 @@ from jobs.specs.samplers.fast_dllm import FastDLLMSampler
 from jobs.specs.samplers.fast_dllm_dream import FastDLLMDreamSampler
 from jobs.specs.samplers.llada import LLaDASampler
 from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
+from jobs.specs.samplers.local_leap import LocalLeapSampler
 
 SamplerSpec = Annotated[
-    DllmBD3LMSampler
+    DInferSampler
+    | DllmBD3LMSampler
     | DllmMDLMSampler
     | DreamSampler
     | FastDLLMDreamSampler
     | FastDLLMSampler
     | LLaDA21Sampler
     | LLaDA2Sampler
-    | LLaDASampler,
+    | LLaDASampler
+    | LocalLeapSampler,
     Field(discriminator="name"),
 ]
 
 SAMPLERS: dict[str, type[SamplerOptions]] = {
+    "dinfer": DInferSampler,
     "dllm_bd3lm": DllmBD3LMSampler,
     "dllm_mdlm": DllmMDLMSampler,
     "dream": DreamSampler,
@@ -34,10 +39,12 @@ SAMPLERS: dict[str, type[SamplerOptions]] = {
     "llada": LLaDASampler,
     "llada2": LLaDA2Sampler,
     "llada21": LLaDA21Sampler,
+    "local_leap": LocalLeapSampler,
 }
 
 __all__ = [
     "SAMPLERS",
+    "DInferSampler",
     "DllmBD3LMSampler",
     "DllmMDLMSampler",
     "DreamSampler",
@@ -46,6 +53,7 @@ __all__ = [
     "LLaDA2Sampler",
     "LLaDA21Sampler",
     "LLaDASampler",
+    "LocalLeapSampler",
     "SamplerOptions",
     "SamplerSpec",
 ]
