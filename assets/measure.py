@@ -20,7 +20,7 @@ from jobs.data.builders.story_tables import PLAIN_REQUESTS, REQUESTS
 from jobs.models import checkpoint
 from jobs.models.checkpoint import Checkpoint
 from jobs.programs import generation
-from jobs.programs.generation import Ask
+from jobs.programs.asks import Ask
 from jobs.specs.job import TrainSpec
 from jobs.specs.load import load_spec
 from jobs.specs.samplers import LLaDASampler
@@ -66,7 +66,7 @@ def sample(loaded: Checkpoint, asks: list[Ask], sampler: LLaDASampler, seed: int
     done = Sampled([], 0, 0)
     for start in range(0, len(asks), BATCH):
         canvases = [generation.make_canvas(ask, loaded, sampler) for ask in asks[start : start + BATCH]]
-        ids, attention_mask, _ = generation.as_tensors(canvases, loaded, sampler)
+        ids, attention_mask, _ = generation.as_tensors(canvases, loaded)
         nfe = 0
         for step in generation.unmask(loaded, ids, attention_mask, sampler, seed + start, want_details=False):
             ids, nfe = step.ids, step.nfe

@@ -23,8 +23,21 @@ class Question(BaseModel):
     infill: str | None = None
     grid: str | None = None
     blanks: int = 8
+    constraints: dict[int, str | int] = {}
+    prefix: str = ""
+    suffix: str = ""
     sampler: dict[str, Any] | None = None
     seed: int = Field(default=0, ge=0)
+
+
+class Change(BaseModel):
+    """What a branch does otherwise than the text that it leaves."""
+
+    step: int | None = None
+    pins: dict[int, str | int] = {}
+    remask: list[int] = []
+    sampler: dict[str, Any] | None = None
+    seed: int | None = Field(default=None, ge=0)
 
 
 def router(studio: Studio) -> APIRouter:
@@ -67,6 +80,20 @@ def router(studio: Studio) -> APIRouter:
     @routes.post("/samples/{request}/cancel")
     def cancel(request: str) -> dict:
         return {"cancelled": studio.sampling.cancel(request)}
+
+    @routes.post("/samples/{request}/pause")
+    def pause(request: str) -> dict:
+        studio.sampling.pause(request)
+        return {"paused": True}
+
+    @routes.post("/samples/{request}/resume")
+    def resume(request: str) -> dict:
+        studio.sampling.pause(request, False)
+        return {"paused": False}
+
+    @routes.post("/samples/{request}/branch", status_code=202)
+    def branch(request: str, change: Change) -> Handle:
+        return studio.sampling.branch(request, **dict(change))
 
     @routes.get("/serving")
     def serving() -> dict:

@@ -26,6 +26,7 @@ class SampleView(BaseModel):
     prompt: str = ""
     sampler: dict[str, Any] = {}
     seed: int | None = None
+    parent: dict[str, Any] | None = None
     time: float = 0.0
     done: bool = False
     reason: str = ""
@@ -70,10 +71,18 @@ def ends(path: Path) -> bool:
         return False
 
 
+def read_start(path: Path) -> dict[str, Any]:
+    """The start line of a trajectory; empty where it has not begun."""
+    try:
+        with open(path, "rb") as file:
+            return _object(file.readline())
+    except FileNotFoundError:
+        return {}
+
+
 @lru_cache(maxsize=512)
 def _view(path: Path, modified: float, size: int) -> SampleView:
-    with open(path, "rb") as file:
-        start = _object(file.readline())
+    start = read_start(path)
     last = _last_line(path)
     done = last.get("type") == "end"
     return SampleView(
@@ -84,6 +93,7 @@ def _view(path: Path, modified: float, size: int) -> SampleView:
         prompt=str(start.get("prompt", ""))[:PROMPT_CHARACTERS],
         sampler=start.get("sampler") or {},
         seed=start.get("seed"),
+        parent=start.get("parent"),
         time=modified,
         done=done,
         reason=str(last.get("reason", "")) if done else "",

@@ -9,6 +9,7 @@ import re
 import secrets
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from backend.services.job_view import JobView
 from backend.services.jobs import JobService
 from backend.services.model_server import Unreachable, ask
 from backend.services.models import ModelService
-from backend.services.samples import SampleView, answer, ends, read_view, recent_files
+from backend.services.samples import SampleView, answer, ends, read_start, read_view, recent_files
 from jobs.protocol import trajectory
 from jobs.protocol.errors import JobError, SpecError, StudioError
 from jobs.protocol.folder import REQUEST_ID, RunFolder
@@ -72,13 +73,18 @@ class SamplingService:
         infill: str | None = None,
         grid: str | None = None,
         blanks: int = 8,
+        constraints: Mapping[int, str | int] | None = None,
+        prefix: str = "",
+        suffix: str = "",
         sampler: Spec | dict[str, Any] | None = None,
         seed: int = 0,
     ) -> Handle:
         """Ask for one text; returns before the model has even been loaded.
 
         Exactly one of prompt, messages, infill (text with ____ gaps of `blanks` masks each) and grid (text
-        with `.` blanks). Without a sampler the model's own preset is used.
+        with `.` blanks). With the first two, `constraints` (position after the prompt, from 0 -> text or
+        token id) must stand there, and the answer begins with `prefix` and ends with `suffix`. Without a
+        sampler the model's own preset is used.
 
         Raises: ModelError, SpecError.
         """
@@ -88,19 +94,54 @@ class SamplingService:
             raise SpecError(f"give exactly one of {', '.join(FORMS)}; given: {', '.join(content) or 'none'}.")
         if not 1 <= blanks <= MOST_BLANKS:
             raise SpecError(f"blanks must be between 1 and {MOST_BLANKS}; it is {blanks}.")
-        if not 0 <= seed < 2**31:
-            raise SpecError(f"seed must be between 0 and {2**31 - 1}; it is {seed}.")
+        _check_seed(seed)
+        forced = {"constraints": constraints, "prefix": prefix, "suffix": suffix}
+        forced = {name: value for name, value in forced.items() if value}
+        if forced and not {"prompt", "messages"} & set(content):
+            raise SpecError(f"{next(iter(forced))} goes with prompt or messages only.")
         path = self.models.dllm(model)
-        words = {"model": str(path), **content, "sampler": check_sampler(sampler), "seed": seed}
+        words = {"op": "generate", "model": str(path), **content, **forced, "seed": seed}
+        words["sampler"] = check_sampler(sampler)
         if infill is not None:
             words["blanks"] = blanks
-        job = self._server(path)
+        return self._send(path, words)
+
+    def branch(
+        self,
+        request: str,
+        *,
+        step: int | None = None,
+        pins: Mapping[int, str | int] | None = None,
+        remask: Sequence[int] = (),
+        sampler: Spec | dict[str, Any] | None = None,
+        seed: int | None = None,
+    ) -> Handle:
+        """Ask for a text that begins where another one stood after its `step` (-1: before the first; None:
+        as it stands now), with tokens pinned and others masked again. Positions count from the start of the
+        canvas. Sampler and seed are the other's unless given.
+
+        Raises: JobError where there is no such canvas; SpecError; ModelError where its model is gone.
+        """
+        source = self.find(request)
+        start = read_start(source)
+        if start.get("type") != "start":
+            raise JobError(f"the sample {request} has no canvas to branch off.")
+        if seed is not None:
+            _check_seed(seed)
+        words = {"op": "branch", "from": str(source), "step": step, "remask": list(remask), "seed": seed}
+        words |= {"pins": {str(position): token for position, token in (pins or {}).items()}}
+        words["sampler"] = check_sampler(sampler)
+        return self._send(self.models.dllm(str(start["model"])), words)
+
+    def _send(self, model: Path, words: dict[str, Any]) -> Handle:
+        """Have the words handed to a model server, in the background."""
+        job = self._server(model)
         request = f"{job.id}_{secrets.token_hex(4)}"
         phase = "starting the model server" if job.state != State.RUNNING else "sending"
         with self._lock:
             self._phases[request] = phase
         sender = threading.Thread(
-            target=self._deliver, args=(job.id, request, words), name=f"send {request}", daemon=True
+            target=self._deliver, args=(job.id, request, model, words), name=f"send {request}", daemon=True
         )
         sender.start()
         return Handle(
@@ -139,6 +180,20 @@ class SamplingService:
         except Unreachable:
             return self.settle(request)
         return bool(reply.get("ok"))
+
+    def pause(self, request: str, paused: bool = True) -> None:
+        """Hold a request between two steps, or let it go on.
+
+        Raises: JobError where it is not under way.
+        """
+        path = self.find(request)
+        try:
+            op = "pause" if paused else "resume"
+            reply = self._ask(path.parent.parent.name, {"op": op, "request": request}, timeout=10)
+        except Unreachable:
+            raise JobError("the model server does not answer; the sample may not have begun yet.") from None
+        if not reply.get("ok"):
+            raise JobError(str(reply.get("error", "the model server refused.")))
 
     def find(self, request: str) -> Path:
         """The trajectory file of a request (it may not be there yet).
@@ -232,10 +287,10 @@ class SamplingService:
                 ServeSpec(name="Playground", model=str(model), idle_seconds=self.idle_seconds)
             )
 
-    def _deliver(self, run: str, request: str, words: dict[str, Any]) -> None:
+    def _deliver(self, run: str, request: str, model: Path, words: dict[str, Any]) -> None:
         """Hand a request over; runs in its own thread and turns every failure into an end line."""
         try:
-            self._hand_over(run, request, words)
+            self._hand_over(run, request, model, words)
         except StudioError as error:
             self._fail(request, "error", str(error))
         except Exception:  # the edge of a thread: the page must hear of it
@@ -246,7 +301,7 @@ class SamplingService:
                 self._phases.pop(request, None)
                 self._cancelled.discard(request)
 
-    def _hand_over(self, run: str, request: str, words: dict[str, Any]) -> None:
+    def _hand_over(self, run: str, request: str, model: Path, words: dict[str, Any]) -> None:
         retried, begun = False, time.monotonic()
         while True:
             if request in self._cancelled:
@@ -257,13 +312,13 @@ class SamplingService:
                 if retried or job.state in (State.FAILED, State.LOST):
                     raise JobError(f"The model server ended. {job.reason or ''}".strip())
                 retried = True
-                run = self._server(Path(words["model"])).id
+                run = self._server(model).id
                 with self._lock:
                     self._runs[request] = run
                 continue
             self._phases[request] = _waiting_for(job)
             try:
-                reply = self._ask(run, {"op": "generate", "request": request, **words}, ANSWER_SECONDS)
+                reply = self._ask(run, {"request": request, **words}, ANSWER_SECONDS)
             except Unreachable:
                 soon = time.monotonic() - begun < SOON_SECONDS
                 time.sleep(POLL_SECONDS if soon else PATIENT_POLL_SECONDS)
@@ -294,6 +349,11 @@ def check_sampler(sampler: Spec | dict[str, Any] | None) -> dict[str, Any] | Non
     if name not in SAMPLERS:
         raise SpecError(f"sampler.name must be one of {', '.join(SAMPLERS)}; it is {name!r}.")
     return SAMPLERS[name].parse(data, where="sampler").model_dump(mode="json")
+
+
+def _check_seed(seed: int) -> None:
+    if not 0 <= seed < 2**31:
+        raise SpecError(f"seed must be between 0 and {2**31 - 1}; it is {seed}.")
 
 
 def _waiting_for(job: JobView) -> str:

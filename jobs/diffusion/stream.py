@@ -19,6 +19,8 @@ class Trajectory:
 
     `row` is the request's row in the batch; positions in the lines count from `offset`, the number of padding
     tokens on the row's left, so padding never shows. `prompt_length` counts tokens after that offset.
+    `completes`: the text is what comes after the prompt, up to its end token; None: where nothing but masks
+    does. `at_least`: an end token before this position does not end the text. `parent`: where it branched off.
     """
 
     def __init__(
@@ -36,6 +38,9 @@ class Trajectory:
         row: int = 0,
         offset: int = 0,
         eot_id: int | None = None,
+        completes: bool | None = None,
+        at_least: int = 0,
+        parent: dict[str, Any] | None = None,
     ):
         self.tokenizer, self.config = tokenizer, config
         self.row, self.offset = row, offset
@@ -43,7 +48,11 @@ class Trajectory:
         self.ids: list[int] = ids[row, offset:].tolist()
         self.first = list(self.ids)
         self.prompt_length = prompt_length
+        only_masks = all(token == config.mask_token_id for token in self.first[prompt_length:])
+        self.completes = only_masks if completes is None else completes
+        self.at_least = max(at_least, prompt_length)
         self.head = {"request": request, "model": model, "sampler": sampler, "seed": seed, "prompt": prompt}
+        self.parent = parent
         self.nfe = 0
         self.began = time.perf_counter()
 
@@ -59,6 +68,8 @@ class Trajectory:
             "mask_id": mask,
             "length": len(self.ids),
             "prompt_length": self.prompt_length,
+            "completes": self.completes,
+            "parent": self.parent,
             "grid": self.config.grid.model_dump(mode="json") if self.config.grid else None,
             "ids": self.first,
             "texts": self._texts(),
@@ -112,8 +123,8 @@ class Trajectory:
         ids = self.ids
         if self.config.task == "grid":  # cell by cell, so that nothing moves
             return "".join(text or "." for text in self._texts())
-        if all(token == self.config.mask_token_id for token in self.first[self.prompt_length :]):
-            ids = until_eos(ids[self.prompt_length :], self.ends)
+        if self.completes:
+            ids = ids[self.prompt_length : self.at_least] + until_eos(ids[self.at_least :], self.ends)
         readable = [token for token in ids if token != self.config.mask_token_id]
         return self.tokenizer.decode(readable, skip_special_tokens=True)
 

@@ -103,15 +103,21 @@ def answer(denoiser: Denoiser, forward: Forward) -> Tensor:
 
 
 def advance(denoiser: Denoiser, runs: Sequence[Run]) -> None:
-    """One pass for each run that needs one; those that read whole canvases share a batch."""
+    """One pass for each run that needs one."""
+    for run, logits in replies(denoiser, runs):
+        run.answer(logits)
+
+
+def replies(denoiser: Denoiser, runs: Sequence[Run]) -> Iterator[tuple[Run, Tensor]]:
+    """Each run that needs a pass, with the logits for it; those that read whole canvases share a batch."""
     needing = [(run, run.asks) for run in runs if run.asks is not None]
     alone = [(run, asks) for run, asks in needing if asks.cache is not None or asks.blocks is not None]
     together = [(run, asks) for run, asks in needing if asks.cache is None and asks.blocks is None]
     for run, asks in alone if len(together) != 1 else alone + together:
-        run.answer(answer(denoiser, asks))
+        yield run, answer(denoiser, asks)
     if len(together) > 1:
-        for (run, _), logits in zip(together, batched(denoiser, [a for _, a in together]), strict=True):
-            run.answer(logits)
+        logits = batched(denoiser, [asks for _, asks in together])
+        yield from zip([run for run, _ in together], logits, strict=True)
 
 
 def batched(denoiser: Denoiser, forwards: Sequence[Forward]) -> list[Tensor]:

@@ -3,168 +3,59 @@
 Shared by the playground's server, the sample job and a training's film strip.
 """
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from torch import Tensor
 
-from jobs.data import chat
-from jobs.data.encode import tokenize
 from jobs.diffusion import canvas as canvases
 from jobs.diffusion import unmask as unmasking
 from jobs.diffusion.samplers import Draws, Start, Step
 from jobs.diffusion.stream import Trajectory
 from jobs.models.checkpoint import Checkpoint
-from jobs.protocol.errors import DataError, ModelError, SpecError
+from jobs.programs.asks import MODES, Ask, Canvas
+from jobs.programs.pins import token_id
+from jobs.protocol.errors import ModelError, SpecError
 from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.protocol.trajectory import encode
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.samplers import SAMPLERS as SAMPLER_SPECS
-from jobs.specs.samplers import SamplerSpec
-
-BLANKS = 8  # masks that ____ stands for
+from jobs.specs.samplers import SamplerOptions, SamplerSpec
 
 
-@dataclass(frozen=True)
-class Ask:
-    """What one request wants: `mode` is a name of MODES, `content` a text or a list of messages."""
-
-    mode: str
-    content: Any
-    blanks: int = BLANKS
-
-    @property
-    def shown(self) -> str:
-        """What a person sees as the prompt."""
-        if self.mode == "messages":
-            return "\n".join(str(m.get("content", "")) for m in self.content if m.get("role") == "user")
-        return str(self.content)
-
-
-@dataclass(frozen=True)
-class Canvas:
-    """Where sampling starts: ids with masks."""
-
-    ids: list[int]  # of a completion only the prompt
-    prompt_length: int  # of a completion; 0 where masks stand between given words
-    completes: bool  # masks are still to be put after `ids`
-
-
-def _prompt(ask: Ask, tokenizer: Any, config: DiffusionConfig) -> Canvas:
-    ids = tokenize([ask.content], tokenizer)[0] if ask.content else []
-    return Canvas(ids, len(ids), completes=True)
-
-
-def _messages(ask: Ask, tokenizer: Any, config: DiffusionConfig) -> Canvas:
-    for message in ask.content:
-        if not isinstance(message, dict) or not {"role", "content"} <= set(message):
-            raise DataError("A message is an object with 'role' and 'content'.")
-    text = chat.render(ask.content, tokenizer, add_generation_prompt=True)
-    ids = tokenize([text], tokenizer)[0]
-    return Canvas(ids, len(ids), completes=True)
-
-
-def _infill(ask: Ask, tokenizer: Any, config: DiffusionConfig) -> Canvas:
-    if not canvases.BLANK.search(ask.content):
-        raise DataError("There is nothing to fill in: write ____ (four underscores) where text is missing.")
-    ids = canvases.infill(ask.content, tokenizer, config.mask_token_id, ask.blanks)[0].tolist()
-    return Canvas(ids, 0, completes=False)
-
-
-def _grid(ask: Ask, tokenizer: Any, config: DiffusionConfig) -> Canvas:
-    if config.grid is None:
-        raise DataError("This model is not for grids: its diffusion settings name no grid.")
-    cells = "".join(ask.content.split())
-    wanted = config.grid.rows * config.grid.columns
-    if len(cells) != wanted:
-        raise DataError(
-            f"The grid has {len(cells)} cells; this model takes {config.grid.rows} x {config.grid.columns} = "
-            f"{wanted}, a character a cell, with . or 0 for a blank one."
-        )
-    ids: list[int] = []
-    for number, cell in enumerate(cells, 1):
-        blank = cell in canvases.GRID_BLANKS
-        token = [config.mask_token_id] if blank else tokenize([cell], tokenizer)[0]
-        if len(token) != 1 or (not blank and token[0] == tokenizer.unk_token_id):
-            raise DataError(f"Cell {number} of the grid: {cell!r} is no single token of this model.")
-        ids += token
-    if config.mask_token_id not in ids:
-        raise DataError("The grid has no blank cell; write . or 0 for the cells to be filled.")
-    return Canvas(ids, 0, completes=False)
-
-
-MODES: dict[str, Callable[[Ask, Any, DiffusionConfig], Canvas]] = {
-    "prompt": _prompt,  # the text goes on
-    "messages": _messages,  # the next answer of a conversation
-    "infill": _infill,  # ____ is filled in
-    "grid": _grid,  # . or 0 is filled in
-}
-
-
-def as_ask(prompt: str, config: DiffusionConfig, conversations: bool) -> Ask:
-    """How a plain prompt is meant: a grid for a grid model, gaps where it has ____, a question for a model
-    trained on conversations, else a text to go on with."""
-    if config.task == "grid":
-        return Ask("grid", prompt)
-    if canvases.BLANK.search(prompt):
-        return Ask("infill", prompt)
-    if conversations:
-        return Ask("messages", [{"role": "user", "content": prompt}])
-    return Ask("prompt", prompt)
-
-
-def make_canvas(ask: Ask, loaded: Checkpoint, sampler: SamplerSpec) -> Canvas:
+def make_canvas(ask: Ask, loaded: Checkpoint, sampler: SamplerOptions) -> Canvas:
     """The canvas of a request.
 
     Raises: DataError, SpecError, ModelError, each a sentence for the one who asked.
     """
     if loaded.tokenizer is None:
         raise ModelError("This model's folder has no tokenizer, so it cannot read a prompt. Copy one there.")
-    canvas = MODES[ask.mode](ask, loaded.tokenizer, loaded.config)
-    _all_known(ask, canvas, loaded.tokenizer)
-    length = len(canvas.ids) + (sampler.max_new_tokens if canvas.completes else 0)
+    canvas = MODES[ask.mode](ask, loaded, sampler.max_new_tokens)
     limit = positions(loaded.model)
-    if limit is not None and length > limit:
+    if limit is not None and len(canvas.ids) > limit:
         remedy = (
             f"lower max_new_tokens (now {sampler.max_new_tokens}) or shorten the prompt"
             if canvas.completes
             else "shorten the text"
         )
-        raise SpecError(f"The canvas has {length} tokens, but the model has {limit} positions: {remedy}.")
+        raise SpecError(
+            f"The canvas has {len(canvas.ids)} tokens, but the model has {limit} positions: {remedy}."
+        )
     return canvas
 
 
-def _all_known(ask: Ask, canvas: Canvas, tokenizer: Any) -> None:
-    """Raises: DataError that names the words which a small vocabulary lacks, rather than lose them."""
-    unknown = tokenizer.unk_token_id
-    if unknown is None or unknown in (tokenizer.eos_token_id, tokenizer.pad_token_id):
-        return
-    if unknown not in canvas.ids:
-        return
-    texts = [m["content"] for m in ask.content] if ask.mode == "messages" else [ask.content]
-    words = [word for text in texts for word in re.findall(r"\w+|[^\w\s]", canvases.BLANK.sub(" ", text))]
-    lost = [word for word in dict.fromkeys(words) if unknown in tokenize([word], tokenizer)[0]]
-    named = ", ".join(repr(word) for word in lost[:8]) or "something in this text"
-    raise DataError(
-        f"This model does not know {named}: its vocabulary has {len(tokenizer)} tokens. Use other words."
-    )
-
-
-def as_tensors(
-    rows: list[Canvas], loaded: Checkpoint, sampler: SamplerSpec
-) -> tuple[Tensor, Tensor | None, list[int]]:
+def as_tensors(rows: list[Canvas], loaded: Checkpoint) -> tuple[Tensor, Tensor | None, list[int]]:
     """(ids [B, L], attention mask [B, L] or None, padding on the left of each row), on the model's device."""
-    mask_id = loaded.config.mask_token_id
-    tail = [mask_id] * sampler.max_new_tokens
-    whole = [row.ids + tail if row.completes else row.ids for row in rows]
-    ids, mask = canvases.completion(whole, 0, mask_id, loaded.pad_id)
+    ids, mask = canvases.completion([row.ids for row in rows], 0, loaded.config.mask_token_id, loaded.pad_id)
     where = next(loaded.model.parameters()).device
     longest = ids.shape[1]
-    return ids.to(where), None if mask is None else mask.to(where), [longest - len(row) for row in whole]
+    return (
+        ids.to(where),
+        None if mask is None else mask.to(where),
+        [longest - len(row.ids) for row in rows],
+    )
 
 
 def preset(config: DiffusionConfig, given: SamplerSpec | dict | None) -> SamplerSpec:
@@ -213,24 +104,6 @@ def make_start(
     )
 
 
-def token_id(token: int | str, loaded: Checkpoint) -> int:
-    """A token by its id, as it stands in the vocabulary, or as a text that is one token.
-
-    Raises: SpecError.
-    """
-    rows = loaded.model.get_input_embeddings().weight.shape[0]
-    if isinstance(token, int):
-        if not 0 <= token < rows:
-            raise SpecError(f"There is no token {token}: the model has {rows} tokens.")
-        return token
-    assert loaded.tokenizer is not None, "make_canvas has refused a model without one"
-    known = loaded.tokenizer.get_vocab().get(token)
-    ids = [known] if known is not None else tokenize([token], loaded.tokenizer)[0]
-    if len(ids) != 1 or ids[0] == loaded.tokenizer.unk_token_id:
-        raise SpecError(f"{token!r} is no single token of this model; give its id or another spelling.")
-    return ids[0]
-
-
 def unmask(
     loaded: Checkpoint,
     ids: Tensor,
@@ -252,18 +125,19 @@ def request_id(run: RunFolder, name: str) -> str:
 
 def begin(
     loaded: Checkpoint,
-    ask: Ask,
+    shown: str,
     canvas: Canvas,
     ids: Tensor,
-    sampler: SamplerSpec,
+    sampler: SamplerOptions,
     *,
     request: str,
     model: str,
     seed: int,
     row: int = 0,
     offset: int = 0,
+    parent: dict[str, Any] | None = None,
 ) -> Trajectory:
-    """The trajectory of one row of the canvases `ids` [B, L]."""
+    """The trajectory of one row of the canvases `ids` [B, L]; `shown` is its prompt for people."""
     assert loaded.tokenizer is not None, "make_canvas has refused a model without one"
     return Trajectory(
         loaded.tokenizer,
@@ -273,11 +147,14 @@ def begin(
         model=model,
         sampler=sampler.model_dump(mode="json"),
         seed=seed,
-        prompt=ask.shown,
+        prompt=shown,
         prompt_length=canvas.prompt_length,
+        completes=canvas.completes,
+        at_least=canvas.at_least,
         row=row,
         offset=offset,
         eot_id=loaded.eot_id,
+        parent=parent,
     )
 
 
@@ -286,7 +163,7 @@ def record(
 ) -> dict[str, Any]:
     """Write one row's trajectory as it comes to be, a line at a time, each seen at once by whoever tails the
     file. Returns the end line."""
-    with open(path, "w", encoding="utf-8", buffering=1) as file:  # a line at a time
+    with open_lines(path) as file:
         file.write(encode(trajectory.start()))
         for step in steps:
             line = trajectory.step(step)
@@ -295,3 +172,56 @@ def record(
         end = trajectory.end("cancelled" if was_cancelled() else "finished")
         file.write(encode(end))
     return end
+
+
+def open_lines(path: Path) -> TextIO:
+    """A trajectory file to be written anew, each line seen at once by whoever tails it."""
+    return open(path, "w", encoding="utf-8", buffering=1)
+
+
+class Generation:
+    """One request at work: a canvas, the sampler that fills it, and the lines that tell of it.
+
+    `keep` is given every line as it comes to be. Raises: SpecError for settings that the canvas or the model
+    cannot honour.
+    """
+
+    def __init__(
+        self,
+        loaded: Checkpoint,
+        shown: str,
+        canvas: Canvas,
+        sampler: SamplerOptions,
+        keep: Callable[[dict[str, Any]], object],
+        *,
+        request: str,
+        model: str,
+        seed: int,
+        want_details: bool = True,
+        parent: dict[str, Any] | None = None,
+    ):
+        ids, mask, _ = as_tensors([canvas], loaded)
+        self.trajectory = begin(
+            loaded, shown, canvas, ids, sampler, request=request, model=model, seed=seed, parent=parent
+        )
+        self.keep = keep
+        keep(self.trajectory.start())
+        self.run = unmasking.Run(make_start(loaded, ids, mask, sampler, seed, want_details), sampler)
+
+    @property
+    def finished(self) -> bool:
+        return self.run.asks is None
+
+    def tell(self) -> None:
+        """Keep the lines of the steps since the last call."""
+        while self.run.steps:
+            line = self.trajectory.step(self.run.steps.popleft())
+            if line is not None:
+                self.keep(line)
+
+    def end(self, reason: str, error: str | None = None) -> dict[str, Any]:
+        """Stop where it stands and keep the end line, which is returned."""
+        self.run.close()
+        line = self.trajectory.end(reason, error)
+        self.keep(line)
+        return line

@@ -1,33 +1,26 @@
 """Answer a file of prompts: `python -m jobs.programs.sample RUN_FOLDER`.
 
-predictions.jsonl gets a line an answer: index (of the prompt, from 0), prompt, text, nfe (forward passes) and
-seconds (of the batch it was sampled in). A batch always holds the same prompts and has a seed of its own, so
-a run that was killed and resumed writes the same answers as an uninterrupted one.
+predictions.jsonl gets a line an answer, in the order of the prompts: index (of the prompt, from 0), prompt,
+text, nfe (forward passes) and seconds (from its first step to its last, beside others). Every prompt has a
+canvas and a seed of its own, so its answer does not depend on `batch_size`, and a run that was killed and
+resumed writes the same answers as an uninterrupted one.
 """
 
 import json
 import os
 import sys
-import time
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from jobs.data.files import read_file
+from jobs.diffusion.unmask import advance
 from jobs.models import checkpoint
 from jobs.models.checkpoint import Checkpoint
 from jobs.programs import device
-from jobs.programs.generation import (
-    Ask,
-    Canvas,
-    as_ask,
-    as_tensors,
-    begin,
-    make_canvas,
-    preset,
-    request_id,
-    unmask,
-)
+from jobs.programs.asks import Ask, Canvas, as_ask
+from jobs.programs.generation import Generation, make_canvas, preset, request_id
 from jobs.programs.process import Countdown, Process, Stopped, main
 from jobs.protocol.errors import DataError, StudioError
 from jobs.protocol.folder import write_atomic
@@ -62,12 +55,10 @@ def sample(process: Process) -> None:
     process.progress(len(done), len(located), None, force=True)
     facts: dict[str, Any] = {"prompts": len(located), "predictions": process.run.predictions.name}
     try:
-        for start in range(0, len(located), spec.batch_size):
-            indices = list(range(start, min(start + spec.batch_size, len(located))))
-            if not done.issuperset(indices):
-                work.batch(indices, done)
-                done.update(indices)
-                countdown(len(done))
+        for answer in work.answers([index for index in range(len(located)) if index not in done]):
+            append(process.run.predictions, [answer])
+            done.add(answer["index"])
+            countdown(len(done))
     except Stopped:
         process.finish("stopped", answered=len(done), **facts)
         return
@@ -83,6 +74,7 @@ class _Work:
         self.sampler = preset(loaded.config, process.spec.sampler)
         self.asks: list[Ask] = []
         self.canvases: list[Canvas] = []
+        self.lines: dict[int, list[str]] = {}  # of those at work
 
     def add(self, place: str, row: dict) -> None:
         """Raises: DataError, SpecError with the prompt's place."""
@@ -95,57 +87,53 @@ class _Work:
         self.asks.append(ask)
         self.canvases.append(canvas)
 
-    def batch(self, indices: list[int], done: set[int]) -> None:
-        """Answer one batch and append what `done` lacks. Raises: Stopped, with nothing written."""
-        spec = self.process.spec
-        started = time.monotonic()
-        seed = spec.seed + indices[0]
-        ids, mask, offsets = as_tensors([self.canvases[i] for i in indices], self.loaded, self.sampler)
-        trajectories = [
-            begin(
-                self.loaded,
-                self.asks[index],
-                self.canvases[index],
-                ids,
-                self.sampler,
-                request=request_id(self.process.run, f"prompt-{index}"),
-                model=spec.model,
-                seed=seed,
-                row=row,
-                offset=offsets[row],
-            )
-            for row, index in enumerate(indices)
-        ]
-        lines: list[list[dict | None]] = [[t.start()] for t in trajectories]
-        stop, details = self.process.stop_requested, spec.trajectories
-        for step in unmask(self.loaded, ids, mask, self.sampler, seed, stop, details):
-            for row, trajectory in enumerate(trajectories):
-                lines[row].append(trajectory.step(step))
-        self.process.check_stop()  # a sampler that was stopped ends early: its canvas is not finished
-        seconds = round(time.monotonic() - started, 4)
-        answers = []
-        for row, index in enumerate(indices):
-            end = trajectories[row].end()
-            if spec.trajectories:
-                self._keep(index, [*lines[row], end])
-            if index not in done:
-                shown = self.asks[index].shown
-                answers.append(
-                    {
-                        "index": index,
-                        "prompt": shown,
-                        "text": end["text"],
-                        "nfe": end["nfe"],
-                        "seconds": seconds,
-                    }
-                )
-        append(self.process.run.predictions, answers)
+    def answers(self, todo: list[int]) -> Iterator[dict]:
+        """The answers to the prompts `todo`, in this order. `batch_size` of them are at work together, and
+        whichever is done makes room for the next. Raises: Stopped, between two steps."""
+        denoiser = self.loaded.denoiser()
+        waiting = deque(todo)
+        at_work: dict[int, Generation] = {}
+        ready: dict[int, dict] = {}
+        for index in todo:
+            while index not in ready:
+                self.process.check_stop()
+                while waiting and len(at_work) < self.process.spec.batch_size:
+                    number = waiting.popleft()
+                    at_work[number] = self._begin(number)
+                advance(denoiser, [generation.run for generation in at_work.values()])
+                for number, generation in list(at_work.items()):
+                    generation.tell()
+                    if generation.finished:
+                        ready[number] = self._answer(number, at_work.pop(number))
+            yield ready.pop(index)
 
-    def _keep(self, index: int, lines: list[dict | None]) -> None:
-        run = self.process.run
-        run.samples.mkdir(exist_ok=True)
-        text = "".join(encode(line) for line in lines if line is not None)
-        write_atomic(run.sample(request_id(run, f"prompt-{index}")), text)
+    def _begin(self, index: int) -> Generation:
+        spec = self.process.spec
+        lines: list[str] = []
+        self.lines[index] = lines
+        return Generation(
+            self.loaded,
+            self.asks[index].shown,
+            self.canvases[index],
+            self.sampler,
+            (lambda line: lines.append(encode(line))) if spec.trajectories else (lambda line: None),
+            request=self._request(index),
+            model=spec.model,
+            seed=spec.seed + index,
+            want_details=spec.trajectories,
+        )
+
+    def _answer(self, index: int, generation: Generation) -> dict:
+        end = generation.end("finished")
+        lines = self.lines.pop(index)
+        if self.process.spec.trajectories:
+            self.process.run.samples.mkdir(exist_ok=True)
+            write_atomic(self.process.run.sample(self._request(index)), "".join(lines))
+        told = {key: end[key] for key in ("text", "nfe", "seconds")}
+        return {"index": index, "prompt": self.asks[index].shown, **told}
+
+    def _request(self, index: int) -> str:
+        return request_id(self.process.run, f"prompt-{index}")
 
 
 def read_prompts(path: Path) -> Iterator[tuple[str, dict]]:

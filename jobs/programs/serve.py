@@ -3,12 +3,20 @@
 Listens on attempts/<n>/serve.sock: one JSON object a line, one request a connection, one reply.
 
     {"op": "generate", "request": ID, "model": FOLDER, "sampler": {...} | null, "seed": N, and one of
-     "prompt": TEXT | "messages": [...] | "infill": TEXT with ____ ("blanks": masks for each) | "grid": TEXT}
+     "prompt": TEXT | "messages": [...] | "infill": TEXT with ____ ("blanks": masks for each) | "grid": TEXT;
+     with the first two "constraints": {position after the prompt: token}, "prefix": TEXT, "suffix": TEXT}
                                      -> {"ok": true, "request": ID}; it grows in samples/<ID>.jsonl
+    {"op": "branch", "request": ID, "from": TRAJECTORY FILE, "step": k | null, "pins": {position: token},
+     "remask": [positions], "sampler", "seed": the parent's unless given}   -> the same
+    {"op": "pause", "request": ID}   -> {"ok": true}; the canvas stays as it is between two steps
+    {"op": "resume", "request": ID}  -> {"ok": true}
     {"op": "cancel", "request": ID}  -> {"ok": true}; the trajectory ends with reason "cancelled"
     {"op": "status"}                 -> {"ok": true, "models": [...], "requests": [{request, model, state}]}
     {"op": "unload", "model": FOLDER}, {"op": "shutdown"} -> {"ok": true}
     otherwise                        -> {"ok": false, "error": one sentence}
+
+Requests on one model run side by side: every pass of the model is a step of each. A second model is held
+beside the first if it fits into memory, else its requests wait until those before them have ended.
 """
 
 import sys
@@ -24,6 +32,7 @@ from jobs.protocol.errors import SpecError
 from jobs.specs.job import ServeSpec
 
 POLL_SECONDS = 0.25  # between two looks at the stop file and the clock
+OPS = ("generate", "branch", "pause", "resume", "cancel", "status", "unload", "shutdown")
 LEAVING_SECONDS = 30.0  # for the step that runs when the server is told to leave
 
 
@@ -31,7 +40,8 @@ def serve(process: Process) -> None:
     """Answer requests until told to stop, or until nobody has asked for `spec.idle_seconds`."""
     spec: ServeSpec = process.spec
     models = Models(device.pick(spec.launcher), spec.dtype)
-    desk = Desk(process, models)
+    device.keep_freed_memory()
+    desk = Desk(process, models, model_seconds=spec.idle_seconds)
     leave = threading.Event()
     door = LineSocket(process.attempt.socket, lambda request: _handle(request, desk, models, leave))
     desk.start()
@@ -53,11 +63,15 @@ def serve(process: Process) -> None:
 
 def _handle(request: dict[str, Any], desk: Desk, models: Models, leave: threading.Event) -> dict[str, Any]:
     """The reply to one request. Raises: StudioError, whose sentence is the reply."""
-    op = request.get("op")
+    op, name = str(request.get("op")), str(request.get("request"))
     if op == "generate":
-        return {"request": desk.submit(request).id}
+        return {"request": desk.generate(request).id}
+    if op == "branch":
+        return {"request": desk.branch(request).id}
     if op == "cancel":
-        desk.cancel(str(request.get("request")))
+        desk.cancel(name)
+    elif op in ("pause", "resume"):
+        desk.pause(name, op == "pause")
     elif op == "status":
         return {"models": models.names(), "requests": desk.requests()}
     elif op == "unload":
@@ -65,7 +79,7 @@ def _handle(request: dict[str, Any], desk: Desk, models: Models, leave: threadin
     elif op == "shutdown":
         leave.set()
     else:
-        raise SpecError(f"Unknown op {op!r}; known: generate, cancel, status, unload, shutdown.")
+        raise SpecError(f"Unknown op {op!r}; known: {', '.join(OPS)}.")
     return {}
 
 

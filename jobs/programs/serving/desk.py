@@ -1,229 +1,270 @@
-"""Requests: what they may hold, the queue, and the thread that answers one after the other."""
+"""The desk: takes requests, lets them begin in the order in which they came, and works on all that began."""
 
 import contextlib
-import json
-import queue
 import threading
 import time
-import traceback
-import uuid
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.programs import device
-from jobs.programs.generation import (
-    BLANKS,
-    MODES,
-    Ask,
-    as_tensors,
-    begin,
-    make_canvas,
-    preset,
-    record,
-    unmask,
-)
-from jobs.programs.process import Process, classify
-from jobs.programs.serving.models import Models
-from jobs.protocol.errors import JobError, SpecError, StudioError
+from jobs.models.checkpoint import Checkpoint
+from jobs.programs.branching import Branch, branch_canvas, source_start
+from jobs.programs.generation import Generation, make_canvas, open_lines, preset
+from jobs.programs.process import Process
+from jobs.programs.serving.batch import Batch, Work, explain
+from jobs.programs.serving.models import Models, free_memory
+from jobs.programs.serving.requests import Request, parse_branch, parse_request
+from jobs.protocol.errors import JobError
 from jobs.protocol.trajectory import encode
 
-MAX_BLANKS = 1024
-KEYS = {"op", "request", "model", "sampler", "seed", "blanks", *MODES}
-
-
-@dataclass
-class Request:
-    """One request to generate."""
-
-    id: str
-    model: str
-    ask: Ask
-    sampler: dict | None
-    seed: int
-    state: str = "queued"
-    cancelled: threading.Event = field(default_factory=threading.Event)
+MOST_AT_WORK = 64  # requests that have begun and not ended; each holds an open file and a canvas
+LOOK_SECONDS = 10.0  # between two looks at models that nobody uses
+EVICTED = "It was paused, and another model needed the memory. Branch off its last step to go on."
 
 
 class Desk:
-    """Takes requests and answers them in order, each into its own trajectory file."""
+    """Requests from their arrival to the end of their trajectory files. One thread, the worker, does all that
+    touches models; the others put requests into line and set marks that the worker reads between two passes.
+    """
 
-    def __init__(self, process: Process, models: Models):
+    def __init__(self, process: Process, models: Models, model_seconds: float = float("inf")):
         self.process = process
         self.models = models
+        self.model_seconds = model_seconds
         self.last_used = time.monotonic()
-        self._queue: queue.Queue[Request | str | None] = queue.Queue()  # a str: a model to load
-        self._waiting: dict[str, Request] = {}  # queued or running
+        self._line: deque[Request] = deque()  # not begun yet
+        self._known: dict[str, Request] = {}  # queued, running or paused
+        self._batches: list[Batch] = []
+        self._chores: deque[Callable[[], bool]] = deque()  # a False: not yet, ask again
         self._lock = threading.Lock()
-        self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
+        self._wake = threading.Event()
         self._closing = False
-        self._unload: queue.Queue[str] = queue.Queue()
+        self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
         process.run.samples.mkdir(exist_ok=True)
+
+    # What the door asks of it.
 
     def start(self) -> None:
         self._worker.start()
 
     def close(self, seconds: float) -> None:
         """Cancel everything and wait for the worker, at most so long."""
-        self._closing = True
         with self._lock:
-            waiting = list(self._waiting.values())
-        for request in waiting:
+            known = list(self._known.values())
+        for request in known:
             with contextlib.suppress(JobError):  # it ended just now
                 self.cancel(request.id)
-        self._queue.put(None)
+        self._closing = True
+        self._wake.set()
         if self._worker.ident is not None:
             self._worker.join(seconds)
 
     def idle_seconds(self) -> float:
+        """How long nothing has moved; paused requests do not keep the server."""
         with self._lock:
-            return 0.0 if self._waiting or not self._queue.empty() else time.monotonic() - self.last_used
+            at_rest = all(request.paused for request in self._known.values()) and not self._chores
+            return time.monotonic() - self.last_used if at_rest else 0.0
 
     def requests(self) -> list[dict[str, str]]:
         with self._lock:
-            return [{"request": r.id, "model": r.model, "state": r.state} for r in self._waiting.values()]
+            return [{"request": r.id, "model": r.model, "state": r.state} for r in self._known.values()]
 
-    def preload(self, model: str) -> None:
-        self._queue.put(model)
+    def generate(self, given: Mapping[str, Any]) -> Request:
+        """Put a new text into line. Raises: SpecError, JobError."""
+        return self._queue(parse_request(given))
 
-    def unload(self, model: str) -> None:
-        """Give a model's memory back, after the request that runs now."""
-        self._unload.put(model)
-        self._queue.put("")  # wakes the worker
-
-    def submit(self, given: dict[str, Any]) -> Request:
-        """Check a request and put it into the queue. Raises: SpecError, JobError."""
-        request = parse_request(given)
-        path = self.process.run.sample(request.id)
-        with self._lock:
-            if request.id in self._waiting or (path.exists() and path.stat().st_size > 0):
-                raise JobError(f"There is already a request {request.id!r}; take a new id.")
-            path.touch(mode=0o600)  # so that it can be tailed at once
-            self._waiting[request.id] = request
-            self.last_used = time.monotonic()
-        self._queue.put(request)
-        return request
+    def branch(self, given: Mapping[str, Any]) -> Request:
+        """Put a branch of an older text into line. Raises: SpecError, JobError."""
+        return self._queue(parse_branch(given))
 
     def cancel(self, request_id: str) -> None:
         """Stop a request before its next step. Raises: JobError where it is not under way."""
         with self._lock:
-            request = self._waiting.get(request_id)
-            if request is None:
-                raise JobError(f"No request {request_id!r} is waiting or running.")
+            request = self._find(request_id)
             request.cancelled.set()
-            if request.state == "queued":
-                del self._waiting[request_id]
-                end(self.process.run.sample(request_id), "cancelled")
+            if not request.begun:
+                self._line.remove(request)
+                del self._known[request_id]
+                write_end(self.process.run.sample(request_id), "cancelled")
+        self._wake.set()
+
+    def pause(self, request_id: str, paused: bool = True) -> None:
+        """Hold a request before its next step, or let it go on.
+
+        Raises: JobError where it is not under way.
+        """
+        with self._lock:
+            self._find(request_id).paused = paused
+            self.last_used = time.monotonic()
+        self._wake.set()
+
+    def preload(self, model: str) -> None:
+        """Have a model in memory before the first request."""
+        self._chores.append(lambda: self._preload(model))
+        self._wake.set()
+
+    def unload(self, model: str) -> None:
+        """Give a model's memory back, after the requests that have begun on it."""
+        self._chores.append(lambda: self._unload(model))
+        self._wake.set()
+
+    def _find(self, request_id: str) -> Request:
+        if request_id not in self._known:
+            raise JobError(f"No request {request_id!r} is waiting or running.")
+        return self._known[request_id]
+
+    def _queue(self, request: Request) -> Request:
+        path = self.process.run.sample(request.id)
+        with self._lock:
+            if request.id in self._known or (path.exists() and path.stat().st_size > 0):
+                raise JobError(f"There is already a request {request.id!r}; take a new id.")
+            path.touch(mode=0o600)  # so that it can be tailed at once
+            self._known[request.id] = request
+            self._line.append(request)
+            self.last_used = time.monotonic()
+        self._wake.set()
+        return request
+
+    # What the worker does.
 
     def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            while not self._unload.empty():
-                self.models.unload(self._unload.get())
-            if isinstance(item, str):
-                if item:
-                    self._preload(item)
+        while not self._closing:
+            self._wake.clear()
+            for _ in range(len(self._chores)):
+                if not (chore := self._chores.popleft())():
+                    self._chores.append(chore)
+            if not self._chores:  # whoever comes after a model was told to leave waits until it has left
+                self._admit()
+            moved = [batch for batch in self._batches if batch.moves]
+            for batch in moved:
+                self.process.phase("unmasking")
+                self._forget(batch.step(free_memory(self.models.where)))
+            self._batches = [batch for batch in self._batches if batch.works]
+            if not moved:
+                self.process.phase("ready")
+                self.models.release(self.model_seconds, busy=self._busy())
+                self._wake.wait(LOOK_SECONDS)
+        for batch in self._batches:
+            for work in batch.works:
+                work.end("cancelled")
+
+    def _admit(self) -> None:
+        """Let requests begin, in the order in which they came. The first whose model has no room beside those
+        at work holds up all others: so it gets its turn."""
+        while sum(len(batch.works) for batch in self._batches) < MOST_AT_WORK:
+            with self._lock:
+                request = self._line[0] if self._line else None
+            if request is None:
+                return
+            try:
+                if not self._has_room(request.model):
+                    return
+                loaded = self._load(request.model)
+            except Exception as error:  # noqa: BLE001 - one request's failure must not take the server down
+                self._refuse(request, error)
                 continue
             with self._lock:
-                if item.id not in self._waiting:  # cancelled while it waited
+                if request.cancelled.is_set():  # while its model was loaded
                     continue
-                item.state = "running"
-            self._answer(item)
-            with self._lock:
-                self._waiting.pop(item.id, None)
-                self.last_used = time.monotonic()
-            self.process.phase("ready")
+                self._line.popleft()
+                request.begun = True
+            self._begin(request, loaded)
 
-    def _preload(self, model: str) -> None:
-        self.process.phase("loading the model")
-        try:
-            self.models.get(model)
-        except StudioError as error:
-            self.process.note(str(error), "warning")
-        except Exception as error:  # noqa: BLE001 - the server lives on; the next request says it again
-            traceback.print_exc()
-            self.process.note(f"{model} could not be loaded: {error}", "warning")
-        self.process.phase("ready")
+    def _has_room(self, model: str) -> bool:
+        """Whether a model is held or can be. Paused requests on other models give way."""
+        if self.models.fits(model, self._busy()):
+            return True
+        moving = {batch.model for batch in self._batches if any(w.moves for w in batch.works)}
+        if not self.models.fits(model, moving):
+            return False
+        for batch in self._batches:
+            if batch.model not in moving and batch.model != model:
+                for work in batch.works:
+                    work.end("cancelled", EVICTED)
+                self._forget([work.request for work in batch.works])
+                batch.works.clear()
+        self._batches = [batch for batch in self._batches if batch.works]
+        return True
 
-    def _answer(self, request: Request) -> None:
-        path = self.process.run.sample(request.id)
-        try:
-            self._generate(request, path)
-        except StudioError as error:
-            end(path, "error", str(error))
-        except Exception as error:  # noqa: BLE001 - one request's failure must not take the server down
-            traceback.print_exc()
-            failure, remedy = classify(error)
-            if failure == "memory":
-                remedy = "Lower max_new_tokens, or stop other jobs on this device."
-            end(path, "error", f"{type(error).__name__}: {error} {remedy}".strip())
+    def _busy(self) -> set[str]:
+        return {batch.model for batch in self._batches}
 
-    def _generate(self, request: Request, path: Path) -> None:
-        def cancelled() -> bool:
-            return request.cancelled.is_set() or self._closing
-
-        if request.model not in self.models.names():
+    def _load(self, model: str) -> Checkpoint:
+        if model not in self.models.names():
             self.process.phase("loading the model")
-        loaded = self.models.get(request.model)
-        device.use_threads_for(loaded.model)
-        sampler = preset(loaded.config, request.sampler)
-        canvas = make_canvas(request.ask, loaded, sampler)
-        ids, mask, _ = as_tensors([canvas], loaded, sampler)
-        trajectory = begin(
+        return self.models.get(model, self._busy())
+
+    def _begin(self, request: Request, loaded: Checkpoint) -> None:
+        file = open_lines(self.process.run.sample(request.id))
+        try:
+            work = Work(request, self._generation(request, loaded, file.write), file)
+            work.generation.tell()
+        except Exception as error:  # noqa: BLE001 - one request's failure must not take the server down
+            file.close()
+            self._refuse(request, error)
+            return
+        batch = next((b for b in self._batches if b.loaded is loaded), None)
+        if batch is None:
+            batch = Batch(request.model, loaded)
+            self._batches.append(batch)
+        batch.works.append(work)
+
+    def _generation(self, request: Request, loaded: Checkpoint, write: Callable[[str], Any]) -> Generation:
+        sampler, wanted, parent = preset(loaded.config, request.sampler), request.wanted, None
+        if isinstance(wanted, Branch):
+            canvas, parent = branch_canvas(wanted, loaded)
+            shown = source_start(wanted.source)["prompt"]
+        else:
+            canvas, shown = make_canvas(wanted, loaded, sampler), wanted.shown
+        return Generation(
             loaded,
-            request.ask,
+            shown,
             canvas,
-            ids,
             sampler,
+            lambda line: write(encode(line)),
             request=request.id,
             model=request.model,
             seed=request.seed,
+            parent=parent,
         )
-        self.process.phase("unmasking")
-        steps = unmask(loaded, ids, mask, sampler, request.seed, cancelled)
-        record(path, trajectory, steps, cancelled)
+
+    def _refuse(self, request: Request, error: Exception) -> None:
+        with self._lock:
+            if request.id not in self._known:  # cancelled just now
+                return
+            if not request.begun:
+                self._line.remove(request)
+        with contextlib.suppress(OSError):  # a full disk must not take the server down
+            write_end(self.process.run.sample(request.id), "error", explain(error))
+        self._forget([request])
+
+    def _forget(self, ended: list[Request]) -> None:
+        with self._lock:
+            for request in ended:
+                self._known.pop(request.id, None)
+                self.last_used = time.monotonic()
+
+    def _preload(self, model: str) -> bool:
+        try:
+            self._load(model)
+        except Exception as error:  # noqa: BLE001 - the server lives on; the next request says it again
+            self.process.note(f"{model} could not be loaded: {explain(error)}", "warning")
+        return True
+
+    def _unload(self, model: str) -> bool:
+        if model in self._busy():
+            return False
+        self.models.unload(model)
+        return True
 
 
-def parse_request(given: dict[str, Any]) -> Request:
-    """A generate request. Raises: SpecError with one sentence."""
-    unknown = sorted(set(given) - KEYS)
-    if unknown:
-        raise SpecError(f"Unknown key {unknown[0]!r} in the request; known: {', '.join(sorted(KEYS))}.")
-    modes = [mode for mode in MODES if given.get(mode) is not None]
-    if len(modes) != 1:
-        raise SpecError(f"Give exactly one of {', '.join(MODES)} (given: {', '.join(modes) or 'none'}).")
-    content = given[modes[0]]
-    wanted = list if modes[0] == "messages" else str
-    if not isinstance(content, wanted) or (wanted is list and not content):
-        raise SpecError(f"{modes[0]!r} must be {'a list of messages' if wanted is list else 'text'}.")
-    model, sampler = given.get("model"), given.get("sampler")
-    if not isinstance(model, str) or not model:
-        raise SpecError("'model' must be the folder of a model.")
-    if sampler is not None and not isinstance(sampler, dict):
-        raise SpecError("'sampler' must be an object with the sampler's settings, or null.")
-    if sampler is not None:
-        preset_check(sampler)
-    seed, blanks = given.get("seed", 0), given.get("blanks", BLANKS)
-    if not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise SpecError("'seed' must be a whole number from 0.")
-    if not isinstance(blanks, int) or not 1 <= blanks <= MAX_BLANKS:
-        raise SpecError(f"'blanks' must be a whole number from 1 to {MAX_BLANKS}.")
-    request_id = given.get("request") or uuid.uuid4().hex
-    return Request(str(request_id), model, Ask(modes[0], content, blanks), sampler, seed)
-
-
-def preset_check(sampler: dict) -> None:
-    """Refuse wrong sampler settings at once, before the request waits in the queue. Raises: SpecError."""
-    preset(None, sampler)  # type: ignore[arg-type]  # a given sampler needs no checkpoint
-
-
-def end(path: Path, reason: str, error: str | None = None) -> None:
+def write_end(path: Path, reason: str, error: str | None = None) -> None:
     """The last line of a trajectory that has no canvas to tell of."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    nfe = next((json.loads(line)["nfe"] for line in reversed(lines) if '"nfe"' in line), 0)
     line = {
         "type": "end",
         "reason": reason,
-        "nfe": nfe,
+        "nfe": 0,
         "seconds": 0.0,
         "text": "",
         "texts": [],

@@ -1,15 +1,15 @@
 """The models that a server holds in memory; the one unused for longest leaves when room is needed."""
 
-import gc
+import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from jobs.models import checkpoint
-from jobs.models.checkpoint import Dtype
+from jobs.models.checkpoint import Checkpoint, Dtype
 from jobs.programs import device
 from jobs.protocol.errors import ModelError, ResourceError
 
@@ -17,10 +17,16 @@ ROOM = 1.3  # free memory wanted, as a multiple of the weights
 WIDENING = 2.0  # a half precision checkpoint takes this many times its size as float32
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Held:
-    loaded: Any
+    loaded: Checkpoint
     stamp: int  # newest modification time of the folder's files when it was read
+    used: float = field(default_factory=time.monotonic)
+
+    @property
+    def size(self) -> float:
+        """Bytes of its weights."""
+        return float(sum(p.numel() * p.element_size() for p in self.loaded.model.parameters()))
 
 
 class Models:
@@ -34,51 +40,79 @@ class Models:
     def names(self) -> list[str]:
         return list(self._held)
 
-    def get(self, path: str) -> Any:
-        """The checkpoint in `path`, from memory if its files have not changed since.
-
-        Raises: ModelError, ResourceError.
+    def get(self, path: str, busy: Collection[str] = ()) -> Checkpoint:
+        """The checkpoint in `path`, from memory if its files have not changed since. Models that are not
+        `busy` leave where room is needed. Raises: ModelError, ResourceError.
         """
-        folder = Path(path)
-        if not folder.is_dir():
-            raise ModelError(f"There is no model in {path}.")
+        folder = _folder(path)
         stamp = max((f.stat().st_mtime_ns for f in folder.iterdir()), default=0)
         held = self._held.get(path)
         if held is not None and held.stamp == stamp:
+            held.used = time.monotonic()
             self._held.move_to_end(path)
             return held.loaded
         self.unload(path)
-        self._make_room(folder)
+        self._make_room(folder, busy)
         loaded = checkpoint.load(folder, dtype=self.dtype, device=str(self.where))
         self._held[path] = _Held(loaded, stamp)
         return loaded
+
+    def fits(self, path: str, busy: Collection[str]) -> bool:
+        """Whether a model is held, or can be beside those that are `busy`.
+
+        Raises: ResourceError where it could not be held alone either; ModelError where there is none.
+        """
+        if path in self._held:
+            return True
+        wanted, free = self._wanted(_folder(path)), free_memory(self.where)
+        if free + sum(held.size for held in self._held.values()) < wanted:
+            raise _too_big(Path(path), wanted, free)
+        return free + sum(held.size for name, held in self._held.items() if name not in busy) >= wanted
+
+    def release(self, seconds: float, busy: Collection[str]) -> None:
+        """Unload the models that nobody has asked for in so long."""
+        now = time.monotonic()
+        for path in [p for p, held in self._held.items() if p not in busy and now - held.used > seconds]:
+            self.unload(path)
 
     def unload(self, path: str) -> bool:
         """Give a model's memory back. False if it was not held."""
         if self._held.pop(path, None) is None:
             return False
-        gc.collect()
-        if self.where.type == "cuda":
-            torch.cuda.empty_cache()
+        device.give_memory_back(self.where)
         return True
 
-    def _make_room(self, folder: Path) -> None:
+    def _wanted(self, folder: Path) -> float:
         weights = sum(f.stat().st_size for f in folder.glob("*.safetensors"))
-        widening = WIDENING if self.dtype == "float32" else 1.0
-        wanted = weights * widening * ROOM
+        return weights * (WIDENING if self.dtype == "float32" else 1.0) * ROOM
+
+    def _make_room(self, folder: Path, busy: Collection[str]) -> None:
+        wanted = self._wanted(folder)
         while (free := free_memory(self.where)) < wanted:
-            if not self._held:
-                raise ResourceError(
-                    f"{folder.name} needs about {wanted / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free. "
-                    "Stop other jobs, or serve a smaller model."
-                )
-            self.unload(next(iter(self._held)))
+            idle = [path for path in self._held if path not in busy]
+            if not idle:
+                raise _too_big(folder, wanted, free)
+            self.unload(idle[0])
+
+
+def _folder(path: str) -> Path:
+    if not Path(path).is_dir():
+        raise ModelError(f"There is no model in {path}.")
+    return Path(path)
+
+
+def _too_big(folder: Path, wanted: float, free: float) -> ResourceError:
+    return ResourceError(
+        f"{folder.name} needs about {wanted / 2**30:.1f} GiB; {free / 2**30:.1f} GiB are free. "
+        "Stop other jobs, or serve a smaller model."
+    )
 
 
 def free_memory(where: torch.device) -> float:
     """Bytes that a model could take now: of the GPU, or of main memory."""
     if where.type == "cuda":
-        return float(torch.cuda.mem_get_info(where)[0])
+        kept = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)  # by torch, unused
+        return float(torch.cuda.mem_get_info(where)[0] + kept)
     with open("/proc/meminfo") as file:
         for line in file:
             if line.startswith("MemAvailable:"):

@@ -4,9 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.models.checkpoint import Checkpoint
+from jobs.programs.asks import Ask, as_ask
 from jobs.programs.generation import (
-    Ask,
-    as_ask,
     as_tensors,
     begin,
     make_canvas,
@@ -49,7 +48,7 @@ class Film:
 
     def _one(self, step: int, number: int, ask: Ask) -> None:
         canvas = make_canvas(ask, self.loaded, self.sampler)
-        ids, mask, _ = as_tensors([canvas], self.loaded, self.sampler)
+        ids, mask, _ = as_tensors([canvas], self.loaded)
         seed = self.seed + number
         steps = unmask(self.loaded, ids, mask, self.sampler, seed, self.should_stop)
         if self.process.rank != 0:
@@ -59,7 +58,7 @@ class Film:
         request = request_id(self.process.run, f"step{step}-{number}")
         trajectory = begin(
             self.loaded,
-            ask,
+            ask.shown,
             canvas,
             ids,
             self.sampler,

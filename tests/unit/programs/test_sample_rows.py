@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from jobs.programs.generation import Ask
+from jobs.programs.asks import Ask
 from jobs.programs.sample import append, heal, read_prompts, row_as_ask
 from jobs.protocol.errors import DataError
 

@@ -63,8 +63,8 @@ def lines_of(desk, request):
 
 def test_requests_are_answered_in_order(desk, folder):
     desk.start()
-    desk.submit(ask(folder, "r1"))
-    desk.submit(ask(folder, "r2", prompt=None, infill="a ____ b", blanks=3))
+    desk.generate(ask(folder, "r1"))
+    desk.generate(ask(folder, "r2", prompt=None, infill="a ____ b", blanks=3))
     assert lines_of(desk, "r1")[-1]["reason"] == "finished"
     second = lines_of(desk, "r2")
     assert len(second[0]["ids"]) == 7 and second[-1]["reason"] == "finished"
@@ -76,15 +76,15 @@ def test_the_same_seed_gives_the_same_text(desk, folder):
     desk.start()
     warm = {**SAMPLER, "temperature": 1.0}
     for request, seed in (("a", 1), ("b", 1), ("c", 2)):
-        desk.submit(ask(folder, request, sampler=warm, seed=seed))
+        desk.generate(ask(folder, request, sampler=warm, seed=seed))
     canvases = [trajectory.canvas_after(lines_of(desk, r)) for r in "abc"]
     assert canvases[0] == canvases[1] != canvases[2]
 
 
 def test_a_model_that_is_not_there_ends_its_request_only(desk, folder, tmp_path):
     desk.start()
-    desk.submit(ask(tmp_path / "none", "r1"))
-    desk.submit(ask(folder, "r2"))
+    desk.generate(ask(tmp_path / "none", "r1"))
+    desk.generate(ask(folder, "r2"))
     first = lines_of(desk, "r1")
     assert len(first) == 1
     assert first[0]["reason"] == "error" and "There is no model" in first[0]["error"]
@@ -97,55 +97,31 @@ def test_an_error_of_the_program_ends_its_request_only(desk, folder, monkeypatch
 
     monkeypatch.setattr(desk.models, "get", broken)
     desk.start()
-    desk.submit(ask(folder))
+    desk.generate(ask(folder))
     end = lines_of(desk, "r1")[-1]
     assert "out of memory" in end["error"] and "Lower max_new_tokens" in end["error"]
 
 
 def test_a_waiting_request_is_cancelled_at_once(desk, folder):
-    desk.submit(ask(folder))  # the worker has not started
+    desk.generate(ask(folder))  # the worker has not started
     assert desk.requests() == [{"request": "r1", "model": str(folder), "state": "queued"}]
     desk.cancel("r1")
     assert lines_of(desk, "r1")[0]["reason"] == "cancelled"
     desk.start()
-    desk.submit(ask(folder, "r2"))
+    desk.generate(ask(folder, "r2"))
     assert lines_of(desk, "r2")[-1]["reason"] == "finished"
     assert len(lines_of(desk, "r1")) == 1
 
 
-def test_a_running_request_is_cancelled_between_two_steps(desk, folder, monkeypatch):
-    from jobs.programs.serving import desk as desk_module
-
-    begun, go_on = threading.Event(), threading.Event()
-    unmask = desk_module.unmask
-
-    def slow(*arguments):
-        for number, step in enumerate(unmask(*arguments)):
-            yield step
-            if number == 1:
-                begun.set()
-                assert go_on.wait(PATIENCE)
-
-    monkeypatch.setattr(desk_module, "unmask", slow)
-    desk.start()
-    desk.submit(ask(folder))
-    assert begun.wait(PATIENCE)
-    desk.cancel("r1")
-    go_on.set()
-    lines = lines_of(desk, "r1")
-    assert [line["type"] for line in lines] == ["start", "step", "step", "end"]
-    assert lines[-1]["reason"] == "cancelled"
-
-
 def test_the_file_is_there_before_the_answer_and_no_id_is_used_twice(desk, folder):
-    desk.submit(ask(folder))
+    desk.generate(ask(folder))
     assert desk.process.run.sample("r1").exists()
     with pytest.raises(JobError, match="already a request 'r1'"):
-        desk.submit(ask(folder))
+        desk.generate(ask(folder))
     with pytest.raises(JobError, match="No request 'r9'"):
         desk.cancel("r9")
     with pytest.raises(JobError, match="not a sample id"):
-        desk.submit(ask(folder, "../../etc"))
+        desk.generate(ask(folder, "../../etc"))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +148,7 @@ def test_a_wrong_request_is_refused_with_a_sentence(changes, says):
 def test_idle_time_counts_only_while_nothing_waits(desk, folder):
     desk.last_used -= 100
     assert desk.idle_seconds() >= 100
-    desk.submit(ask(folder))
+    desk.generate(ask(folder))
     assert desk.idle_seconds() == 0
 
 
