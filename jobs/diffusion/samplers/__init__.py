@@ -7,6 +7,7 @@ jobs/specs/samplers, and its name in both dicts.
 from collections.abc import Callable
 
 from jobs.diffusion.samplers import (
+    diffullama,
     dinfer,
     dllm_bd3lm,
     dllm_mdlm,
@@ -20,6 +21,7 @@ from jobs.diffusion.samplers import (
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
 SAMPLERS: dict[str, Callable[..., Sampling]] = {
+    "diffullama": diffullama.sample,
     "dinfer": dinfer.sample,
     "dllm_bd3lm": dllm_bd3lm.sample,
     "dllm_mdlm": dllm_mdlm.sample,

@@ -1,13 +1,25 @@
 """Dream's sampler (Ye et al. 2025, arXiv 2508.15487; code: DreamLM/Dream, diffusion_generate, and
 ZHZisZZ/dllm pipelines/dream/sampler.py for `quota: dllm` and guidance)."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from itertools import zip_longest
 
 import torch
 from torch import Tensor
 
-from jobs.diffusion.samplers.base import Draws, Sampling, Start, View, choose, columns, look, surest, write
+from jobs.diffusion.samplers.base import (
+    Draws,
+    Forward,
+    Sampling,
+    Start,
+    View,
+    choose,
+    columns,
+    look,
+    surest,
+    write,
+)
+from jobs.diffusion.samplers.by_chance import fill_by_chance
 from jobs.diffusion.samplers.dllm_mdlm import due_tokens
 from jobs.diffusion.samplers.filters import keep_top_k, keep_top_p
 from jobs.diffusion.schedules import SCHEDULES
@@ -21,22 +33,12 @@ def sample(start: Start, options: DreamSampler) -> Sampling:
 
 def _by_chance(start: Start, options: DreamSampler) -> Sampling:
     """In the step from time t to s each mask is written with probability 1 - s / t, in the last surely."""
-    ids = start.ids
-    for share in shares(options.steps, options.eps):
-        # 1. Where to write. Nowhere: the step needs no model.
-        open_BL = start.masked(ids)
-        at = columns(open_BL)
-        chosen_BL = torch.zeros_like(open_BL)
-        chosen_BL[:, at] = open_BL[:, at] & ((start.draws.uniform(ids, at) < share) if share < 1 else True)
-        at = columns(chosen_BL)
-        if not len(at):
-            continue
-        # 2. What to write there.
+
+    def ask(ids: Tensor, at: Tensor) -> Generator[Forward, Tensor, tuple[View, Tensor]]:
         view = yield from look(start, ids, at, start.attention_mask, cfg_scale=options.cfg_scale)
-        tokens_BW = _choose(shaped(view, options, start.mask_id), options, start.draws, ids)
-        step = write(start, ids, view, tokens_BW, chosen_BL[:, at])
-        ids = step.ids
-        yield step
+        return view, _choose(shaped(view, options, start.mask_id), options, start.draws, ids)
+
+    return fill_by_chance(start, shares(options.steps, options.eps), ask)
 
 
 def _by_clearness(start: Start, options: DreamSampler) -> Sampling:

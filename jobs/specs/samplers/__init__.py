@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from jobs.specs.samplers.base import SamplerOptions
+from jobs.specs.samplers.diffullama import DiffuLLaMASampler
 from jobs.specs.samplers.dinfer import DInferSampler
 from jobs.specs.samplers.dllm_bd3lm import DllmBD3LMSampler
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
@@ -17,6 +18,7 @@ from jobs.specs.samplers.local_leap import LocalLeapSampler
 
 SamplerSpec = Annotated[
     DInferSampler
+    | DiffuLLaMASampler
     | DllmBD3LMSampler
     | DllmMDLMSampler
     | DreamSampler
@@ -30,6 +32,7 @@ SamplerSpec = Annotated[
 ]
 
 SAMPLERS: dict[str, type[SamplerOptions]] = {
+    "diffullama": DiffuLLaMASampler,
     "dinfer": DInferSampler,
     "dllm_bd3lm": DllmBD3LMSampler,
     "dllm_mdlm": DllmMDLMSampler,
@@ -45,6 +48,7 @@ SAMPLERS: dict[str, type[SamplerOptions]] = {
 __all__ = [
     "SAMPLERS",
     "DInferSampler",
+    "DiffuLLaMASampler",
     "DllmBD3LMSampler",
     "DllmMDLMSampler",
     "DreamSampler",

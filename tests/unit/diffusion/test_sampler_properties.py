@@ -29,6 +29,7 @@ MODELS = {
     "shifted blocks": {"block_size": 4, "shifted_logits": True},
     "grid": {"task": "grid"},
 }
+WRITES_MASKS = "allow_mask_token"  # the one setting with which a mask in the end may be a word
 PATIENCE = settings(
     max_examples=25,
     deadline=None,
@@ -68,7 +69,7 @@ def options(draw, name: str) -> SamplerOptions:
     sizes = {"block_size": block, "max_new_tokens": block * blocks, "steps": blocks * draw(st.integers(1, 8))}
     chosen = {key: value for key, value in sizes.items() if key in spec.model_fields}
     for key, info in spec.model_fields.items():
-        if key not in ("name", *sizes) and draw(st.booleans()):
+        if key not in ("name", WRITES_MASKS, *sizes) and draw(st.booleans()):
             chosen[key] = draw(values_of(info))
     try:
         return spec(**chosen)  # type: ignore[return-value]
