@@ -2,6 +2,7 @@
 
 The loss is always the sum over the masked tokens of weight x cross-entropy, so an objective is its forward
 process and its weights; the vocabulary matrix and the sum are the same for all (jobs.diffusion.masked_head).
+Two terms may come beside the cross-entropy: `confidence_beta` and SEDD's `score_entropy`.
 
 Shape suffixes used in this package: B rows, L positions, S positions that the model sees (L, or 2 L where it
 reads the clean text beside the noised), V vocabulary, N masked positions of the batch (row-major order of the

@@ -78,7 +78,7 @@ def test_it_is_the_published_score_entropy():
 
 @pytest.mark.parametrize("drift", [0.0, 0.3])
 def test_for_exact_scores_the_expected_loss_is_the_likelihood(drift: float):
-    """Summed over all masks and integrated over time it is -log p of the text. Scores off by a factor e^c cost
+    """Summed over all masks and integrated over time it is -log p of the text. Scores off by e^c cost
     e^c - 1 - c more a token, which a plain cross-entropy would not see."""
     generator = torch.Generator().manual_seed(1)
     joint = torch.rand(*[WORDS] * LENGTH, generator=generator, dtype=torch.float64)
@@ -116,6 +116,15 @@ def gauss_legendre(count: int) -> tuple[Tensor, Tensor]:
     beside = index / (4 * index**2 - 1).sqrt()
     values, vectors = torch.linalg.eigh(torch.diag(beside, 1) + torch.diag(beside, -1))
     return (values + 1) / 2, vectors[0] ** 2
+
+
+def test_the_noise_is_log_linear():
+    """At time t a token is masked with probability 1 - e^-sigma, sigma = -log(1 - (1 - 0.001) t)."""
+    ids = torch.zeros(64, 500, dtype=torch.long)
+    noised = SEDD.noise(ids, torch.ones_like(ids, dtype=torch.bool), MASK, torch.Generator().manual_seed(0))
+    sigma = -torch.log(1 - 0.999 * noised.time)
+    assert torch.allclose(noised.p_mask, 1 - torch.exp(-sigma), atol=1e-5)
+    assert torch.allclose(noised.masked.float().mean(1), noised.p_mask[:, 0], atol=0.1)
 
 
 def test_inside_the_head_and_from_the_logits_it_is_the_same():

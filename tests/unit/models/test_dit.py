@@ -187,6 +187,7 @@ def test_the_noise_level_is_read_from_the_masks():
     ids[:, :] = torch.where(torch.arange(LENGTH) < 2, MASK, ids % 16)  # two masks of eight
     padding = torch.ones_like(ids)
     padding[1, 4:] = 0  # and two of four
+    ids[1, 6] = MASK  # not counted
     sigma = -torch.log(1 - torch.tensor([2 / 8, 2 / 4]))
     given = found.model(ids, padding, sigma=sigma).logits
     assert torch.allclose(found.model(ids, padding).logits, given, atol=1e-5)
