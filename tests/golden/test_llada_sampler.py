@@ -9,7 +9,8 @@ from jobs.diffusion.unmask import unmask
 from jobs.specs.samplers import LLaDASampler
 from tests.golden.cases import Case, changes_only, id_differences
 
-PLAIN, REPLAY = Case("llada_generate"), Case("llada_generate_replay")
+PLAIN = [Case("llada_generate"), Case("lladamoe_generate")]
+REPLAY = Case("llada_generate_replay")
 
 
 class Replay(Draws):
@@ -62,10 +63,12 @@ def history(case: Case, run: str, load_case, draws: Draws | None = None, details
     return torch.stack([step.ids for step in steps])
 
 
-@pytest.mark.parametrize("run", PLAIN.runs())
-def test_every_canvas_equals_the_reference(run, load_case):
-    expected = PLAIN.tensors("expected")
-    got = history(PLAIN, run, load_case)
+@pytest.mark.parametrize(
+    ("case", "run"), [pytest.param(c, run, id=f"{c.name}-{run}") for c in PLAIN for run in c.runs()]
+)
+def test_every_canvas_equals_the_reference(case, run, load_case):
+    expected = case.tensors("expected")
+    got = history(case, run, load_case)
     assert not id_differences(changes_only(expected[f"{run}.history"]), changes_only(got))
     assert torch.equal(got[-1], expected[f"{run}.ids"])
 
@@ -80,7 +83,7 @@ def test_every_canvas_equals_the_replayed_reference(run, load_case):
     assert not draws.recorded, "fewer draws than the reference made"
 
 
-@pytest.mark.parametrize("case", [c for c in (PLAIN, REPLAY) if c.runs()], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [c for c in (*PLAIN, REPLAY) if c.runs()], ids=lambda case: case.name)
 def test_changed_expectations_are_noticed(case):
     run = case.runs()[0]
     history = case.tensors("expected")[f"{run}.history"]
