@@ -3,8 +3,10 @@
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from io import FileIO
+from math import prod
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -58,33 +60,83 @@ def tensor_names(folder: Path) -> set[str]:
     return set(TensorFolder(folder).names)
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Where a tensor lies in its file."""
+
+    file: Path
+    start: int
+    kind: str
+    shape: tuple[int, ...]
+
+
 class TensorFolder:
-    """The tensors of a model folder, read from disk when asked for and not before."""
+    """The tensors of a model folder, read from disk when asked for and not before.
+
+    They are read, not mapped: mapped pages would count as this process's memory until the kernel drops them.
+    """
 
     def __init__(self, folder: Path):
-        """Opens the files' headers. Raises: ModelError."""
-        self._opened: dict[str, Any] = {}
+        """Reads the files' headers. Raises: ModelError."""
+        self._places: dict[str, Stretch] = {}
         for file in weight_files(folder):
-            try:
-                opened = safe_open(file, framework="pt")
-            except (SafetensorError, OSError) as error:
-                raise ModelError(f"{file} is broken: {error}. Copy it again.") from None
-            self._opened |= dict.fromkeys(opened.keys(), opened)
-        self.names: list[str] = list(self._opened)
+            self._places |= _header(file)
+        self.names: list[str] = list(self._places)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        return tuple(self._opened[name].get_slice(name).get_shape())
+        return self._places[name].shape
 
     def dtype(self, name: str) -> torch.dtype:
         """Raises: ModelError for a number format that torch has not."""
-        kind = self._opened[name].get_slice(name).get_dtype()
+        kind = self._places[name].kind
         if kind not in DTYPES:
             raise ModelError(f"{name} has the number format {kind}, which cannot be read here.")
         return DTYPES[kind]
 
     def read(self, name: str, index: tuple[int | slice, ...] = ()) -> Tensor:
-        """A tensor, or the part of it at `index`; nothing else is read."""
-        return self._opened[name].get_slice(name)[index or ...]
+        """A tensor, or the part of it at `index`; nothing else is read.
+
+        All but the last of `index` are ints, a slice has both ends and no step: one stretch of the file.
+        """
+        place, dtype = self._places[name], self.dtype(name)
+        shape, first = place.shape, 0  # what is left to read, and its first number
+        for part in index:
+            rest = prod(shape[1:])
+            start, stop = (part.start, part.stop) if isinstance(part, slice) else (part, part + 1)
+            first += start * rest
+            shape = (stop - start, *shape[1:]) if isinstance(part, slice) else shape[1:]
+        data = torch.empty(shape, dtype=dtype)
+        if data.numel():
+            with open(place.file, "rb", buffering=0) as file:
+                file.seek(place.start + first * dtype.itemsize)
+                _fill(memoryview(data.reshape(-1).view(torch.uint8).numpy()), file, place.file)
+        return data
+
+
+def _fill(into: memoryview, file: FileIO, name: Path) -> None:
+    """Read until `into` is full: one call gives at most 2 GiB. Raises: ModelError where the file ends."""
+    while into:
+        got = file.readinto(into)
+        if not got:
+            raise ModelError(f"{name} is broken: it ends in the middle of a tensor. Copy it again.")
+        into = into[got:]
+
+
+def _header(file: Path) -> dict[str, Stretch]:
+    """Where the tensors of a safetensors file lie. Raises: ModelError."""
+    try:
+        with safe_open(file, framework="pt"):
+            pass  # the library checks the header: sizes, gaps, the end of the file
+        with open(file, "rb") as opened:
+            length = int.from_bytes(opened.read(8), "little")
+            header = json.loads(opened.read(length))
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelError(f"{file} is broken: {error}. Copy it again.") from None
+    return {
+        name: Stretch(file, 8 + length + entry["data_offsets"][0], entry["dtype"], tuple(entry["shape"]))
+        for name, entry in header.items()
+        if name != "__metadata__"
+    }
 
 
 def fingerprints(tensors: Mapping[str, Tensor]) -> dict[str, str]:

@@ -135,7 +135,7 @@ def steps(data: dict[str, Any], source: ModelView | None) -> list[str]:
     """What the job will do, a sentence each."""
     found = ["The adapter is merged into its base."] if source is not None and source.is_adapter else []
     if source is not None and source.is_dllm:
-        found.append("It is a diffusion model already: only its format changes.")
+        found.append("It is a diffusion model already; choose what changes: target, layout or dtype.")
     else:
         found += _opening(data)
     if data.get("sliding_window"):

@@ -35,7 +35,7 @@ def official(tmp_path):
         made.model.to(torch.bfloat16)
         folder = tmp_path / "official"
         checkpoint.export(made, name, folder)
-        (folder / "generation_config.json").write_text('{"steps": 7}')
+        (folder / "generation_config.json").write_text('{"max_new_tokens": 7}')
         return made, folder
 
     return write
