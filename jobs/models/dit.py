@@ -24,6 +24,7 @@ from transformers.modeling_outputs import CausalLMOutputWithPast
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from jobs.models.masked_lm import keep
+from jobs.protocol.errors import ModelError
 
 ROTARY_BASE = 10_000
 TIME_FREQUENCIES = 256  # numbers that a noise level is spread out into
@@ -195,7 +196,7 @@ class DiTForMaskedLM(PreTrainedModel):
     """logits [B, L, V] of p(x_0 | x_t) at every position.
 
     A model with `time_conditioning` takes `sigma` [B], the total noise of each row. Left out, it is read from
-    the share of masks among the row's tokens; a pass that is fed only a part of a text should be given it.
+    the share of masks among the row's tokens.
     """
 
     config_class = DiTConfig
@@ -245,6 +246,7 @@ class DiTForMaskedLM(PreTrainedModel):
 
         attention_mask: [B, S] with 0 at padding, or whatever jobs.diffusion.attention.form gives. A cache is
         written if one is given, none is ever made.
+        Raises: ModelError where the noise level is wanted and a cache hides a part of the masks.
         """
         x = self.embed_tokens(input_ids) if inputs_embeds is None else inputs_embeds
         # 1. What every layer shares: the mask, the angles of the positions, the condition.
@@ -255,6 +257,11 @@ class DiTForMaskedLM(PreTrainedModel):
         head_dim = self.config.hidden_size // self.config.num_attention_heads
         rotary = rotary_angles(position_ids, head_dim, x.dtype)
         if self.config.adaln and self.config.time_conditioning and sigma is None:
+            if past_key_values is not None:
+                raise ModelError(
+                    "This model reads the noise level from all masks of a text, and a cache hides some: "
+                    "set use_cache to none."
+                )
             sigma = self._noise_level(input_ids, inputs_embeds, attention_mask)
         condition = self._condition(sigma)
         # 2. The layers, then the last norm, and the vocabulary only where it is wanted.

@@ -279,6 +279,8 @@ def test_a_cache_changes_nothing():
     denoiser(ids, feed=slice(0, 4), at=slice(0, 4), cache=cache)
     cached = denoiser(ids, feed=slice(4, 8), at=slice(4, 8), cache=cache)
     assert torch.allclose(cached, denoiser(ids, at=slice(4, 8)), atol=1e-5)
+    with pytest.raises(ModelError, match="set use_cache to none"):
+        made("sedd").denoiser()(ids, feed=slice(0, 4), at=slice(0, 4), cache=denoiser.new_cache(LENGTH))
 
 
 @torch.no_grad()
