@@ -1,5 +1,6 @@
 """Conversion: a causal language model becomes a dLLM, a dLLM goes into another format, LoRA is merged."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,9 @@ from jobs.models.bidirectional import (
     open_windows,
     switch_off_causality,
 )
+from jobs.models.classes import VISION
 from jobs.models.embeddings import give_row
+from jobs.models.images import FILES as PROCESSOR_FILES
 from jobs.models.lora_source import Adapter, open_adapter
 from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import give_mask_token, load_tokenizer
@@ -72,7 +75,9 @@ def _from_causal(spec: ConvertSpec, adapter: Adapter | None, target: Path, repor
     tokenizer = (adapter.tokenizer() if adapter is not None else None) or source.tokenizer
     windows = _choose_windows(spec, source)
     mask_id, added = give_mask_token(tokenizer, spec.mask_token)
+    kind = source.config.model_type
     diffusion = DiffusionConfig(
+        family=kind if kind in VISION else "a2d",
         mask_token_id=mask_id,
         shifted_logits=spec.shifted_logits,
         sliding_window=windows,
@@ -95,7 +100,13 @@ def _from_causal(spec: ConvertSpec, adapter: Adapter | None, target: Path, repor
             give_row(model, mask_id, len(tokenizer))
         return model
 
-    what = Writing(diffusion, tokenizer, tokenizer.save_pretrained, family, spec.layout)
+    def accompany(folder: Path) -> None:
+        tokenizer.save_pretrained(folder)
+        for name in PROCESSOR_FILES:
+            if kind in VISION and (source.path / name).is_file():
+                shutil.copyfile(source.path / name, folder / name)
+
+    what = Writing(diffusion, tokenizer, accompany, family, spec.layout)
     return write_model(build, what, target, report)
 
 
@@ -178,6 +189,8 @@ def check_causal(raw: dict[str, Any], folder: Path) -> None:
     """Whether config.json is that of a causal language model of transformers. Raises: ModelError."""
     kind = raw.get("model_type")
     name = (raw.get("architectures") or [None])[0]
+    if kind in VISION and name == VISION[kind].__name__:
+        return
     known = {
         cls
         for entry in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.values()

@@ -5,16 +5,20 @@ import itertools
 import pytest
 import torch
 from PIL import Image
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
 
 from jobs.data.images import PictureReader
 from jobs.diffusion.objectives import build_objective, training_loss
 from jobs.models import adapters, checkpoint
+from jobs.models.bidirectional import later_token_matters
+from jobs.models.convert import convert
 from jobs.models.debug import debug_checkpoint
+from jobs.models.families import FAMILIES
 from jobs.models.freeze import freeze, frozen_names
 from jobs.models.images import SETTINGS
 from jobs.models.tokenizers import character_tokenizer
 from jobs.protocol.errors import ModelError, SpecError
-from jobs.specs.job import TuningSpec
+from jobs.specs.job import ConvertSpec, TuningSpec
 from jobs.specs.objective import MDLMObjective
 
 PICTURE_AT = 3  # position of the first image token
@@ -165,3 +169,51 @@ def test_positions_of_a_picture_have_three_axes(made, inputs):
     assert position_ids[0, 0].tolist() == [0, 1, 2, *[3] * 6, *range(6, 12)]
     assert position_ids[1, 0, 3:9].tolist() == list(height)
     assert position_ids[2, 0, 3:9].tolist() == list(width)
+
+
+@pytest.fixture
+def causal(made, tmp_path):
+    """A folder as on the Hub: causal, with a tokenizer that has no mask token, and the processor's files."""
+    folder = tmp_path / "hub"
+    raw = FAMILIES["qwen3_vl"].official_config(made.model.config, made.config)
+    raw.pop("mask_token_id")
+    torch.manual_seed(0)
+    Qwen3VLForConditionalGeneration(Qwen3VLConfig.from_dict(raw)).save_pretrained(folder)
+    plain = character_tokenizer("abcdefghij")
+    plain.mask_token = None
+    plain.add_tokens(list(FAMILIES["qwen3_vl"].special_tokens), special_tokens=True)
+    plain.save_pretrained(folder)
+    made.images.save(folder)
+    (folder / "video_preprocessor_config.json").write_text('{"fps": 2}')
+    return folder
+
+
+@pytest.mark.parametrize("target", ["studio", "official"])
+def test_a_causal_model_with_eyes_becomes_a_dllm(target, causal, tmp_path):
+    before = Qwen3VLForConditionalGeneration.from_pretrained(causal)
+    assert not later_token_matters(before, 10)
+    config = convert(ConvertSpec(source=str(causal), target=target), tmp_path / "out", lambda *_: None)
+    assert config.family == "qwen3_vl"
+    loaded = checkpoint.load(tmp_path / "out")
+    assert later_token_matters(loaded.model, 10) and loaded.config.family == "qwen3_vl"
+    assert loaded.tokenizer.mask_token == "<|mask|>"
+    assert loaded.tokenizer.mask_token_id == loaded.config.mask_token_id
+    assert set(loaded.images.files) == {SETTINGS, "video_preprocessor_config.json"}
+    after = loaded.model.state_dict()
+    for name, tensor in before.state_dict().items():
+        assert torch.equal(after[name][: len(tensor)], tensor), name
+
+
+@pytest.mark.parametrize("target", ["studio", "official"])
+def test_a_dllm_with_eyes_goes_into_the_other_format(target, made, inputs, tmp_path):
+    """Every file of the processor and the tokenizer, bit by bit."""
+    if target == "official":
+        checkpoint.save(made.model, made.tokenizer, made.config, tmp_path / "in", made.images)
+    else:
+        checkpoint.export(made, "qwen3_vl", tmp_path / "in")
+    (tmp_path / "in" / "generation_config.json").write_text('{"temperature": 0.5}')
+    convert(ConvertSpec(source=str(tmp_path / "in"), target=target), tmp_path / "out", lambda *_: None)
+    loaded = checkpoint.load(tmp_path / "out")
+    assert torch.equal(logits(loaded, inputs), logits(made, inputs))
+    for name in (SETTINGS, "tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
