@@ -76,7 +76,7 @@ NAMES: dict[str, tuple[str, ...]] = {
         "model.decoder.layers.N.{input,post_attention,{pre,post}_feedforward}_layernorm.weight",
         "model.decoder.layers.N.{post_feedforward_layernorm_{1,2},pre_feedforward_layernorm_2}.weight",
         "model.encoder.{embed_vision.embedding_projection,vision_tower.patch_embedder.input_proj}.weight",
-        "model.encoder.vision_tower.patch_embedder.position_embedding_table",
+        "model.encoder.vision_tower.{patch_embedder.position_embedding_table,std_{bias,scale}}",
         f"{TOWER}.{{input,post_attention,{{pre,post}}_feedforward}}_layernorm.weight",
         f"{TOWER}.{{self_attn.{{{{q,k,v,o}}_proj.linear,{{q,k}}_norm}},mlp.{{gate,up,down}}_proj.linear}}.weight",
     ),
@@ -355,12 +355,14 @@ PUBLISHED = {
             "vision_config": {
                 **{"model_type": "gemma4_vision", "hidden_size": 1152, "num_hidden_layers": 27},
                 **{"intermediate_size": 4304, "num_attention_heads": 16, "num_key_value_heads": 16},
+                **{"head_dim": 72, "standardize": True},
             },
             **{"canvas_length": 256, "tie_word_embeddings": True},
         },
-        25_807_853_244,
-        "google/diffusiongemma-26B-A4B-it config.json, as others quote it; they leave out the vision "
-        "tower's width, which is SigLIP's here",
-        "not confirmed: the card says 26B",
+        25_823_781_228,
+        "google/diffusiongemma-26B-A4B-it config.json, as others quote it; the vision tower from "
+        "rnagabh/gemma4-vision-encoder config.json, taken out of Gemma 4",
+        "the names are those that NVIDIA-NeMo/Megatron-Bridge tests for revision 0f28bc4; of the values, the "
+        "tower's 569,550,384 are in that config.json; all shards of a copy in float16 have 51.7 GB",
     ),
 }
