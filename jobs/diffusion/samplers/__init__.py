@@ -17,6 +17,7 @@ from jobs.diffusion.samplers import (
     llada,
     llada2,
     local_leap,
+    remdm,
 )
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
@@ -32,6 +33,7 @@ SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "llada2": llada2.sample,
     "llada21": llada2.sample_editing,
     "local_leap": local_leap.sample,
+    "remdm": remdm.sample,
 }
 
 __all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

@@ -15,10 +15,11 @@ from jobs.specs.samplers.fast_dllm_dream import FastDLLMDreamSampler
 from jobs.specs.samplers.llada import LLaDASampler
 from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
 from jobs.specs.samplers.local_leap import LocalLeapSampler
+from jobs.specs.samplers.remdm import ReMDMSampler
 
 SamplerSpec = Annotated[
-    DInferSampler
-    | DiffuLLaMASampler
+    DiffuLLaMASampler
+    | DInferSampler
     | DllmBD3LMSampler
     | DllmMDLMSampler
     | DreamSampler
@@ -27,7 +28,8 @@ SamplerSpec = Annotated[
     | LLaDA21Sampler
     | LLaDA2Sampler
     | LLaDASampler
-    | LocalLeapSampler,
+    | LocalLeapSampler
+    | ReMDMSampler,
     Field(discriminator="name"),
 ]
 
@@ -43,6 +45,7 @@ SAMPLERS: dict[str, type[SamplerOptions]] = {
     "llada2": LLaDA2Sampler,
     "llada21": LLaDA21Sampler,
     "local_leap": LocalLeapSampler,
+    "remdm": ReMDMSampler,
 }
 
 __all__ = [
@@ -58,6 +61,7 @@ __all__ = [
     "LLaDA21Sampler",
     "LLaDASampler",
     "LocalLeapSampler",
+    "ReMDMSampler",
     "SamplerOptions",
     "SamplerSpec",
 ]
