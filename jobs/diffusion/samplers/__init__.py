@@ -17,7 +17,7 @@ from jobs.diffusion.samplers import (
     llada,
     llada2,
     local_leap,
-    remdm,
+    mdlm,
 )
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
@@ -33,7 +33,7 @@ SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "llada2": llada2.sample,
     "llada21": llada2.sample_editing,
     "local_leap": local_leap.sample,
-    "remdm": remdm.sample,
+    "mdlm": mdlm.sample,
 }
 
 __all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

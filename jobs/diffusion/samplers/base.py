@@ -29,11 +29,13 @@ class Draws:
     def __init__(self, generator: torch.Generator | None = None):
         self.generator = generator
 
-    def uniform(self, ids: Tensor, at: Tensor, vocabulary: int | None = None) -> Tensor:
+    def uniform(
+        self, ids: Tensor, at: Tensor, vocabulary: int | None = None, dtype: torch.dtype | None = None
+    ) -> Tensor:
         """Numbers in [0, 1) for the columns `at`: float64 [B, W, V] for tokens, float32 [B, W] for positions
-        (no vocabulary)."""
+        (no vocabulary), or of the `dtype` that published code draws."""
         size = (len(ids), len(at)) + (() if vocabulary is None else (vocabulary,))
-        dtype = torch.float32 if vocabulary is None else torch.float64
+        dtype = dtype or (torch.float32 if vocabulary is None else torch.float64)
         source = self.generator.device if self.generator is not None else ids.device
         return torch.rand(size, generator=self.generator, device=source, dtype=dtype).to(ids.device)
 

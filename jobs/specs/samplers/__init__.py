@@ -15,11 +15,11 @@ from jobs.specs.samplers.fast_dllm_dream import FastDLLMDreamSampler
 from jobs.specs.samplers.llada import LLaDASampler
 from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
 from jobs.specs.samplers.local_leap import LocalLeapSampler
-from jobs.specs.samplers.remdm import ReMDMSampler
+from jobs.specs.samplers.mdlm import MDLMSampler
 
 SamplerSpec = Annotated[
-    DiffuLLaMASampler
-    | DInferSampler
+    DInferSampler
+    | DiffuLLaMASampler
     | DllmBD3LMSampler
     | DllmMDLMSampler
     | DreamSampler
@@ -29,7 +29,7 @@ SamplerSpec = Annotated[
     | LLaDA2Sampler
     | LLaDASampler
     | LocalLeapSampler
-    | ReMDMSampler,
+    | MDLMSampler,
     Field(discriminator="name"),
 ]
 
@@ -45,7 +45,7 @@ SAMPLERS: dict[str, type[SamplerOptions]] = {
     "llada2": LLaDA2Sampler,
     "llada21": LLaDA21Sampler,
     "local_leap": LocalLeapSampler,
-    "remdm": ReMDMSampler,
+    "mdlm": MDLMSampler,
 }
 
 __all__ = [
@@ -61,7 +61,7 @@ __all__ = [
     "LLaDA21Sampler",
     "LLaDASampler",
     "LocalLeapSampler",
-    "ReMDMSampler",
+    "MDLMSampler",
     "SamplerOptions",
     "SamplerSpec",
 ]
