@@ -18,6 +18,7 @@ from jobs.diffusion.samplers import (
     llada2,
     local_leap,
     mdlm,
+    remdm,
 )
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
@@ -34,6 +35,7 @@ SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "llada21": llada2.sample_editing,
     "local_leap": local_leap.sample,
     "mdlm": mdlm.sample,
+    "remdm": remdm.sample,
 }
 
 __all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

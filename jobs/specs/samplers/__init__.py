@@ -16,10 +16,11 @@ from jobs.specs.samplers.llada import LLaDASampler
 from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
 from jobs.specs.samplers.local_leap import LocalLeapSampler
 from jobs.specs.samplers.mdlm import MDLMSampler
+from jobs.specs.samplers.remdm import ReMDMSampler
 
 SamplerSpec = Annotated[
-    DInferSampler
-    | DiffuLLaMASampler
+    DiffuLLaMASampler
+    | DInferSampler
     | DllmBD3LMSampler
     | DllmMDLMSampler
     | DreamSampler
@@ -29,7 +30,8 @@ SamplerSpec = Annotated[
     | LLaDA2Sampler
     | LLaDASampler
     | LocalLeapSampler
-    | MDLMSampler,
+    | MDLMSampler
+    | ReMDMSampler,
     Field(discriminator="name"),
 ]
 
@@ -46,6 +48,7 @@ SAMPLERS: dict[str, type[SamplerOptions]] = {
     "llada21": LLaDA21Sampler,
     "local_leap": LocalLeapSampler,
     "mdlm": MDLMSampler,
+    "remdm": ReMDMSampler,
 }
 
 __all__ = [
@@ -62,6 +65,7 @@ __all__ = [
     "LLaDASampler",
     "LocalLeapSampler",
     "MDLMSampler",
+    "ReMDMSampler",
     "SamplerOptions",
     "SamplerSpec",
 ]
