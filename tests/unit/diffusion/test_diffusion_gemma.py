@@ -16,9 +16,11 @@ from jobs.diffusion.diffusion_gemma import (
     within_bound,
 )
 from jobs.diffusion.samplers.base import Draws, Start, Step
+from jobs.diffusion.stream import Trajectory
 from jobs.models.debug import debug_checkpoint
 from jobs.models.tokenizers import character_tokenizer
 from jobs.protocol.errors import SpecError
+from jobs.protocol.trajectory import canvas_after, encode
 
 LONGEST = 24  # three canvases
 OPTIONS = {
@@ -144,3 +146,21 @@ def test_gaps_and_empty_prompts_are_refused(ids, made):
     given = torch.tensor(ids).masked_fill(torch.tensor(ids) == 12, mask)
     with pytest.raises(SpecError, match="writes after a prompt only"):
         next(denoise(made.model, Start(given, made.config), CanvasOptions()))
+
+
+def test_a_trajectory_shows_it(made):
+    """Its lines rebuild each row's canvas after every step; tokens are revealed, edited and taken back."""
+    begin = start(made, details=True)
+    steps = list(denoise(made.model, begin, CanvasOptions(entropy_bound=1.0)))
+    events = set()
+    for row in range(len(begin.ids)):
+        head = {"request": "r-1", "model": "m", "sampler": {}, "seed": 0, "prompt": "p", "prompt_length": 5}
+        story = Trajectory(made.tokenizer, made.config, begin.ids, **head, row=row)
+        lines = [story.start()]
+        for step in steps:
+            line = story.step(step)
+            lines += [line] if line is not None else []
+            assert canvas_after(lines) == step.ids[row].tolist()
+        assert lines[-1]["masked"] == 0 and all(encode(line) for line in lines)
+        events |= {event for line in lines[1:] for *_, event, _ in line["deltas"]}
+    assert events == {"revealed", "edited", "remasked", "closed"}
