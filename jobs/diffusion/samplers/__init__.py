@@ -7,6 +7,7 @@ jobs/specs/samplers, and its name in both dicts.
 from collections.abc import Callable
 
 from jobs.diffusion.samplers import (
+    bd3lm,
     diffullama,
     dinfer,
     dllm_bd3lm,
@@ -19,10 +20,12 @@ from jobs.diffusion.samplers import (
     local_leap,
     mdlm,
     remdm,
+    sdar,
 )
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
 SAMPLERS: dict[str, Callable[..., Sampling]] = {
+    "bd3lm": bd3lm.sample,
     "diffullama": diffullama.sample,
     "dinfer": dinfer.sample,
     "dllm_bd3lm": dllm_bd3lm.sample,
@@ -36,6 +39,7 @@ SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "local_leap": local_leap.sample,
     "mdlm": mdlm.sample,
     "remdm": remdm.sample,
+    "sdar": sdar.sample,
 }
 
 __all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

@@ -5,6 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from jobs.specs.samplers.base import SamplerOptions
+from jobs.specs.samplers.bd3lm import BD3LMSampler
 from jobs.specs.samplers.diffullama import DiffuLLaMASampler
 from jobs.specs.samplers.dinfer import DInferSampler
 from jobs.specs.samplers.dllm_bd3lm import DllmBD3LMSampler
@@ -17,10 +18,12 @@ from jobs.specs.samplers.llada2 import LLaDA2Sampler, LLaDA21Sampler
 from jobs.specs.samplers.local_leap import LocalLeapSampler
 from jobs.specs.samplers.mdlm import MDLMSampler
 from jobs.specs.samplers.remdm import ReMDMSampler
+from jobs.specs.samplers.sdar import SDARSampler
 
 SamplerSpec = Annotated[
-    DiffuLLaMASampler
+    BD3LMSampler
     | DInferSampler
+    | DiffuLLaMASampler
     | DllmBD3LMSampler
     | DllmMDLMSampler
     | DreamSampler
@@ -31,11 +34,13 @@ SamplerSpec = Annotated[
     | LLaDASampler
     | LocalLeapSampler
     | MDLMSampler
-    | ReMDMSampler,
+    | ReMDMSampler
+    | SDARSampler,
     Field(discriminator="name"),
 ]
 
 SAMPLERS: dict[str, type[SamplerOptions]] = {
+    "bd3lm": BD3LMSampler,
     "diffullama": DiffuLLaMASampler,
     "dinfer": DInferSampler,
     "dllm_bd3lm": DllmBD3LMSampler,
@@ -49,10 +54,12 @@ SAMPLERS: dict[str, type[SamplerOptions]] = {
     "local_leap": LocalLeapSampler,
     "mdlm": MDLMSampler,
     "remdm": ReMDMSampler,
+    "sdar": SDARSampler,
 }
 
 __all__ = [
     "SAMPLERS",
+    "BD3LMSampler",
     "DInferSampler",
     "DiffuLLaMASampler",
     "DllmBD3LMSampler",
@@ -66,6 +73,7 @@ __all__ = [
     "LocalLeapSampler",
     "MDLMSampler",
     "ReMDMSampler",
+    "SDARSampler",
     "SamplerOptions",
     "SamplerSpec",
 ]
