@@ -25,7 +25,7 @@ def chat(
     from rich.console import Console
 
     from jobs.protocol.errors import ModelError
-    from studio.cli.sampling import generate, model_server, sampler_settings
+    from studio.cli.sampling import model_server, sampler_settings, watch
 
     named = {"steps": steps, "max_new_tokens": max_new_tokens}
     changes = {key: value for key, value in named.items() if value is not None}
@@ -46,7 +46,7 @@ def chat(
                     continue
                 messages.append({"role": "user", "content": said})
                 request = {"model": model, "messages": messages, "sampler": settings, "seed": seed}
-                canvas = generate(studio, console, request, answer_only=True)
+                canvas = watch(studio, console, studio.sampling.generate(**request), answer_only=True)
                 if not console.is_terminal:
                     print(canvas.answer)
                 messages.append({"role": "assistant", "content": canvas.answer or ""})

@@ -9,6 +9,7 @@ from studio.cli.session import Home, Json, services
 
 if TYPE_CHECKING:
     from backend.services.checkpoints import ModelView
+    from backend.services.sampling import Handle
     from backend.studio import Studio
 
 GAP = "____"  # in a prompt: fill in here, instead of writing on
@@ -17,6 +18,9 @@ GAP = "____"  # in a prompt: fill in here, instead of writing on
 PROMPT_HELP = (
     "What to ask a chat model, or a text to go on from; ____ in it is filled in; a grid for a grid model."
 )
+Model = Annotated[
+    str | None, typer.Argument(help="A model's name, `run:train-0001`, or a folder. With --from: none.")
+]
 Prompt = Annotated[str | None, typer.Option("--prompt", "-p", help=PROMPT_HELP)]
 Prompts = Annotated[
     Path | None, typer.Option("--prompts", help="A file of prompts: .txt, one a line, or .jsonl.")
@@ -24,44 +28,125 @@ Prompts = Annotated[
 Plain = Annotated[
     bool, typer.Option("--plain", help="Go on from the prompt as it stands, with a chat model too.")
 ]
+Constrain = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--constrain",
+        help="What must stand at a position of the answer; 0 is its first token: 5:upon. May repeat.",
+        metavar="POSITION:TEXT",
+    ),
+]
+Prefix = Annotated[str, typer.Option("--prefix", help="How the answer must begin.")]
+Suffix = Annotated[str, typer.Option("--suffix", help="How the answer must end.")]
+From = Annotated[
+    str | None, typer.Option("--from", help="Branch off an earlier sample, by its id (--json tells it).")
+]
+Step = Annotated[
+    int | None,
+    typer.Option("--step", help="With --from: after which of its steps; -1 is before the first.", min=-1),
+]
+Pin = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--pin",
+        help="With --from: what must stand at a position of the canvas. May repeat.",
+        metavar="POSITION:TEXT",
+    ),
+]
+Remask = Annotated[
+    list[str] | None, typer.Option("--remask", help="With --from: positions to be written anew: 3, 7-9.")
+]
+Steps = Annotated[int | None, typer.Option("--steps", help="Forward passes; fewer are faster.")]
+MaxNewTokens = Annotated[int | None, typer.Option("--max-new-tokens", help="Length of the answer.")]
+BlockSize = Annotated[
+    int | None, typer.Option("--block-size", help="Tokens of a block, filled from left to right.")
+]
+Temperature = Annotated[
+    float | None, typer.Option("--temperature", help="0 takes the likeliest token; higher is more varied.")
+]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any other sampler setting: cfg_scale=1.5. May repeat.", metavar="KEY=VALUE"),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", help="Same seed, same text. [default: 0; with --from the sample's own]", min=0),
+]
+Keep = Annotated[
+    bool, typer.Option("--keep", help="Leave the model loaded for the next call, until it has idled.")
+]
 
 
 def sample(
-    model: Annotated[str, typer.Argument(help="A model's name, `run:train-0001`, or a folder.")],
+    model: Model = None,
     prompt: Prompt = None,
     prompts: Prompts = None,
     plain: Plain = False,
-    steps: Annotated[int | None, typer.Option("--steps", help="Forward passes; fewer are faster.")] = None,
-    max_new_tokens: Annotated[
-        int | None, typer.Option("--max-new-tokens", help="Length of the answer.")
-    ] = None,
-    block_size: Annotated[
-        int | None, typer.Option("--block-size", help="Tokens of a block, filled from left to right.")
-    ] = None,
-    temperature: Annotated[
-        float | None,
-        typer.Option("--temperature", help="0 takes the likeliest token; higher is more varied."),
-    ] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Any other sampler setting: cfg_scale=1.5. May repeat."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Same seed, same text.")] = 0,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Leave the model loaded for the next call, until it has idled.")
-    ] = False,
+    constrain: Constrain = None,
+    prefix: Prefix = "",
+    suffix: Suffix = "",
+    from_: From = None,
+    step: Step = None,
+    pin: Pin = None,
+    remask: Remask = None,
+    steps: Steps = None,
+    max_new_tokens: MaxNewTokens = None,
+    block_size: BlockSize = None,
+    temperature: Temperature = None,
+    set_: Set = None,
+    seed: Seed = None,
+    keep: Keep = False,
     json: Json = False,
     home: Home = None,
 ) -> None:
     """Write text with a model and watch it appear. Settings not given come from the model's own preset."""
     from jobs.protocol.errors import SpecError
-    from jobs.specs.load import apply_override
-    from studio.cli.sampling import model_server, sampler_settings
+    from studio.cli.sampling import model_server, placed, positions
 
-    if (prompt is None) == (prompts is None):
-        raise SpecError("Give either --prompt TEXT or --prompts FILE.")
+    _check_choice(model, prompt, prompts, from_)
+    changes = _changes(steps, max_new_tokens, block_size, temperature, set_)
+    forced = {"constraints": placed(constrain, "--constrain"), "prefix": prefix, "suffix": suffix}
+    forced = {name: value for name, value in forced.items() if value}
+    edits = {"step": step, "pins": placed(pin, "--pin"), "remask": positions(remask)}
+    if forced and prompt is None:
+        raise SpecError("--constrain, --prefix and --suffix go with --prompt.")
+    if from_ is None and any(value not in (None, {}, []) for value in edits.values()):
+        raise SpecError("--step, --pin and --remask go with --from.")
+    with services(home, schedule=True) as studio:
+        if prompts is not None:
+            _many(studio, str(model), prompts, changes, seed or 0, json)
+            return
+        with model_server(studio, keep):
+            if from_ is not None:
+                _branch(studio, from_, edits, changes, seed, json)
+            else:
+                _prompt(studio, str(model), prompt or "", plain, forced, changes, seed or 0, json)
+
+
+def _check_choice(model: str | None, prompt: str | None, prompts: Path | None, source: str | None) -> None:
+    """Raises: SpecError unless it is clear what to sample from."""
+    from jobs.protocol.errors import SpecError
+
+    if sum(given is not None for given in (prompt, prompts, source)) != 1:
+        raise SpecError("Give one of --prompt TEXT, --prompts FILE and --from SAMPLE.")
+    if (model is None) != (source is not None):
+        raise SpecError(
+            "Name a model; `studio models` lists them."
+            if source is None
+            else "With --from the model is the one that wrote the sample: leave it out."
+        )
+
+
+def _changes(
+    steps: int | None,
+    max_new_tokens: int | None,
+    block_size: int | None,
+    temperature: float | None,
+    others: list[str] | None,
+) -> dict[str, Any]:
+    """The sampler settings that were given."""
+    from jobs.specs.load import apply_override
+
     named = {
         "steps": steps,
         "max_new_tokens": max_new_tokens,
@@ -69,16 +154,9 @@ def sample(
         "temperature": temperature,
     }
     changes = {key: value for key, value in named.items() if value is not None}
-    for item in set_ or []:
+    for item in others or []:
         apply_override(changes, item)
-    with services(home, schedule=True) as studio:
-        settings = sampler_settings(studio.models.get(model).sampler, changes)
-        if prompts is not None:
-            _many(studio, model, prompts, settings, seed, json)
-            return
-        with model_server(studio, keep):
-            content = ask(studio.models.get(model), prompt or "", plain)
-            _one(studio, {"model": model, **content, "sampler": settings, "seed": seed}, prompt or "", json)
+    return changes
 
 
 def ask(view: "ModelView", prompt: str, plain: bool) -> dict[str, Any]:
@@ -92,34 +170,62 @@ def ask(view: "ModelView", prompt: str, plain: bool) -> dict[str, Any]:
     return {"prompt": prompt}
 
 
-def _one(studio: "Studio", request: dict[str, Any], prompt: str, json: bool) -> None:
-    """One prompt, live on a terminal, as plain text elsewhere, as an object with --json."""
+def _prompt(
+    studio: "Studio",
+    model: str,
+    prompt: str,
+    plain: bool,
+    forced: dict[str, Any],
+    changes: dict[str, Any],
+    seed: int,
+    json: bool,
+) -> None:
+    """One prompt."""
+    from studio.cli.sampling import sampler_settings
+
+    view = studio.models.get(model)
+    request = {"model": model, **ask(view, prompt, plain), **forced, "seed": seed}
+    request["sampler"] = sampler_settings(view.sampler, changes)
+    _show(studio, studio.sampling.generate(**request), {"model": model, "prompt": prompt, "seed": seed}, json)
+
+
+def _branch(
+    studio: "Studio",
+    source: str,
+    edits: dict[str, Any],
+    changes: dict[str, Any],
+    seed: int | None,
+    json: bool,
+) -> None:
+    """A text that begins where another one stood."""
+    from backend.services.samples import read_start
+    from studio.cli.sampling import sampler_settings
+
+    start = read_start(studio.sampling.find(source))
+    settings = sampler_settings(start.get("sampler", {}), changes)
+    handle = studio.sampling.branch(source, **edits, sampler=settings, seed=seed)
+    facts = {"model": start["model"], "prompt": start["prompt"], "parent": source}
+    _show(studio, handle, {**facts, "seed": start["seed"] if seed is None else seed}, json)
+
+
+def _show(studio: "Studio", handle: "Handle", facts: dict[str, Any], json: bool) -> None:
+    """One text, live on a terminal, as plain text elsewhere, as an object with --json."""
     from rich.console import Console
 
     from studio.cli.render import as_json
-    from studio.cli.sampling import generate
+    from studio.cli.sampling import watch
 
     console = Console(quiet=json)
-    canvas = generate(studio, console, request)
+    canvas = watch(studio, console, handle)
     if json:
-        print(
-            as_json(
-                {
-                    "model": request["model"],
-                    "prompt": prompt,
-                    "text": canvas.answer,
-                    "seed": request["seed"],
-                    "forward_passes": canvas.nfe,
-                    "seconds": canvas.seconds,
-                }
-            )
-        )
+        told = {"text": canvas.answer, "forward_passes": canvas.nfe, "seconds": canvas.seconds}
+        print(as_json({"request": handle.request, **facts, **told}))
     elif not console.is_terminal:
         print(canvas.answer)
 
 
 def _many(
-    studio: "Studio", model: str, prompts: Path, settings: dict[str, Any] | None, seed: int, json: bool
+    studio: "Studio", model: str, prompts: Path, changes: dict[str, Any], seed: int, json: bool
 ) -> None:
     """A file of prompts, as a job of its own: sampled in batches, kept in its run folder."""
     import json as parser
@@ -128,8 +234,10 @@ def _many(
     from jobs.specs.job import SampleSpec
     from studio.cli.follow import wait_for
     from studio.cli.render import as_json, safe
+    from studio.cli.sampling import sampler_settings
     from studio.cli.session import on_terminal
 
+    settings = sampler_settings(studio.models.get(model).sampler, changes)
     spec = SampleSpec.parse(
         {"model": model, "prompts": str(prompts.resolve()), "sampler": settings, "seed": seed}
     )

@@ -48,7 +48,13 @@ class Server:
             start, end = {}, {"type": "end", "reason": "error", "error": self.failure}
         path = self.folder / f"serve-0001_{number}.jsonl"
         path.write_text("".join(encode(line) for line in (start, end) if line))
-        return SimpleNamespace(request=path.stem, job_id="serve-0001", path=str(path))
+        return SimpleNamespace(request=path.stem, job_id="serve-0001", path=str(path), phase="sending")
+
+    def branch(self, source, **changes):
+        return self.generate(source=source, **changes)
+
+    def find(self, request):
+        return self.folder / f"{request}.jsonl"
 
 
 @pytest.fixture
@@ -121,6 +127,7 @@ def test_what_the_server_refuses_is_a_sentence(server, studio):
 def test_json_tells_what_was_asked_and_what_came(server, studio):
     answer = json.loads(studio("sample", "m", "--prompt", "x", "--json")[1])
     assert answer == {
+        "request": "serve-0001_1",
         "model": "m",
         "prompt": "x",
         "text": "answer 1",
@@ -128,6 +135,51 @@ def test_json_tells_what_was_asked_and_what_came(server, studio):
         "forward_passes": 3,
         "seconds": 0.5,
     }
+
+
+def test_words_are_forced_where_they_are_told_to_stand(server, studio):
+    forced = ("--constrain", "0:Once, 5:upon", "--constrain", "7:a time", "--prefix", "So", "--suffix", "!")
+    assert studio("sample", "m", "--prompt", "x", "--plain", *forced)[0] == 0
+    assert server.asked[0]["constraints"] == {"0": "Once", "5": "upon", "7": "a time"}
+    assert (server.asked[0]["prefix"], server.asked[0]["suffix"]) == ("So", "!")
+
+
+def test_a_branch_is_asked_for_with_the_settings_of_its_sample(server, studio):
+    start = {"type": "start", "model": "/m", "prompt": "x", "seed": 3, "sampler": {"steps": 8}}
+    (server.folder / "serve-0001_z.jsonl").write_text(encode(start))
+    edits = ("--step", "2", "--pin", "4:upon", "--remask", "6, 8-9", "--steps", "4")
+    code, out, _ = studio("sample", "--from", "serve-0001_z", *edits, "--json")
+    assert code == 0 and server.asked == [
+        {
+            "source": "serve-0001_z",
+            "step": 2,
+            "pins": {"4": "upon"},
+            "remask": [6, 8, 9],
+            "sampler": {"steps": 4},
+            "seed": None,
+        }
+    ]
+    told = json.loads(out)
+    assert (told["parent"], told["model"], told["seed"]) == ("serve-0001_z", "/m", 3)
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("m",), "Give one of --prompt"),
+        (("m", "--prompt", "x", "--from", "z"), "Give one of --prompt"),
+        (("m", "--from", "z"), "leave it out"),
+        (("--prompt", "x"), "Name a model"),
+        (("m", "--prompt", "x", "--step", "2"), "go with --from"),
+        (("--from", "z", "--prefix", "x"), "go with --prompt"),
+        (("m", "--prompt", "x", "--constrain", "upon"), "as in 5:upon"),
+        (("m", "--prompt", "x", "--constrain", "5:a, 5:b"), "position 5 twice"),
+        (("--from", "z", "--remask", "9-"), "as in 3 or 3-9"),
+    ],
+)
+def test_what_does_not_go_together_is_a_sentence(server, studio, words, says):
+    code, _, err = studio("sample", *words)
+    assert code == 2 and says in err and not server.asked
 
 
 def test_a_chat_remembers_until_it_is_told_to_start_again(server, studio):
