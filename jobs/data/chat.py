@@ -26,18 +26,29 @@ def ensure_template(tokenizer: Any) -> bool:
     return True
 
 
-def render(messages: list[dict[str, Any]], tokenizer: Any, add_generation_prompt: bool = False) -> str:
+def render(
+    messages: list[dict[str, Any]], tokenizer: Any, add_generation_prompt: bool = False, images: bool = False
+) -> str:
     """The conversation as text; with `add_generation_prompt` up to where the answer begins.
 
-    Raises: DataError where the template refuses the conversation.
+    `images`: whether the caller takes care of the images in it (see jobs.data.images).
+    Raises: DataError where the template refuses the conversation, or images would be lost.
     """
     ensure_template(tokenizer)
+    if not images and any(_shows(message.get("content")) for message in messages):
+        raise DataError("This conversation has images, which are not read here; leave them out.")
     try:
         return tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=add_generation_prompt
         )
     except TemplateError as error:
         raise DataError(f"the model's chat template refuses this conversation: {error}") from None
+
+
+def _shows(content: Any) -> bool:
+    return isinstance(content, list) and any(
+        not isinstance(part, dict) or part.get("type") != "text" for part in content
+    )
 
 
 def prompt_and_answer(messages: tuple[Message, ...], tokenizer: Any) -> tuple[str, str]:
@@ -48,8 +59,8 @@ def prompt_and_answer(messages: tuple[Message, ...], tokenizer: Any) -> tuple[st
     Raises: DataError.
     """
     turns = [message.turn() for message in messages]
-    prompt = render(turns[:-1], tokenizer, add_generation_prompt=True)
-    whole = render(turns, tokenizer)
+    prompt = render(turns[:-1], tokenizer, add_generation_prompt=True, images=True)
+    whole = render(turns, tokenizer, images=True)
     if whole.startswith(prompt):
         return prompt, whole[len(prompt) :]
     # Some templates write past turns otherwise than the last one: then the answer is found by its text.

@@ -167,7 +167,7 @@ def encode_messages_with_images(
         words = "".join(part for part in told if isinstance(part, str))
         turns.append(Message(fields.string(message, "role", where), words, told))
     held.all_placed()
-    text = chat.render([turn.turn() for turn in turns], tokenizer, add_generation_prompt=True)
+    text = chat.render([turn.turn() for turn in turns], tokenizer, add_generation_prompt=True, images=True)
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     pictures = [picture for turn in turns for picture in turn.pictures]
     return reader.expand(ids, pictures, folder, place)

@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
+from jobs.data import chat
 from jobs.data.collate import Collator, to_device
 from jobs.data.encode import encode
 from jobs.data.images import (
@@ -144,6 +145,15 @@ def test_a_model_of_text_refuses_pictures(folder, tokenizer):
     data = write(folder, row([part("red.png")]))
     with pytest.raises(DataError, match=r"line 1: this row has images, but the model reads text only"):
         encode(load_rows(data).rows, tokenizer, data)
+
+
+def test_images_are_never_lost_on_the_way_to_a_prompt(tokenizer):
+    """Whoever renders a conversation without reading its pictures is told."""
+    asked = [{"role": "user", "content": [part("red.png"), words("what")]}]
+    with pytest.raises(DataError, match="This conversation has images, which are not read here"):
+        chat.render(asked, tokenizer, add_generation_prompt=True)
+    said = [{"role": "user", "content": [words("what")]}]
+    assert chat.render(said, tokenizer) == "User: what\n"
 
 
 @pytest.mark.parametrize("given", [row("x <|image_pad|>"), row("x", answer="<|image_pad|>")])
