@@ -1,0 +1,65 @@
+"""What the authors of a family recommend to sample it with, and why."""
+
+from typing import Any
+
+from jobs.specs.base import Spec
+from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.samplers.fits import fitting
+
+
+class Preset(Spec):
+    """Settings to begin with."""
+
+    settings: dict[str, Any]
+    """Sampler settings, the name among them."""
+    why: str
+    """One sentence for the one who chooses."""
+
+
+_LLADA = {"name": "llada", "steps": 128, "max_new_tokens": 128, "block_size": 32}
+_DREAM = {"name": "dream", "steps": 128, "max_new_tokens": 128}
+_BLOCKS = "It was trained in blocks; one after the other is the only way to read it, and costs the least."
+
+PRESETS: dict[str, Preset] = {
+    "llada": Preset(
+        settings=_LLADA,
+        why="Short blocks keep an Instruct model from ending its answer early (ML-GSAI/LLaDA EVAL.md).",
+    ),
+    "lladamoe": Preset(settings=_LLADA, why="Steps and blocks as on its model card."),
+    "dream": Preset(settings=_DREAM, why="Entropy order with a little temperature, as its README has it."),
+    "diffugpt": Preset(
+        settings={"name": "diffullama", "temperature": 0.95},
+        why="Random reveal at temperature 0.95, as in DiffuLLaMA's quick start.",
+    ),
+    "diffullama": Preset(
+        settings={"name": "diffullama", "temperature": 0.9},
+        why="Random reveal at temperature 0.9, as in DiffuLLaMA's quick start.",
+    ),
+    "llada2": Preset(settings={"name": "llada2", "max_new_tokens": 128}, why=_BLOCKS),
+    "sdar": Preset(settings={"name": "sdar", "max_new_tokens": 128}, why=_BLOCKS),
+    "stable_diffcoder": Preset(
+        settings={"name": "sdar", "max_new_tokens": 128, "temperature": 0}, why=_BLOCKS
+    ),
+    "efficient_dlm": Preset(settings={"name": "sdar", "max_new_tokens": 128, "temperature": 0}, why=_BLOCKS),
+    "mdlm": Preset(
+        settings={"name": "mdlm", "max_new_tokens": 256},
+        why="Its own ancestral sampler; passes over a canvas that did not change are saved.",
+    ),
+    "bd3lm": Preset(
+        settings={"name": "bd3lm", "max_new_tokens": 256, "nucleus_p": 0.9},
+        why="First hitting times with a nucleus of 0.9, as in its scripts.",
+    ),
+}
+"""By family. A family that is not here begins with the first sampler that fits."""
+
+
+def preset(config: DiffusionConfig) -> Preset:
+    """What to sample a model with: its own recommended settings, its family's, or what fits it."""
+    names = fitting(config)
+    if config.sampler:
+        settings = {"name": names[0], **config.sampler}
+        return Preset(settings=settings, why="What this model was tried with by the one who made it.")
+    found = PRESETS.get(config.family)
+    if found is not None and found.settings["name"] in names:
+        return found
+    return Preset(settings={"name": names[0]}, why="The first sampler that fits; nobody has recommended one.")
