@@ -27,6 +27,7 @@ class Denoiser:
         takes = inspect.signature(inner.forward).parameters
         self._counts_positions = "position_ids" in takes
         self.can_cache = "past_key_values" in takes
+        self._takes_noise = "sigma" in takes
 
     @property
     def mask_id(self) -> int:
@@ -51,6 +52,7 @@ class Denoiser:
         feed: slice | None = None,
         cache: CanvasCache | None = None,
         blocks: Tensor | None = None,
+        sigma: Tensor | None = None,
     ) -> Tensor:
         """Logits [B, W, V] in float32 for the W positions `at` (columns; None: all) of `ids` [B, L].
 
@@ -59,6 +61,7 @@ class Denoiser:
         `feed`: the model is given these columns only and reads the others from `cache`.
         `blocks` [B, L] numbers the blocks of block-causal attention; None: as the model was trained, which
         for a block-diffusion model is blocks of its size from each row's first real token.
+        `sigma` [B] is the noise level, for models that are told it; None: they go by the share of masks.
         In a shifted model the output at i - 1 predicts token i; position 0 has no such output and gets its
         own, as in dllm and Dream.
         """
@@ -68,6 +71,8 @@ class Denoiser:
         outputs_W = self.outputs(at) - start
         assert feed is None or bool(((outputs_W >= 0) & (outputs_W < stop - start)).all()), "not fed"
         extra = self._sees(ids, attention_mask, slice(start, stop), cache, blocks)
+        if sigma is not None and self._takes_noise:
+            extra["sigma"] = sigma
         return self.model(input_ids=ids[:, start:stop], logits_to_keep=outputs_W, **extra).logits.float()
 
     @torch.no_grad()

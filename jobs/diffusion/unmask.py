@@ -99,6 +99,7 @@ def answer(denoiser: Denoiser, forward: Forward) -> Tensor:
         feed=forward.feed,
         cache=forward.cache,
         blocks=forward.blocks,
+        sigma=forward.sigma,
     )
 
 
@@ -111,8 +112,8 @@ def advance(denoiser: Denoiser, runs: Sequence[Run]) -> None:
 def replies(denoiser: Denoiser, runs: Sequence[Run]) -> Iterator[tuple[Run, Tensor]]:
     """Each run that needs a pass, with the logits for it; those that read whole canvases share a batch."""
     needing = [(run, run.asks) for run in runs if run.asks is not None]
-    alone = [(run, asks) for run, asks in needing if asks.cache is not None or asks.blocks is not None]
-    together = [(run, asks) for run, asks in needing if asks.cache is None and asks.blocks is None]
+    alone = [(run, asks) for run, asks in needing if asks.reads_alone]
+    together = [(run, asks) for run, asks in needing if not asks.reads_alone]
     for run, asks in alone if len(together) != 1 else alone + together:
         yield run, answer(denoiser, asks)
     if len(together) > 1:

@@ -21,6 +21,7 @@ from jobs.diffusion.samplers import (
     mdlm,
     remdm,
     sdar,
+    sedd,
 )
 from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
 
@@ -40,6 +41,7 @@ SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "mdlm": mdlm.sample,
     "remdm": remdm.sample,
     "sdar": sdar.sample,
+    "sedd": sedd.sample,
 }
 
 __all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]

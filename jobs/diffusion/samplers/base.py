@@ -104,8 +104,15 @@ class Forward:
     cache: CanvasCache | None = None
     blocks: Tensor | None = None
     """[B, L] block numbers for block-causal attention; None: as the model was trained."""
+    sigma: Tensor | None = None
+    """[B] the noise level, for a model that is told it; None: it goes by the share of masks."""
     passes: int = 1
     """What it counts as: guidance runs twice the rows and counts two."""
+
+    @property
+    def reads_alone(self) -> bool:
+        """Whether it cannot share a batch with other canvases."""
+        return self.cache is not None or self.blocks is not None or self.sigma is not None
 
 
 @dataclass(frozen=True)

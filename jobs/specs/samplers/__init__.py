@@ -19,6 +19,7 @@ from jobs.specs.samplers.local_leap import LocalLeapSampler
 from jobs.specs.samplers.mdlm import MDLMSampler
 from jobs.specs.samplers.remdm import ReMDMSampler
 from jobs.specs.samplers.sdar import SDARSampler
+from jobs.specs.samplers.sedd import SEDDSampler
 
 SamplerSpec = Annotated[
     BD3LMSampler
@@ -35,7 +36,8 @@ SamplerSpec = Annotated[
     | LocalLeapSampler
     | MDLMSampler
     | ReMDMSampler
-    | SDARSampler,
+    | SDARSampler
+    | SEDDSampler,
     Field(discriminator="name"),
 ]
 
@@ -55,6 +57,7 @@ SAMPLERS: dict[str, type[SamplerOptions]] = {
     "mdlm": MDLMSampler,
     "remdm": ReMDMSampler,
     "sdar": SDARSampler,
+    "sedd": SEDDSampler,
 }
 
 __all__ = [
@@ -74,6 +77,7 @@ __all__ = [
     "MDLMSampler",
     "ReMDMSampler",
     "SDARSampler",
+    "SEDDSampler",
     "SamplerOptions",
     "SamplerSpec",
 ]
