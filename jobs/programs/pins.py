@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from jobs.data.encode import tokenize
 from jobs.diffusion.text import token_texts
 from jobs.models.checkpoint import Checkpoint
-from jobs.protocol.errors import SpecError
+from jobs.protocol.errors import DataError, SpecError
 
 Tokens = Mapping[int, int | str]
 """Position -> what is to stand there and, if it takes several tokens, after it."""
@@ -36,9 +36,9 @@ def token_ids(token: int | str, loaded: Checkpoint) -> list[int]:
     if (known := tokenizer.get_vocab().get(token)) is not None:
         return [known]
     # A tokenizer that puts a space before every text would make it two.
-    spellings = tokenize([token, token.removeprefix(" ")], tokenizer)
+    spellings = _spellings([token, token.removeprefix(" ")], loaded)
     exact = [ids for ids in spellings if "".join(token_texts(tokenizer, ids)) == token]
-    return _known(token, min(exact, key=len, default=spellings[0]), loaded)
+    return min(exact, key=len, default=spellings[0])
 
 
 def word_ids(token: int | str, loaded: Checkpoint, parted: bool) -> list[int]:
@@ -47,15 +47,23 @@ def word_ids(token: int | str, loaded: Checkpoint, parted: bool) -> list[int]:
         return token_ids(token, loaded)
     spaced = parted and token[:1].isalnum()
     # Fewest tokens, the space first: where none is needed, or there is no token with one, it costs a token.
-    spellings = tokenize([f" {token}", token] if spaced else [token], loaded.tokenizer)
-    return _known(token, min(spellings, key=len), loaded)
+    return min(_spellings([f" {token}", token] if spaced else [token], loaded), key=len)
 
 
-def _known(text: str, ids: list[int], loaded: Checkpoint) -> list[int]:
+def _spellings(texts: list[str], loaded: Checkpoint) -> list[list[int]]:
+    """The tokens of those of `texts` that the model can write. Raises: SpecError where that is none."""
     assert loaded.tokenizer is not None
-    if not ids or loaded.tokenizer.unk_token_id in ids:
-        raise SpecError(f"{text!r} is no text of this model; give a token's id or another spelling.")
-    return ids
+    found = []
+    for text in texts:
+        try:
+            ids = tokenize([text], loaded.tokenizer)[0]
+        except DataError:  # a tokenizer of single characters lacks one of them
+            continue
+        if ids and loaded.tokenizer.unk_token_id not in ids:
+            found.append(ids)
+    if not found:
+        raise SpecError(f"{texts[-1]!r} is no text of this model; give a token's id or another spelling.")
+    return found
 
 
 def pin(ids: list[int], pins: Tokens, loaded: Checkpoint, *, first: int = 0, words: bool = False) -> set[int]:
