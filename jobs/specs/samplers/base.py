@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from jobs.specs.base import Spec
+from jobs.specs.diffusion_config import Noise
 
 
 class SamplerOptions(Spec):
@@ -12,8 +13,10 @@ class SamplerOptions(Spec):
 
     attention: ClassVar[Literal["full", "blocks"]] = "full"
     """What models it is for: those in which every position sees every other, or block diffusion models."""
+    noise: ClassVar[Noise] = "mask"
+    """What stands where models that it is for write a text."""
     objective: ClassVar[str | None] = None
-    """The training objective whose models it alone can sample; None: it is for all others."""
+    """The training objective whose models alone it is for; None: it goes by no objective."""
     stays_written: ClassVar[bool] = True
     """Whether a token that is written stays. If not, when to exit early is the sampler's own business."""
 

@@ -31,7 +31,7 @@ def test_a_model_that_reads_by_blocks_has_samplers_of_its_own():
     assert fitting(KINDS["full"])[0] == "llada" and fitting(KINDS["blocks"])[0] == "llada2"
     assert not set(fitting(KINDS["full"])) & set(fitting(KINDS["blocks"]))
     assert "reads blocks of 8 one after the other" in str(misfit(SAMPLERS["llada"](), KINDS["blocks"]))
-    assert "every position sees every other" in str(misfit(SAMPLERS["llada2"](), KINDS["full"]))
+    assert "sees every position from every other" in str(misfit(SAMPLERS["llada2"](), KINDS["full"]))
 
 
 @pytest.mark.parametrize(("size", "fits"), [(None, True), (8, True), (4, False), (16, False)])
@@ -42,12 +42,28 @@ def test_another_block_than_the_model_was_trained_with_is_refused(size, fits):
         assert f"trained in blocks of 8, not of {size}: set block_size to 8" in str(sentence)
 
 
-def test_an_objective_whose_models_only_one_sampler_reads(monkeypatch):
-    class Own(SAMPLERS["llada"]):  # type: ignore[misc]
+def test_a_sampler_of_one_objective_is_for_its_models_only(monkeypatch):
+    """SEDD's scores are read by the others too."""
+
+    class OfScores(SAMPLERS["llada"]):  # type: ignore[misc]
         objective = "sedd"
 
-    monkeypatch.setitem(SAMPLERS, "sedd", Own)
+    monkeypatch.setitem(SAMPLERS, "scores", OfScores)
     sedd = DiffusionConfig(mask_token_id=1, objective="sedd")
-    assert fitting(sedd) == ["sedd"] and "sedd" not in fitting(KINDS["full"])
-    assert "read by a sampler of its own. Use sedd." in str(misfit(SAMPLERS["llada"](), sedd))
-    assert "trained with sedd" in str(misfit(Own(), KINDS["full"]))
+    assert {"scores", "llada"} <= set(fitting(sedd)) and "scores" not in fitting(KINDS["full"])
+    assert "for models trained with sedd, this one was with mdlm" in str(misfit(OfScores(), KINDS["full"]))
+
+
+def test_masks_and_random_tokens_are_different_things(monkeypatch):
+    class OfRandomTokens(SAMPLERS["llada"]):  # type: ignore[misc]
+        noise = "uniform"
+
+    monkeypatch.setitem(SAMPLERS, "random", OfRandomTokens)
+    model = DiffusionConfig(mask_token_id=1, noise="uniform", objective="diffusion_gemma", block_size=8)
+    assert "random" in fitting(model) and not {"llada", "llada2", "random"} <= set(fitting(model))
+    assert "the sampler fills masks, and the model refines random tokens" in str(
+        misfit(SAMPLERS["llada"](), model)
+    )
+    assert "the sampler refines random tokens, and the model fills masks" in str(
+        misfit(OfRandomTokens(), KINDS["full"])
+    )
