@@ -222,6 +222,6 @@ def objective_for(
 
 def complete(options: Spec, block_size: int | None = None) -> Spec:
     """The same options with a block size where they have none yet."""
-    if "block_size" in type(options).model_fields and options.block_size is None:
+    if isinstance(options, BD3LMObjective | DFactoryObjective) and options.block_size is None:
         return options.model_copy(update={"block_size": block_size or BLOCK})
     return options
