@@ -1,6 +1,7 @@
 """What this package needs of a tokenizer: a small part of transformers' PreTrainedTokenizerBase."""
 
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 
 class Tokenizer(Protocol):
@@ -15,9 +16,20 @@ class Tokenizer(Protocol):
     def __len__(self) -> int: ...
 
 
+_TEXTS: WeakKeyDictionary[Tokenizer, dict[int, str]] = WeakKeyDictionary()
+"""What token_text has said: every step of every canvas shows some dozens of tokens again."""
+
+
 def token_text(tokenizer: Tokenizer, token: int) -> str:
     """One token as a person reads it: a leading space is kept, a special token shows its own name, an id that
     has no token shows as <id>. Half a UTF-8 character shows as the replacement sign."""
+    known = _TEXTS.setdefault(tokenizer, {})
+    if token not in known:
+        known[token] = _token_text(tokenizer, token)
+    return known[token]
+
+
+def _token_text(tokenizer: Tokenizer, token: int) -> str:
     piece = tokenizer.convert_ids_to_tokens(token)
     if piece is None:
         return f"<{token}>"

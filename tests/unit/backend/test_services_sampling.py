@@ -186,6 +186,53 @@ def test_cancel_is_passed_on(sampling: SamplingService, serve):
     assert server.heard[-1] == {"op": "cancel", "request": handle.request}
 
 
+def test_pause_is_passed_on_and_its_refusal_is_told(sampling: SamplingService, serve):
+    handle = sampling.generate("stories", prompt="Once")
+    with pytest.raises(JobError, match="does not answer"):
+        sampling.pause(handle.request)
+    answers: dict[str, dict] = {"resume": {"ok": False, "error": "No request is running."}}
+    server = serve(handle.job_id, lambda request: answers.get(request["op"], {}))
+    until(lambda: handle.request not in sampling._phases)
+    sampling.pause(handle.request)
+    assert server.heard[-1] == {"op": "pause", "request": handle.request}
+    with pytest.raises(JobError, match="No request is running"):
+        sampling.pause(handle.request, False)
+
+
+def test_a_branch_is_handed_over_with_the_file_of_its_parent(sampling: SamplingService, jobs: Jobs, serve):
+    parent = sampling.generate("stories", prompt="Once")
+    server = serve(parent.job_id)
+    until(lambda: parent.request not in sampling._phases)
+    with pytest.raises(JobError, match="no canvas to branch off"):
+        sampling.branch(parent.request)
+    path = sampling.find(parent.request)
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(trajectory.encode({**START, "model": str(sampling.models.resolve("stories"))}))
+    handle = sampling.branch(parent.request, step=2, pins={4: "upon"}, remask=[1], sampler={"steps": 8})
+    until(lambda: len(server.heard) == 2)
+    heard = server.heard[1]
+    assert heard.pop("sampler")["steps"] == 8
+    assert heard == {
+        "op": "branch",
+        "request": handle.request,
+        "from": str(path),
+        "step": 2,
+        "pins": {"4": "upon"},
+        "remask": [1],
+        "seed": None,
+    }
+
+
+def test_forced_words_are_handed_over(sampling: SamplingService, serve):
+    handle = sampling.generate("stories", prompt="Once", constraints={5: "upon"}, suffix=".")
+    server = serve(handle.job_id)
+    heard = until(lambda: server.heard)[0]
+    assert (heard["op"], heard["constraints"], heard["suffix"]) == ("generate", {"5": "upon"}, ".")
+    assert "prefix" not in heard
+    with pytest.raises(SpecError, match="goes with prompt or messages"):
+        sampling.generate("stories", infill="a ____", prefix="b")
+
+
 def test_a_trajectory_whose_server_died_is_ended_once(sampling: SamplingService, jobs: Jobs, serve):
     handle = sampling.generate("stories", prompt="Once")
     serve(handle.job_id)

@@ -102,6 +102,17 @@ def test_the_answer_ends_at_the_end_token(by_bytes):
     assert end["text"] == "yes" and end["texts"][5] == "<eos>" and end["reason"] == "finished"
 
 
+def test_what_is_pinned_behind_an_end_token_belongs_to_the_answer(by_bytes):
+    prompt, answer, mask = by_bytes.encode("Q:"), by_bytes.encode("yes"), by_bytes.mask_token_id
+    ids = torch.tensor([[*prompt, mask, mask, *by_bytes.encode("!"), mask, mask]])
+    story = trajectory(by_bytes, ids, prompt_length=2, completes=True, at_least=5)
+    assert story.start()["completes"]
+    eos = by_bytes.eos_token_id
+    for step in fill(ids, [answer[0], eos, eos, answer[0]], mask):
+        story.step(step)
+    assert story.end()["text"] == "y!"
+
+
 def test_a_cancelled_text_is_what_was_there(by_bytes):
     ids = torch.full((1, 3), by_bytes.mask_token_id)
     story = trajectory(by_bytes, ids)
