@@ -55,7 +55,7 @@ PRESETS: dict[str, Preset] = {
 
 def preset(config: DiffusionConfig) -> Preset:
     """What to sample a model with: its own recommended settings, its family's, or what fits it."""
-    names = fitting(config)
+    names = fitting(config) or ["llada"]  # where nothing fits, misfit says so of the default
     if config.sampler:
         settings = {"name": names[0], **config.sampler}
         return Preset(settings=settings, why="What this model was tried with by the one who made it.")
