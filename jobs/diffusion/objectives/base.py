@@ -18,6 +18,7 @@ from torch import Tensor
 
 from jobs.diffusion import attention
 from jobs.diffusion.attention import Pattern
+from jobs.diffusion.draws import Draws, RowDraws
 from jobs.diffusion.masked_head import masked_loss, takes, wanted_logits
 from jobs.protocol.events import LEVELS
 
@@ -36,6 +37,8 @@ class Batch:
     """[B, L], 0 at padding that must not be seen. None: nothing is hidden."""
     extra: dict[str, Tensor] | None = None
     """Other inputs of the model, handed through as they are: the pictures of a vision model."""
+    items: Tensor | None = None
+    """Scalar: what the loss is divided by, the mean over all batches of a step. None: the batch's own."""
 
 
 @dataclass(frozen=True)
@@ -96,24 +99,25 @@ class Objective:
     def __init__(self, options: Any):
         self.options = options
 
-    def crop(self, input_ids: Tensor, generator: torch.Generator | None) -> int:
+    def crop(self, input_ids: Tensor, generator: Draws) -> int:
         """How many of the L positions of a batch of plain text to keep: a share of `random_length_ratio` of
-        the batches is cut to a length drawn from 1..L (LLaDA GUIDELINES.md)."""
+        the batches is cut to a length drawn from 1..L (LLaDA GUIDELINES.md). In training all batches of a
+        step are cut alike, so that no process waits for another."""
         length = input_ids.shape[1]
         ratio = self.options.random_length_ratio
-        if ratio == 0 or draw((1,), input_ids, generator).item() >= ratio:
+        if ratio == 0 or draw_once((1,), input_ids, generator).item() >= ratio:
             return length
-        return 1 + int(draw((1,), input_ids, generator).item() * length)
+        return 1 + int(draw_once((1,), input_ids, generator).item() * length)
 
-    def noise(
-        self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: torch.Generator | None
-    ) -> Noised:
+    def norm(self, batch: Batch) -> str:
+        """What the sum is divided by: a name of `items`."""
+        return self.options.loss_norm_type
+
+    def noise(self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: Draws) -> Noised:
         """Draw times and mask some of the `maskable` [B, L] positions of `input_ids` [B, L]."""
         raise NotImplementedError
 
-    def view(
-        self, noised: Noised, batch: Batch, step: int | None = None, generator: torch.Generator | None = None
-    ) -> View:
+    def view(self, noised: Noised, batch: Batch, step: int | None = None, generator: Draws = None) -> View:
         """What the model sees: the noised text with full attention. `step` counts from 0 while training and
         is None afterwards, for objectives that change on the way."""
         return View(noised.noised_ids, attention.full(noised.masked.shape[1], batch.attention_mask))
@@ -123,22 +127,38 @@ class Objective:
         raise NotImplementedError
 
 
-def draw(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
-    """Uniform float32 numbers in [0, 1) on `like`'s device, drawn where the generator lives."""
+def draw(shape: tuple[int, ...], like: Tensor, generator: Draws) -> Tensor:
+    """Uniform float32 numbers [B, ...] in [0, 1) on `like`'s device, drawn where the generator lives."""
+    if isinstance(generator, RowDraws):
+        return generator.rows(shape).to(like.device)
+    return _uniform(shape, like, generator)
+
+
+def draw_once(shape: tuple[int, ...], like: Tensor, generator: Draws) -> Tensor:
+    """As `draw`, of a shape that says nothing of rows: the numbers are the batch's, or the step's."""
+    if isinstance(generator, RowDraws):
+        return generator.shared(shape).to(like.device)
+    return _uniform(shape, like, generator)
+
+
+def _uniform(shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None) -> Tensor:
     source = generator.device if generator is not None else like.device
     return torch.rand(shape, generator=generator, device=source).to(like.device)
 
 
-def draw_spread(
-    shape: tuple[int, ...], like: Tensor, generator: torch.Generator | None, antithetic: bool
-) -> Tensor:
+def draw_spread(shape: tuple[int, ...], like: Tensor, generator: Draws, antithetic: bool) -> Tensor:
     """As `draw`; antithetic: number i of n falls into its own n-th of the unit interval, wrapped (Kingma et
-    al. 2021, arXiv 2107.00630, I.1; mdlm diffusion.py, _sample_t). That evens out a batch's noise levels."""
+    al. 2021, arXiv 2107.00630, I.1; mdlm diffusion.py, _sample_t). That evens out the noise levels of a
+    batch; in training, of all rows of a step."""
     uniform = draw(shape, like, generator)
     if not antithetic:
         return uniform
-    places = torch.arange(uniform.numel(), device=like.device).reshape(shape)
-    return (uniform + places) / uniform.numel() % 1
+    first, rows = 0, shape[0]
+    if isinstance(generator, RowDraws):
+        first, rows = generator.first, generator.total
+    each = uniform.numel() // max(shape[0], 1)
+    places = first * each + torch.arange(uniform.numel(), device=like.device).reshape(shape)
+    return (uniform + places) / max(rows * each, 1) % 1
 
 
 def mask_by_chance(
@@ -147,7 +167,7 @@ def mask_by_chance(
     mask_id: int,
     p_mask: Tensor,
     time: Tensor,
-    generator: torch.Generator | None,
+    generator: Draws,
 ) -> Noised:
     """Mask each maskable position on its own with probability `p_mask`.
 
@@ -158,25 +178,30 @@ def mask_by_chance(
     return Noised(input_ids.masked_fill(masked_BL, mask_id), masked_BL, p_BL, time_BL)
 
 
-def shares(kind: str, noised: Noised, maskable: Tensor) -> Tensor:
-    """[N] float: one over what `loss_norm_type` divides by, for each masked token.
+def items(kind: str, noised: Noised, maskable: Tensor) -> Tensor:
+    """Scalar float: what a batch's loss is divided by. token: its maskable tokens; sequence and batch: its
+    rows (these are dLLM's); masked: its masked tokens (DiffuLLaMA's, dFactory's)."""
+    if kind == "token":
+        return maskable.sum().float()
+    if kind == "masked":
+        return noised.masked.sum().float()
+    return torch.tensor(float(len(maskable)), device=maskable.device)
 
-    token: maskable tokens of the batch; sequence: maskable tokens of the row, then rows; batch: rows (these
-    are dLLM's); masked: masked tokens of the batch (DiffuLLaMA's, dFactory's).
-    """
-    rows, length = maskable.shape
-    divisor_B = {
-        "token": lambda: maskable.sum().clamp(min=1).expand(rows),
-        "sequence": lambda: maskable.sum(1).clamp(min=1) * rows,
-        "batch": lambda: torch.full((rows,), rows, device=maskable.device),
-        "masked": lambda: noised.masked.sum().clamp(min=1).expand(rows),
-    }[kind]()
+
+def shares(kind: str, noised: Noised, batch: Batch) -> Tensor:
+    """[N] float: one over what each masked token's loss is divided by: the `items` of the batch, or where
+    the batch is a part of a step, of the step; for `sequence` also the maskable tokens of the row."""
+    rows, length = batch.maskable.shape
+    count = items(kind, noised, batch.maskable) if batch.items is None else batch.items
+    divisor_B = torch.where(count > 0, count, 1.0).expand(rows)
+    if kind == "sequence":
+        divisor_B = divisor_B * batch.maskable.sum(1).clamp(min=1)
     return (1.0 / divisor_B)[:, None].expand(rows, length)[noised.masked]
 
 
-def by_level(losses: Tensor, noised: Noised) -> tuple[Tensor, Tensor]:
-    """(sums [8], counts [8]) of the token losses [N] by noise level."""
-    level_N = ((noised.time[noised.masked] * LEVELS).ceil().long() - 1).clamp(0, LEVELS - 1)
+def by_level(losses: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+    """(sums [8], counts [8]) of the token losses [N] by noise level, from their times [N]."""
+    level_N = ((times * LEVELS).ceil().long() - 1).clamp(0, LEVELS - 1)
     sums = torch.zeros(LEVELS, device=losses.device)
     counts = torch.zeros(LEVELS, device=losses.device)
     sums.index_add_(0, level_N, losses.detach())
@@ -228,18 +253,31 @@ def loss_of_noised(
     view: View,
     batch: Batch,
     shifted: bool = False,
+    part: slice | None = None,
 ) -> LossResult:
-    """The loss of a batch whose noise is drawn."""
+    """The loss of a batch whose noise is drawn.
+
+    `part`: the positions that this process computes, where several share a text (full attention only); its
+    share of the sum is returned.
+    """
+    inputs = model_inputs(model, view, batch.extra)
+    wanted = wanted_outputs(noised.masked, shifted, view.input_ids.shape[1])
+    mine_N = slice(None)
+    if part is not None:
+        at = torch.arange(wanted.shape[1], device=wanted.device)
+        mine_N = ((at >= part.start) & (at < part.stop)).expand_as(wanted)[wanted]
+        inputs |= {"input_ids": view.input_ids[:, part], "position_ids": at[None, part]}
+        wanted = wanted[:, part]
     loss, losses_N = masked_loss(
         model,
-        model_inputs(model, view, batch.extra),
-        wanted_outputs(noised.masked, shifted, view.input_ids.shape[1]),
-        batch.input_ids[noised.masked],
-        objective.weights(noised, batch),
+        inputs,
+        wanted,
+        batch.input_ids[noised.masked][mine_N],
+        objective.weights(noised, batch)[mine_N],
         objective.options.confidence_beta,
         objective.score_entropy,
     )
-    return LossResult(loss, *by_level(losses_N, noised))
+    return LossResult(loss, *by_level(losses_N, noised.time[noised.masked][mine_N]))
 
 
 def training_loss(
@@ -253,7 +291,9 @@ def training_loss(
     prompt_lengths: Tensor | None = None,
     attention_mask: Tensor | None = None,
     extra: dict[str, Tensor] | None = None,
-    generator: torch.Generator | None = None,
+    items: Tensor | None = None,
+    part: slice | None = None,
+    generator: Draws = None,
     step: int | None = None,
 ) -> LossResult:
     """One batch through the objective: crop, noise, forward, loss.
@@ -261,21 +301,28 @@ def training_loss(
     input_ids [B, L] ids; maskable [B, L] bool; prompt_lengths [B] for conversations, None for plain text;
     attention_mask [B, L] is 0 at padding on the right that must not be seen. None where padding is
     end-of-text tokens that the model sees and learns, as in LLaDA and dllm. `extra` are other inputs of the
-    model (pictures), for objectives without a pattern of their own. `step` is the number of optimizer
-    steps done, None outside training.
+    model (pictures), for objectives without a pattern of their own. `items`: see Batch. `part`: see
+    loss_of_noised. `step` is the number of optimizer steps done, None outside training.
     The same seed of `generator` gives the same noise. A batch without a masked token has loss 0.
     """
-    batch = Batch(input_ids, maskable, prompt_lengths, attention_mask, extra)
+    batch = Batch(input_ids, maskable, prompt_lengths, attention_mask, extra, items)
+    batch, noised = corrupted(objective, batch, mask_id, shifted, generator)
+    view = objective.view(noised, batch, step, generator)
+    return loss_of_noised(objective, model, noised, view, batch, shifted, part)
+
+
+def corrupted(
+    objective: Objective, batch: Batch, mask_id: int, shifted: bool, generator: Draws
+) -> tuple[Batch, Noised]:
+    """What is left of a batch, and the forward process on it: all that needs no model."""
     # 1. Some objectives cut some batches of plain text to a random length.
-    if prompt_lengths is None:
-        batch = _cut(batch, objective.crop(input_ids, generator))
+    if batch.prompt_lengths is None:
+        batch = _cut(batch, objective.crop(batch.input_ids, generator))
     # 2. Nothing speaks for the first token of a shifted model.
     if shifted:
         batch = replace(batch, maskable=F.pad(batch.maskable[:, 1:], (1, 0)))
-    # 3. Forward process, then the model at the masked positions, then the loss.
-    noised = objective.noise(batch.input_ids, batch.maskable, mask_id, generator)
-    view = objective.view(noised, batch, step, generator)
-    return loss_of_noised(objective, model, noised, view, batch, shifted)
+    # 3. The forward process.
+    return batch, objective.noise(batch.input_ids, batch.maskable, mask_id, generator)
 
 
 def _cut(batch: Batch, length: int) -> Batch:

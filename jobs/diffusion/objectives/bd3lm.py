@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from jobs.diffusion.draws import Draws
 from jobs.diffusion.objectives.base import Batch, Noised, View, draw_spread, mask_by_chance
 from jobs.diffusion.objectives.block import block_view
 from jobs.diffusion.objectives.mdlm import MDLM
@@ -27,7 +28,7 @@ class BD3LM(MDLM):
         super().__init__(options)
         self.block_size = options.block_size
 
-    def times(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    def times(self, like: Tensor, generator: Draws) -> Tensor:
         """t [B, L], the same within a block, in [noise_range_low, noise_range_high)."""
         low, high = self.options.noise_range_low, self.options.noise_range_high
         rows, length = like.shape
@@ -36,9 +37,7 @@ class BD3LM(MDLM):
         each = self.options.block_size if self.options.noise_per == "block" else length
         return (low + (high - low) * uniform).repeat_interleave(each, 1)[:, :length]
 
-    def noise(
-        self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: torch.Generator | None
-    ) -> Noised:
+    def noise(self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: Draws) -> Noised:
         time_BL = self.times(input_ids, generator)
         p_BL = 1 - SCHEDULES[self.options.schedule].alpha(time_BL)
         noised = mask_by_chance(input_ids, maskable, mask_id, p_BL, time_BL, generator)
@@ -67,9 +66,7 @@ class BD3LM(MDLM):
         whole = torch.nn.functional.pad(flags.float(), (0, -length % size))
         return whole.unflatten(1, (-1, size)).sum(-1).repeat_interleave(size, 1)[:, :length]
 
-    def view(
-        self, noised: Noised, batch: Batch, step: int | None = None, generator: torch.Generator | None = None
-    ) -> View:
+    def view(self, noised: Noised, batch: Batch, step: int | None = None, generator: Draws = None) -> View:
         return block_view(noised, batch, self.options.block_size)
 
     def token_weights(self, noised: Noised, batch: Batch) -> Tensor:

@@ -6,16 +6,16 @@ There, natural occurrences of the token that serves as the mask count as masked;
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from jobs.diffusion import attention
+from jobs.diffusion.draws import Draws
 from jobs.diffusion.objectives.base import (
     Batch,
     Noised,
     Objective,
     View,
-    draw,
+    draw_once,
     draw_spread,
     mask_by_chance,
     shares,
@@ -31,9 +31,7 @@ class DDM(Objective):
     own_pattern = True
     options: DDMObjective | DDMSFTObjective
 
-    def noise(
-        self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: torch.Generator | None
-    ) -> Noised:
+    def noise(self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: Draws) -> Noised:
         epsilon = self.options.time_epsilon
         uniform_B1 = draw_spread((len(input_ids),), input_ids, generator, self.options.antithetic)[:, None]
         time_B1 = (1 - epsilon) * uniform_B1 + epsilon
@@ -43,19 +41,17 @@ class DDM(Objective):
         """Share of the edges to the future that are open in a step; all of them outside training."""
         return 1.0 if step is None else min(1.0, (step + 1) / self.options.anneal_steps)
 
-    def view(
-        self, noised: Noised, batch: Batch, step: int | None = None, generator: torch.Generator | None = None
-    ) -> View:
+    def view(self, noised: Noised, batch: Batch, step: int | None = None, generator: Draws = None) -> View:
         share = self.open_share(step)
         if share == 1.0:
             return super().view(noised, batch, step, generator)
         length = noised.masked.shape[1]
-        draws_LL = draw((length, length), noised.masked, generator)
+        draws_LL = draw_once((length, length), noised.masked, generator)
         pattern = attention.annealed(length, share, draws_LL, batch.attention_mask)
         return View(noised.noised_ids, pattern)
 
     def weights(self, noised: Noised, batch: Batch) -> Tensor:
-        share_N = shares(self.options.loss_norm_type, noised, batch.maskable)
+        share_N = shares(self.norm(batch), noised, batch)
         return share_N / noised.time[noised.masked]
 
 

@@ -7,9 +7,9 @@ one, as was meant.
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
+from jobs.diffusion.draws import Draws
 from jobs.diffusion.objectives.base import (
     Batch,
     Noised,
@@ -35,20 +35,19 @@ class DFactory(Objective):
         self.own_pattern = options.block_diffusion
         self.block_size = options.block_size if options.block_diffusion else None
 
-    def noise(
-        self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: torch.Generator | None
-    ) -> Noised:
+    def norm(self, batch: Batch) -> str:
+        return "masked"
+
+    def noise(self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: Draws) -> Noised:
         low, high = self.options.noise_range_low, self.options.noise_range_high
         uniform_B1 = draw_spread((len(input_ids),), input_ids, generator, self.options.antithetic)[:, None]
         level_B1 = uniform_B1 * (high - low) + low
         return mask_by_chance(input_ids, maskable, mask_id, level_B1, level_B1, generator)
 
-    def view(
-        self, noised: Noised, batch: Batch, step: int | None = None, generator: torch.Generator | None = None
-    ) -> View:
+    def view(self, noised: Noised, batch: Batch, step: int | None = None, generator: Draws = None) -> View:
         if self.block_size is None:
             return super().view(noised, batch, step, generator)
         return block_view(noised, batch, self.block_size)
 
     def weights(self, noised: Noised, batch: Batch) -> Tensor:
-        return shares("masked", noised, batch.maskable)
+        return shares(self.norm(batch), noised, batch)

@@ -2,9 +2,9 @@
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
+from jobs.diffusion.draws import Draws
 from jobs.diffusion.objectives.base import Batch, Noised, Objective, draw_spread, mask_by_chance, shares
 from jobs.specs.objective import LLaDAObjective
 
@@ -19,9 +19,10 @@ class LLaDA(Objective):
     name: ClassVar[str] = "llada"
     options: LLaDAObjective
 
-    def noise(
-        self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: torch.Generator | None
-    ) -> Noised:
+    def norm(self, batch: Batch) -> str:
+        return "token" if batch.prompt_lengths is None else "sequence"
+
+    def noise(self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: Draws) -> Noised:
         # 1. t ~ U(0, 1) a row; p = (1 - eps) t + eps.
         epsilon = self.options.time_epsilon
         time_B1 = draw_spread((len(input_ids),), input_ids, generator, self.options.antithetic)[:, None]
@@ -30,5 +31,4 @@ class LLaDA(Objective):
         return mask_by_chance(input_ids, maskable, mask_id, p_B1, p_B1, generator)
 
     def weights(self, noised: Noised, batch: Batch) -> Tensor:
-        norm = "token" if batch.prompt_lengths is None else "sequence"
-        return shares(norm, noised, batch.maskable) / noised.p_mask[noised.masked]
+        return shares(self.norm(batch), noised, batch) / noised.p_mask[noised.masked]

@@ -6,6 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from jobs.diffusion.draws import Draws
 from jobs.diffusion.objectives.base import Batch, Noised, Objective, draw_spread, mask_by_chance, shares
 from jobs.diffusion.schedules import SCHEDULES
 from jobs.specs.objective import MDLMObjective
@@ -22,14 +23,12 @@ class MDLM(Objective):
     name: ClassVar[str] = "mdlm"
     options: MDLMObjective
 
-    def times(self, like: Tensor, generator: torch.Generator | None) -> Tensor:
+    def times(self, like: Tensor, generator: Draws) -> Tensor:
         """t [B] in [eps, 1)."""
         epsilon = self.options.time_epsilon
         return epsilon + (1 - epsilon) * draw_spread((len(like),), like, generator, self.options.antithetic)
 
-    def noise(
-        self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: torch.Generator | None
-    ) -> Noised:
+    def noise(self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: Draws) -> Noised:
         # 1. A time a row, and from it the chance of a mask.
         time_B1 = self.times(input_ids, generator)[:, None]
         p_B1 = 1 - SCHEDULES[self.options.schedule].alpha(time_B1)
@@ -37,7 +36,7 @@ class MDLM(Objective):
         return mask_by_chance(input_ids, maskable, mask_id, p_B1, time_B1, generator)
 
     def weights(self, noised: Noised, batch: Batch) -> Tensor:
-        share_N = shares(self.options.loss_norm_type, noised, batch.maskable)
+        share_N = shares(self.norm(batch), noised, batch)
         return share_N * self.token_weights(noised, batch)
 
     def token_weights(self, noised: Noised, batch: Batch) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from jobs.diffusion import attention
+from jobs.diffusion.draws import Draws
 from jobs.diffusion.objectives.base import Batch, Noised, View, mask_by_chance
 from jobs.diffusion.objectives.mdlm import MDLM
 from jobs.specs.objective import SEDDObjective
@@ -31,15 +32,11 @@ class SEDD(MDLM):
     score_entropy = True
     options: SEDDObjective  # type: ignore[assignment]
 
-    def noise(
-        self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: torch.Generator | None
-    ) -> Noised:
+    def noise(self, input_ids: Tensor, maskable: Tensor, mask_id: int, generator: Draws) -> Noised:
         time_B1 = self.times(input_ids, generator)[:, None]
         return mask_by_chance(input_ids, maskable, mask_id, (1 - NOISE_END) * time_B1, time_B1, generator)
 
-    def view(
-        self, noised: Noised, batch: Batch, step: int | None = None, generator: torch.Generator | None = None
-    ) -> View:
+    def view(self, noised: Noised, batch: Batch, step: int | None = None, generator: Draws = None) -> View:
         pattern = attention.full(noised.masked.shape[1], batch.attention_mask)
         return View(noised.noised_ids, pattern, sigma=-torch.log1p(-noised.p_mask[:, 0]))
 

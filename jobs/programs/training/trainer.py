@@ -1,5 +1,6 @@
 """Hugging Face's Trainer with the loss of a diffusion language model."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +9,9 @@ from torch import Tensor
 from transformers import Trainer
 
 from jobs.data.collate import Collator
-from jobs.diffusion.objectives import LossResult, Objective, training_loss
+from jobs.diffusion.draws import Draws, RowDraws
+from jobs.diffusion.objectives import Batch, LossResult, Objective, training_loss
+from jobs.diffusion.objectives.base import corrupted, items
 from jobs.programs.training import ranks
 from jobs.protocol.events import LEVELS
 from jobs.specs.diffusion_config import DiffusionConfig
@@ -27,11 +30,12 @@ class DiffusionLoss:
         self,
         model: torch.nn.Module,
         batch: dict[str, Any],
-        generator: torch.Generator,
+        generator: Draws,
         step: int | None = None,
+        of_step: Tensor | None = None,
     ) -> LossResult:
         """One batch through noise, model and loss. batch: see jobs.data.collate.Collator; step: steps done,
-        None outside training."""
+        None outside training; of_step: the mean `items` of a step's batches, of which this is one."""
         return training_loss(
             self.objective,
             model,
@@ -39,12 +43,25 @@ class DiffusionLoss:
             batch["maskable"],
             mask_id=self.config.mask_token_id,
             shifted=self.config.shifted_logits,
-            prompt_lengths=batch["prompt_lengths"] if self.conversations else None,
+            prompt_lengths=self._prompts(batch),
             attention_mask=batch.get("attention_mask"),
             extra=batch.get("extra"),
+            items=of_step,
             generator=generator,
             step=step,
         )
+
+    def items(self, batch: dict[str, Any], generator: Draws) -> Tensor:
+        """What this batch's loss is divided by where it stands alone: under the same generator, that of
+        `__call__`. Scalar."""
+        given = Batch(batch["input_ids"], batch["maskable"], self._prompts(batch))
+        cut, noised = corrupted(
+            self.objective, given, self.config.mask_token_id, self.config.shifted_logits, generator
+        )
+        return items(self.objective.norm(cut), noised, cut.maskable)
+
+    def _prompts(self, batch: dict[str, Any]) -> Tensor | None:
+        return batch["prompt_lengths"] if self.conversations else None
 
 
 class Meter:
@@ -83,9 +100,13 @@ class Meter:
 
 
 class DiffusionTrainer(Trainer):
-    """The loss is ours; data order, optimizer, processes, precision and checkpoints are the Trainer's."""
+    """The loss is ours; data order, optimizer, processes, precision and checkpoints are the Trainer's.
 
-    loss_is_scaled_for_ga = False  # our loss is a mean of its own batch: the Trainer divides when it adds up
+    A step's loss is that of all its rows together, and each row has its own noise: how the rows are split
+    into batches, processes and accumulated parts changes nothing but the order of sums.
+    """
+
+    loss_is_scaled_for_ga = False  # our losses add up to a mean over a step's batches: the Trainer divides
 
     def __init__(self, *, diffusion_loss: DiffusionLoss, seed: int, data_collator: Collator, **given: Any):
         super().__init__(data_collator=data_collator, **given)
@@ -93,7 +114,21 @@ class DiffusionTrainer(Trainer):
         self.diffusion_loss = diffusion_loss
         self.noise_seed = seed
         self.meter = Meter(self.args.device)
-        self._drawn_at = (-1, -1)  # (step, draws in it)
+        self._computed = 0  # batches of this step that are done
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
+    ) -> tuple[list[Any], Tensor | None]:
+        """The batches of one step on this process, and the mean over all processes' batches of what a loss is
+        divided by."""
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self._computed = 0
+        found = [self.diffusion_loss.items(batch, self._noise(i)) for i, batch in enumerate(batches)]
+        counts = torch.stack(
+            [sum(found, torch.zeros(())).to(device), torch.tensor(float(len(found))).to(device)]
+        )
+        total, number = ranks.total(counts)
+        return batches, total / number.clamp(min=1)
 
     def compute_loss(
         self,
@@ -102,20 +137,20 @@ class DiffusionTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
-        """The loss of one batch. Its noise depends only on (seed, step, rank, batch within the step)."""
-        result = self.diffusion_loss(model, inputs, self._noise(), self.state.global_step)
+        """The loss of one batch, as a part of its step. Its noise depends only on (seed, step, row)."""
+        noise = self._noise(self._computed)
+        self._computed += 1
+        result = self.diffusion_loss(model, inputs, noise, self.state.global_step, num_items_in_batch)
         self.meter.add(result, inputs)
         return (result.loss, result) if return_outputs else result.loss
 
-    def _noise(self) -> torch.Generator:
-        step, draws = self._drawn_at
-        draws = draws + 1 if step == self.state.global_step else 0
-        self._drawn_at = (self.state.global_step, draws)
-        # Drawn on the CPU, so that a GPU trains with the same masks.
-        return ranks.generator(
-            torch.device("cpu"),
-            self.noise_seed, "train", self.state.global_step, self.args.process_index, draws,
-        )  # fmt: skip
+    def _noise(self, batch: int) -> RowDraws:
+        """The random numbers of this process's batch number `batch` of the step. Batches are dealt to the
+        processes one by one (accelerate, BatchSamplerShard)."""
+        rows, world = self.args.per_device_train_batch_size, self.args.world_size
+        place = (batch * world + self.args.process_index) * rows
+        total = rows * world * self.args.gradient_accumulation_steps
+        return RowDraws((self.noise_seed, "train", self.state.global_step), place, total)
 
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted: the Trainer would walk through all parameters for each batch."""

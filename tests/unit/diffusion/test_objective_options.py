@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from jobs.diffusion.objectives import Noised, build_objective, training_loss
-from jobs.diffusion.objectives.base import shares
+from jobs.diffusion.objectives.base import Batch, items, shares
 from jobs.diffusion.schedules import SCHEDULES
 from jobs.specs.job import TrainSpec
 from jobs.specs.objective import OBJECTIVES, BD3LMObjective
@@ -103,7 +103,12 @@ def test_normalisers_by_hand(kind, each):
     maskable = torch.tensor([[0, 1, 1, 0], [0, 1, 1, 1]]).bool()
     masked = torch.tensor([[0, 1, 1, 0], [0, 0, 1, 0]]).bool()
     level = torch.full((2, 4), 0.5)
-    assert shares(kind, Noised(masked.long(), masked, level, level), maskable).tolist() == pytest.approx(each)
+    noised = Noised(masked.long(), masked, level, level)
+    assert shares(kind, noised, Batch(masked.long(), maskable)).tolist() == pytest.approx(each)
+    twice = 2 * items(kind, noised, maskable)  # of a step whose batches have twice as many on average
+    assert shares(kind, noised, Batch(masked.long(), maskable, items=twice)).tolist() == pytest.approx(
+        [one / 2 for one in each]
+    )
 
 
 def test_clipped_antithetic_times_by_hand(monkeypatch):

@@ -154,7 +154,7 @@ def test_levels_count_every_masked_token_in_its_bin():
     ids, maskable = batch(rows=8, length=32)
     noised = build_objective(MDLMObjective()).noise(ids, maskable, MASK, seeded())
     losses = torch.rand(int(noised.masked.sum()), generator=seeded())
-    sums, counts = by_level(losses, noised)
+    sums, counts = by_level(losses, noised.time[noised.masked])
     assert counts.sum() == noised.masked.sum()
     assert sums.sum() == pytest.approx(losses.sum().item(), rel=1e-5)
     for level in range(8):
