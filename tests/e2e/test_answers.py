@@ -129,6 +129,34 @@ def test_the_server_generates_cancels_and_leaves(tmp_path, trained):
     assert read_json(run.result_json)["status"] == "succeeded" and not run.attempt(1).socket.exists()
 
 
+def test_a_request_is_paused_goes_on_and_is_branched(tmp_path, trained):
+    run = make_run(tmp_path, "serve", idle_seconds=600)
+    process = python(run, "serve")
+    wait_for(lambda: run.attempt(1).socket.exists(), "the socket")
+    forced = {"constraints": {"3": "7"}, "prefix": "1", "suffix": "="}
+    assert talk(run, op="generate", request="a", model=str(trained), prompt="1+1=", **forced)["ok"]
+    assert talk(run, op="pause", request="a") == {"ok": True}  # while its model is loaded
+    wait_for(lambda: len(trajectory.read(run.sample("a"))) > 0, "the canvas")
+    (known,) = talk(run, op="status")["requests"]
+    assert known["state"] == "paused" and not ended(run, "a")
+    assert talk(run, op="resume", request="a") == {"ok": True}
+    wait_for(lambda: ended(run, "a"), "the answer")
+    lines = trajectory.read(run.sample("a"))
+    loaded = checkpoint.load(trained)
+    spelled = [loaded.tokenizer.decode([token]) for token in trajectory.canvas_after(lines)[4:]]
+    assert (spelled[0], spelled[3], spelled[-1]) == ("1", "7", "=")
+    source = str(run.sample("a"))
+    for name, step in (("b", 0), ("c", 99)):
+        assert talk(run, op="branch", request=name, step=step, pins={"5": "2"}, **{"from": source})["ok"]
+        wait_for(lambda name=name: ended(run, name), "the branch")
+    branch, refused = (trajectory.read(run.sample(name)) for name in "bc")
+    assert branch[0]["parent"]["request"] == "a" and branch[-1]["reason"] == "finished"
+    assert loaded.tokenizer.decode(trajectory.canvas_after(branch)[5:6]) == "2"
+    assert refused[-1]["reason"] == "error" and "has no step 99" in refused[-1]["error"]
+    assert talk(run, op="shutdown") == {"ok": True}
+    assert finish(process, run) == 0
+
+
 def test_the_server_leaves_when_idle_or_told(tmp_path, trained):
     idle, told = (make_run(tmp_path, "serve", idle_seconds=s) for s in (5, 600))
     processes = [python(idle, "serve"), python(told, "serve")]
