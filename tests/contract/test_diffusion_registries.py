@@ -88,14 +88,13 @@ def test_an_objective_trains(name, shifted, conversation, dllm):
 def test_a_sampler_fills_every_mask_and_stops_when_asked(name, dllm):
     options = sampler_specs.SAMPLERS[name]()
     mask = dllm.config.mask_token_id
-    config = dllm.config.model_copy(update={"objective": "sedd"})  # the sampler sedd takes no other
     ids = torch.tensor([[0, 1, mask, mask, 2, mask], [3, mask, mask, mask, mask, mask]])
     denoiser = dllm.denoiser()
 
     def run(rows: torch.Tensor, should_stop=None) -> list[Step]:
         start = Start(
             rows,
-            config,
+            dllm.config,
             draws=Draws(torch.Generator().manual_seed(0)),
             eos_id=dllm.eos_id,
             want_details=True,

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from jobs.diffusion.samplers.base import Forward, Sampling, Start, View, columns, write
 from jobs.diffusion.samplers.mdlm import draw
-from jobs.protocol.errors import SpecError
 from jobs.specs.samplers import SEDDSampler
 
 NOISE_END = 1e-3  # the share of tokens that is still readable at time 1 (noise_lib.py, LogLinearNoise)
@@ -21,13 +20,7 @@ def sample(start: Start, options: SEDDSampler) -> Sampling:
 
     The score s_y = e^(z_y) / (K (e^sigma - 1)) has the model's outputs z and K words. Were the scores exact,
     their sum would be 1 / (e^sigma - 1) and the chance of any word MDLM's; the model's own sum decides here.
-    Raises: SpecError for a model that was not trained on scores.
     """
-    if start.config.objective != "sedd":
-        raise SpecError(
-            f"The sampler sedd goes by scores; this model was trained with {start.config.objective}, whose "
-            "outputs are none. Take the sampler mdlm, which does the same for such models."
-        )
     ids, draws = start.ids, start.draws
     precision = torch.float64 if options.precision == "float64" else torch.float32
     for sigma, following in pairwise([*noise_levels(options), 0.0]):

@@ -23,6 +23,6 @@ class DiffuLLaMASampler(SamplerOptions):
     greedy: bool = False
     """Take the likeliest token at any temperature, which then only changes the order of topk."""
     top_p: float | None = Field(default=0.9, gt=0, le=1)
-    """Only the likeliest tokens that together have this probability may be written (topp_temp). None: all."""
+    """Only the likeliest tokens that together have this probability may be written (topp_temp). 1: all."""
     allow_mask_token: bool = False
     """Let the mask token be written, for models whose mask id is also a word (811 in DiffuLLaMA)."""

@@ -19,7 +19,7 @@ class DllmMDLMSampler(SamplerOptions):
     steps: int = Field(default=128, ge=1, le=8192)
     """Steps in all, shared out over the blocks and rounded up. Those in which nothing is due are skipped."""
     block_size: int | None = Field(default=128, ge=1, le=8192)
-    """Tokens of a block; the last one may be shorter. None: one block."""
+    """Tokens of a block; the last one may be shorter. None, or as many as the text has: one block."""
     blocks_from: Literal["mask", "start"] = "mask"
     """Where the first block begins. mask: at the first mask, after the prompt (dLLM's sample). start: at the
     first token of the text, given ones too (dLLM's infill)."""

@@ -23,7 +23,7 @@ class DreamSampler(SamplerOptions):
     temperature: float = Field(default=0.2, ge=0, le=5)
     """0 always takes the likeliest token; higher is more varied. It also shapes what `alg` goes by."""
     top_p: float | None = Field(default=0.95, gt=0, le=1)
-    """Only the likeliest tokens that together have this probability may be written. None: all."""
+    """Only the likeliest tokens that together have this probability may be written. 1: all."""
     top_k: int | None = Field(default=None, ge=1)
     """Only so many of the likeliest tokens may be written. None: all."""
     eps: float = Field(default=1e-3, gt=0, lt=1)

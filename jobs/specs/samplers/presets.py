@@ -45,6 +45,10 @@ PRESETS: dict[str, Preset] = {
         settings={"name": "mdlm", "max_new_tokens": 256},
         why="Its own ancestral sampler; passes over a canvas that did not change are saved.",
     ),
+    "sedd": Preset(
+        settings={"name": "sedd", "max_new_tokens": 256},
+        why="Its own analytic sampler, with the authors' 1024 steps; fewer are faster and rougher.",
+    ),
     "bd3lm": Preset(
         settings={"name": "bd3lm", "max_new_tokens": 256, "nucleus_p": 0.9},
         why="First hitting times with a nucleus of 0.9, as in its scripts.",

@@ -23,7 +23,7 @@ from .conftest import EOS, MASK
 
 EOT, PAD = 20, 21
 MODELS = {
-    "plain": {"objective": "sedd"},  # the sampler sedd takes no other, and no other sampler looks
+    "plain": {},
     "shifted": {"shifted_logits": True},
     "blocks": {"block_size": 4},
     "shifted blocks": {"block_size": 4, "shifted_logits": True},

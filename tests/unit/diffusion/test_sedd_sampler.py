@@ -10,9 +10,9 @@ from jobs.diffusion.samplers import Draws, Start
 from jobs.diffusion.samplers.sedd import noise_levels, reveal_chance, sample
 from jobs.diffusion.unmask import Run, advance, unmask
 from jobs.models.dit import DiTConfig, DiTForMaskedLM
-from jobs.protocol.errors import SpecError
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.samplers import SEDDSampler
+from jobs.specs.samplers.fits import misfit
 
 from .stub import drive
 
@@ -21,10 +21,8 @@ CONFIG = DiffusionConfig(mask_token_id=MASK, objective="sedd")
 OUTPUTS = torch.tensor([0.3, -0.4, 1.1, -torch.inf], dtype=torch.float64)  # the mask last
 
 
-def start(rows: int, length: int = 1, **fields) -> Start:
-    ids = torch.full((rows, length), MASK)
-    draws = Draws(torch.Generator().manual_seed(0))
-    return Start(ids, CONFIG.model_copy(update=fields), draws=draws)
+def start(rows: int) -> Start:
+    return Start(torch.full((rows, 1), MASK), CONFIG, draws=Draws(torch.Generator().manual_seed(0)))
 
 
 def says(outputs: torch.Tensor):
@@ -92,6 +90,7 @@ def test_a_model_that_takes_the_noise_is_told_it():
     assert not (steps[-1].ids == 7).any()
 
 
-def test_a_model_without_scores_is_refused():
-    with pytest.raises(SpecError, match="trained with llada.*Take the sampler mdlm"):
-        drive(sample(start(rows=1, objective="llada"), SEDDSampler()), says(OUTPUTS))
+def test_it_is_for_models_of_scores_only():
+    assert misfit(SEDDSampler(), CONFIG) is None
+    other = DiffusionConfig(mask_token_id=MASK, objective="llada")
+    assert "for models trained with sedd" in str(misfit(SEDDSampler(), other))
