@@ -14,9 +14,11 @@ from jobs.models.families import FAMILIES
 from jobs.models.families.base import ExpertFamily
 from jobs.models.tokenizers import character_tokenizer
 from jobs.protocol.errors import SpecError
+from jobs.specs.families import FAMILIES as TABLE
 from jobs.specs.job import ConvertSpec, TuningSpec
 from jobs.specs.objective import MDLMObjective
 
+TRAINED = [name for name in FAMILIES if TABLE[name].noise == "mask"]  # DiffusionGemma is not trained here
 MIXTURES = [name for name, family in FAMILIES.items() if isinstance(family, ExpertFamily)]
 
 
@@ -26,11 +28,12 @@ def debug(name):
 
 def tuned(made, **options):
     """(model with LoRA, names of what it trains)."""
+    torch.manual_seed(0)  # peft draws one half of the matrices
     model = add_lora(made.model, TuningSpec(method="lora", rank=2, **options), None, made.config.family)
     return model, [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_familys_targets_are_linear_layers_of_it_and_what_is_trained_by_default(name):
     made = debug(name)
     linear = {
@@ -45,7 +48,7 @@ def test_a_familys_targets_are_linear_layers_of_it_and_what_is_trained_by_defaul
 
 
 @pytest.mark.parametrize("targets", ["family", "all-linear"])
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", TRAINED)
 def test_lora_leaves_routers_and_whole_weights_alone(name, targets):
     _, trained = tuned(debug(name), targets=targets)
     assert trained and all(".lora_" in key for key in trained)
@@ -68,7 +71,7 @@ def test_experts_are_trained_saved_reloaded_and_merged(name, tmp_path):
     layers = {key.split(".layers.")[1].split(".")[0] for key in experts}
     assert len(experts) == 4 * len(layers), "two parameters a layer, two matrices each"
     ids = torch.randint(16, (4, 12), generator=torch.Generator().manual_seed(0))
-    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=1.0)
+    optimizer = torch.optim.SGD((p for p in model.parameters() if p.requires_grad), lr=0.1)
     for _ in range(2):
         lost = training_loss(
             build_objective(MDLMObjective()),
@@ -84,12 +87,12 @@ def test_experts_are_trained_saved_reloaded_and_merged(name, tmp_path):
     moved = [key for key, p in model.named_parameters() if key in experts and "lora_B" in key and p.any()]
     assert len(moved) == 2 * len(layers)
     with torch.no_grad():
-        expected = model.eval()(ids, use_cache=False).logits
+        expected = model.eval()(ids[:1], use_cache=False).logits
     model.save_pretrained(tmp_path / "adapter")
     spec = ConvertSpec(source=str(tmp_path / "adapter"), lora_base=str(tmp_path / "base"))
     convert(spec, tmp_path / "merged", lambda *_: None)
     with torch.no_grad():
-        merged = checkpoint.load(tmp_path / "merged").model(ids, use_cache=False).logits
+        merged = checkpoint.load(tmp_path / "merged").model(ids[:1], use_cache=False).logits
     assert (merged - expected).abs().max() < 1e-5
 
 
