@@ -24,6 +24,7 @@ from jobs.programs.asks import Ask
 from jobs.specs.job import TrainSpec
 from jobs.specs.load import load_spec
 from jobs.specs.samplers import LLaDASampler
+from jobs.specs.samplers.presets import chosen
 
 HERE = Path(__file__).parent
 BATCH = 50
@@ -88,7 +89,7 @@ def recipe(name: str) -> TrainSpec:
 
 def stories(loaded: Checkpoint, count: int, settings: dict, seed: int) -> Iterator[Figure]:
     """Different, new, grammatical, and about what was asked; the failures are printed."""
-    sampler = generation.preset(loaded.config, {**loaded.config.sampler, **settings})
+    sampler = chosen(loaded.config, {**loaded.config.sampler, **settings})
     data = recipe("stories").data
     trained = {row["messages"][-1]["content"] for row in build(str(data.builder), data.options)}
     requests = [""] * (count // 2) + [PLAIN_REQUESTS[0]] * (count - count // 2)
@@ -131,7 +132,7 @@ def sudokus(loaded: Checkpoint, count: int, settings: dict, seed: int) -> Iterat
     yield Figure("test grids in the training text", seen, 0, at_most=True)
     for remasking, bar in (("low_confidence", 80.0), ("random", 10.0)):
         own = {**loaded.config.sampler, "remasking": remasking, **settings}
-        sampler = generation.preset(loaded.config, own)
+        sampler = chosen(loaded.config, own)
         found = sample(loaded, [Ask("grid", given) for given, _ in puzzles], sampler, seed)
         solved = sum(
             text.replace(" ", "") == solution

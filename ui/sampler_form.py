@@ -7,11 +7,11 @@ from typing import Any
 import gradio as gr
 
 from backend.services.checkpoints import ModelView
-from jobs.specs.samplers import SAMPLERS
+from jobs.specs.samplers import DEFAULT, SAMPLERS
+from jobs.specs.samplers.presets import carried
 from ui import forms
 from ui.forms import Field
 
-DEFAULT = "llada"
 SHARED = ("suppress_tokens", "early_exit")
 """What every sampler has, and few people change."""
 TEXT_ONLY = {"max_new_tokens", "block_size", "cfg_scale", "suppress_eos", "delay_eos", "early_exit"}
@@ -51,7 +51,7 @@ def preset(view: ModelView | None) -> dict[str, Any]:
 
 def choices(view: ModelView | None) -> list[str]:
     """The samplers that a model can be given."""
-    return list(SAMPLERS)
+    return view.samplers if view and view.samplers else list(SAMPLERS)
 
 
 def about(sampler: str) -> str:
@@ -61,13 +61,14 @@ def about(sampler: str) -> str:
 
 
 def settings(sampler: str, view: ModelView | None) -> dict[str, Any]:
-    """What the controls begin with: the model's preset if it is of this sampler; of another one only the
-    length and the blocks."""
-    known = preset(view)
-    if known["name"] == sampler:
-        return known
-    fitting = {"max_new_tokens", "block_size"} & set(own_fields(sampler))
-    return {key: known[key] for key in fitting if key in known}
+    """What the controls begin with."""
+    return carried(sampler, preset(view))
+
+
+def help_of(sampler: str, view: ModelView | None) -> str:
+    """The line under the choice: what the sampler does, and why it is this model's preset if it is."""
+    why = f" {view.sampler_why}" if view and view.sampler_why and preset(view)["name"] == sampler else ""
+    return about(sampler) + why
 
 
 def panel(view: ModelView | None, elem_id: str = "play") -> dict[str, Any]:
@@ -77,7 +78,7 @@ def panel(view: ModelView | None, elem_id: str = "play") -> dict[str, Any]:
         choices(view),
         value=chosen,
         label="sampler",
-        info=about(chosen),
+        info=help_of(chosen, view),
         elem_id=f"{elem_id}-sampler-name",
         elem_classes="field",
         filterable=False,

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ConfigDict
 
 from jobs.protocol.errors import ModelError, StudioError
 from jobs.specs import diffusion_config, families
-from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.diffusion_config import DiffusionConfig, Noise
+from jobs.specs.samplers import presets
+from jobs.specs.samplers.fits import fitting
 
 HEADER_LIMIT = 100_000_000  # bytes; the limit of the safetensors format itself
 ADAPTER = "adapter_config.json"
@@ -43,8 +45,13 @@ class ModelView(BaseModel):
     task: str = "text"
     grid: dict[str, int] | None = None
     sampler: dict[str, Any] = {}
+    """What to sample it with: its own recommended settings, or its family's."""
+    sampler_why: str = ""
+    samplers: list[str] = []
+    """The samplers that fit it, the one to begin with first."""
     shifted: bool = False
     block_size: int | None = None
+    noise: Noise = "mask"
     objective: str = ""
     schedule: str = "linear"
     size_bytes: int = 0
@@ -140,6 +147,17 @@ def _official_facts(family: families.FamilyInfo, config: dict[str, Any]) -> dict
         "shifted": family.shifted,
         "objective": objective,
         "block_size": block_size,
+        "noise": family.noise,
+        **_sampling_facts(
+            DiffusionConfig(
+                mask_token_id=_integer(config.get("mask_token_id")) or 0,
+                family=family.name,
+                objective=objective,
+                block_size=block_size,
+                shifted_logits=family.shifted,
+                noise=family.noise,
+            )
+        ),
     }
 
 
@@ -150,13 +168,19 @@ def _diffusion_facts(config: DiffusionConfig) -> dict[str, Any]:
         "mask_token_id": config.mask_token_id,
         "task": config.task,
         "grid": config.grid.model_dump() if config.grid else None,
-        "sampler": config.sampler,
         "shifted": config.shifted_logits,
         "block_size": config.block_size,
+        "noise": config.noise,
         "objective": config.objective,
         "schedule": config.schedule,
         "note": config.note,
+        **_sampling_facts(config),
     }
+
+
+def _sampling_facts(config: DiffusionConfig) -> dict[str, Any]:
+    found = presets.preset(config)
+    return {"sampler": found.settings, "sampler_why": found.why, "samplers": fitting(config)}
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 from backend.services.job_view import JobView
 from backend.services.jobs import JobService
 from backend.services.model_server import Unreachable, ask
-from backend.services.models import ModelService
+from backend.services.models import ModelService, ModelView
 from backend.services.samples import SampleView, answer, ends, read_start, read_view, recent_files
 from jobs.protocol import trajectory
 from jobs.protocol.errors import JobError, SpecError, StudioError
@@ -26,7 +26,8 @@ from jobs.protocol.folder import REQUEST_ID, RunFolder
 from jobs.protocol.states import TERMINAL, State
 from jobs.specs.base import Spec
 from jobs.specs.job import ServeSpec
-from jobs.specs.samplers import SAMPLERS
+from jobs.specs.samplers import DEFAULT, presets
+from jobs.specs.samplers.fits import misfit
 
 log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class SamplingService:
             raise SpecError(f"{next(iter(forced))} goes with prompt or messages only.")
         path = self.models.dllm(model)
         words = {"op": "generate", "model": str(path), **content, **forced, "seed": seed}
-        words["sampler"] = check_sampler(sampler)
+        words["sampler"] = check_sampler(sampler, self.models.get(model))
         if infill is not None:
             words["blanks"] = blanks
         return self._send(path, words)
@@ -130,8 +131,9 @@ class SamplingService:
             _check_seed(seed)
         words = {"op": "branch", "from": str(source), "step": step, "remask": list(remask), "seed": seed}
         words |= {"pins": {str(position): token for position, token in (pins or {}).items()}}
-        words["sampler"] = check_sampler(sampler)
-        return self._send(self.models.dllm(str(start["model"])), words)
+        path = self.models.dllm(str(start["model"]))
+        words["sampler"] = check_sampler(sampler, self.models.get(str(path)))
+        return self._send(path, words)
 
     def _send(self, model: Path, words: dict[str, Any]) -> Handle:
         """Have the words handed to a model server, in the background."""
@@ -340,15 +342,18 @@ class SamplingService:
             _append_end(path, reason, error)
 
 
-def check_sampler(sampler: Spec | dict[str, Any] | None) -> dict[str, Any] | None:
-    """Sampler settings as the model server takes them. Raises: SpecError."""
+def check_sampler(sampler: Spec | dict[str, Any] | None, model: ModelView) -> dict[str, Any] | None:
+    """Sampler settings as the model server takes them; those that name no sampler are for the model's own.
+
+    Raises: SpecError for wrong settings, and for a sampler that does not fit the model.
+    """
     if sampler is None:
         return None
     data = sampler.model_dump(mode="json") if isinstance(sampler, Spec) else dict(sampler)
-    name = data.setdefault("name", "llada")
-    if name not in SAMPLERS:
-        raise SpecError(f"sampler.name must be one of {', '.join(SAMPLERS)}; it is {name!r}.")
-    return SAMPLERS[name].parse(data, where="sampler").model_dump(mode="json")
+    options = presets.parse({"name": model.sampler.get("name", DEFAULT), **data})
+    if reason := misfit(options, model):
+        raise SpecError(reason)
+    return options.model_dump(mode="json")
 
 
 def _check_seed(seed: int) -> None:

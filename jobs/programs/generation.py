@@ -3,7 +3,7 @@
 Shared by the playground's server, the sample job and a training's film strip.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -12,16 +12,17 @@ from torch import Tensor
 
 from jobs.diffusion import canvas as canvases
 from jobs.diffusion import unmask as unmasking
+from jobs.diffusion.denoiser import Denoiser
 from jobs.diffusion.samplers import Draws, Start, Step
+from jobs.diffusion.seeing import Seeing
 from jobs.diffusion.stream import Trajectory
 from jobs.models.checkpoint import Checkpoint
 from jobs.programs.asks import MODES, Ask, Canvas
+from jobs.programs.pictures import picture_reader
 from jobs.programs.pins import token_id
 from jobs.protocol.errors import ModelError, SpecError
 from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.protocol.trajectory import encode
-from jobs.specs.diffusion_config import DiffusionConfig
-from jobs.specs.samplers import SAMPLERS as SAMPLER_SPECS
 from jobs.specs.samplers import SamplerOptions, SamplerSpec
 
 
@@ -58,20 +59,6 @@ def as_tensors(rows: list[Canvas], loaded: Checkpoint) -> tuple[Tensor, Tensor |
     )
 
 
-def preset(config: DiffusionConfig, given: SamplerSpec | dict | None) -> SamplerSpec:
-    """The sampler to use: the one given, else the checkpoint's own preset over the defaults.
-
-    Raises: SpecError.
-    """
-    if given is not None and not isinstance(given, dict):
-        return given
-    settings = dict(config.sampler) if given is None else dict(given)
-    name = settings.setdefault("name", "llada")
-    if name not in SAMPLER_SPECS:
-        raise SpecError(f"There is no sampler {name!r}; known: {', '.join(SAMPLER_SPECS)}.")
-    return SAMPLER_SPECS[name].parse(settings, where="sampler")  # type: ignore[return-value]
-
-
 def positions(model: Any) -> int | None:
     """The longest sequence a model can take, or None where its config sets no limit."""
     config = model.config.get_text_config() if hasattr(model.config, "get_text_config") else model.config
@@ -85,12 +72,13 @@ def make_start(
     sampler: SamplerSpec,
     seed: int,
     want_details: bool = True,
+    denoiser: Denoiser | None = None,
 ) -> Start:
     """Where a sampler starts on canvases [B, L]; the same seed and batch give the same steps.
 
     Raises: SpecError for a suppressed token that the model has not.
     """
-    denoiser = loaded.denoiser()
+    denoiser = denoiser or loaded.denoiser()
     return Start(
         ids,
         loaded.config,
@@ -155,6 +143,7 @@ def begin(
         offset=offset,
         eot_id=loaded.eot_id,
         parent=parent,
+        pictures=[str(file) for file in canvas.pictures],
     )
 
 
@@ -206,7 +195,12 @@ class Generation:
         )
         self.keep = keep
         keep(self.trajectory.start())
-        self.run = unmasking.Run(make_start(loaded, ids, mask, sampler, seed, want_details), sampler)
+        self.seeing = _seeing(loaded, canvas, ids)
+        start = make_start(loaded, ids, mask, sampler, seed, want_details, self.seeing)
+        self.run = unmasking.Run(start, sampler)
+
+    seeing: Denoiser | None
+    """The model with this request's pictures before its eyes; None: there are none."""
 
     @property
     def finished(self) -> bool:
@@ -225,3 +219,25 @@ class Generation:
         line = self.trajectory.end(reason, error)
         self.keep(line)
         return line
+
+
+def _seeing(loaded: Checkpoint, canvas: Canvas, ids: Tensor) -> Denoiser | None:
+    reader = picture_reader(loaded)
+    if not canvas.pictures or reader is None:
+        return None
+    config = loaded.model.config
+    inputs = reader.inputs(ids, canvas.pictures)
+    return Denoiser(
+        Seeing(loaded.model, inputs, (config.image_token_id, config.video_token_id)), loaded.config
+    )
+
+
+def replies(denoiser: Denoiser, at_work: Sequence[Generation]) -> Iterator[tuple[Generation, Tensor]]:
+    """Each request that needs a pass, with the logits for it. They share a batch where they can; one with
+    pictures has its passes to itself."""
+    of = {generation.run: generation for generation in at_work}
+    for own in [g for g in at_work if g.seeing is not None]:
+        for run, logits in unmasking.replies(own.seeing, [own.run]):
+            yield of[run], logits
+    for run, logits in unmasking.replies(denoiser, [g.run for g in at_work if g.seeing is None]):
+        yield of[run], logits

@@ -11,21 +11,22 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from jobs.data.files import read_file
-from jobs.diffusion.unmask import advance
 from jobs.models import checkpoint
 from jobs.models.checkpoint import Checkpoint
 from jobs.programs import device
 from jobs.programs.asks import Ask, Canvas, as_ask
-from jobs.programs.generation import Generation, make_canvas, preset, request_id
+from jobs.programs.generation import Generation, make_canvas, replies, request_id
 from jobs.programs.process import Countdown, Process, Stopped, main
 from jobs.protocol.errors import DataError, StudioError
 from jobs.protocol.folder import write_atomic
 from jobs.protocol.trajectory import encode
 from jobs.specs.job import SampleSpec
+from jobs.specs.samplers.presets import chosen
 
 FIELDS = ("messages", "prompt", "text", "infill", "grid")
 
@@ -71,7 +72,7 @@ class _Work:
     def __init__(self, process: Process, loaded: Checkpoint):
         self.process = process
         self.loaded = loaded
-        self.sampler = preset(loaded.config, process.spec.sampler)
+        self.sampler = chosen(loaded.config, process.spec.sampler)
         self.asks: list[Ask] = []
         self.canvases: list[Canvas] = []
         self.lines: dict[int, list[str]] = {}  # of those at work
@@ -81,6 +82,7 @@ class _Work:
         has_template = bool(self.loaded.tokenizer is not None and self.loaded.tokenizer.chat_template)
         try:
             ask = row_as_ask(row, self.loaded.config, has_template)
+            ask = replace(ask, pictures=Path(self.process.spec.prompts).parent)
             canvas = make_canvas(ask, self.loaded, self.sampler)
         except StudioError as error:
             raise type(error)(f"{place}: {error}") from None
@@ -100,7 +102,8 @@ class _Work:
                 while waiting and len(at_work) < self.process.spec.batch_size:
                     number = waiting.popleft()
                     at_work[number] = self._begin(number)
-                advance(denoiser, [generation.run for generation in at_work.values()])
+                for generation, logits in replies(denoiser, list(at_work.values())):
+                    generation.run.answer(logits)
                 for number, generation in list(at_work.items()):
                     generation.tell()
                     if generation.finished:

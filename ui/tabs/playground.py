@@ -140,7 +140,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
 
     def other_sampler(sampler: str, name: str | None) -> list[Any]:
         view = view_of(name)
-        return [gr.update(info=sampler_form.about(sampler)), *sampler_form.updates(sampler, view)]
+        return [gr.update(info=sampler_form.help_of(sampler, view)), *sampler_form.updates(sampler, view)]
 
     def view_of(name: str | None) -> ModelView | None:
         return page.studio.models.get(name) if name else None
@@ -205,7 +205,7 @@ def shows(view: ModelView | None, mode: str) -> bool:
 def preset_updates(view: ModelView | None) -> list[Any]:
     """The sampler and its controls for a model: its preset, and only what it has a use for."""
     name = sampler_form.preset(view)["name"]
-    choice = gr.update(choices=sampler_form.choices(view), value=name, info=sampler_form.about(name))
+    choice = gr.update(choices=sampler_form.choices(view), value=name, info=sampler_form.help_of(name, view))
     return [choice, *sampler_form.updates(name, view)]
 
 

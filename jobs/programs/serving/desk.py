@@ -10,13 +10,14 @@ from typing import Any
 
 from jobs.models.checkpoint import Checkpoint
 from jobs.programs.branching import Branch, branch_canvas, source_start
-from jobs.programs.generation import Generation, make_canvas, open_lines, preset
+from jobs.programs.generation import Generation, make_canvas, open_lines
 from jobs.programs.process import Process
 from jobs.programs.serving.batch import Batch, Work, explain
 from jobs.programs.serving.models import Models, free_memory
 from jobs.programs.serving.requests import Request, parse_branch, parse_request
 from jobs.protocol.errors import JobError
 from jobs.protocol.trajectory import encode
+from jobs.specs.samplers.presets import chosen
 
 MOST_AT_WORK = 64  # requests that have begun and not ended; each holds an open file and a canvas
 LOOK_SECONDS = 10.0  # between two looks at models that nobody uses
@@ -211,7 +212,7 @@ class Desk:
         batch.works.append(work)
 
     def _generation(self, request: Request, loaded: Checkpoint, write: Callable[[str], Any]) -> Generation:
-        sampler, wanted, parent = preset(loaded.config, request.sampler), request.wanted, None
+        sampler, wanted, parent = chosen(loaded.config, request.sampler), request.wanted, None
         if isinstance(wanted, Branch):
             canvas, parent = branch_canvas(wanted, loaded)
             shown = source_start(wanted.source)["prompt"]

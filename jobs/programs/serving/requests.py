@@ -9,11 +9,12 @@ from typing import Any
 
 from jobs.programs.asks import BLANKS, MODES, PROMPTS, Ask
 from jobs.programs.branching import Branch, source_start
-from jobs.programs.generation import preset
 from jobs.protocol.errors import SpecError
+from jobs.specs.samplers.presets import parse
 
 MAX_BLANKS = 1024
-ASK_KEYS = {"op", "request", "model", "sampler", "seed", "blanks", "constraints", "prefix", "suffix", *MODES}
+FORCED = ("constraints", "prefix", "suffix")
+ASK_KEYS = {"op", "request", "model", "sampler", "seed", "blanks", "pictures", *FORCED, *MODES}
 BRANCH_KEYS = {"op", "request", "from", "step", "pins", "remask", "sampler", "seed"}
 
 
@@ -52,14 +53,15 @@ def parse_request(given: Mapping[str, Any]) -> Request:
     blanks = given.get("blanks", BLANKS)
     if not isinstance(blanks, int) or not 1 <= blanks <= MAX_BLANKS:
         raise SpecError(f"'blanks' must be a whole number from 1 to {MAX_BLANKS}.")
-    forced = {key: given.get(key) for key in ("constraints", "prefix", "suffix") if given.get(key)}
+    forced = {key: given.get(key) for key in FORCED if given.get(key)}
     if forced and mode not in PROMPTS:
         raise SpecError(
             f"{next(iter(forced))!r} goes with {' or '.join(PROMPTS)}; with {mode} write the words there."
         )
     ends = {key: _text(key, given.get(key) or "") for key in ("prefix", "suffix")}
     constraints = _tokens("constraints", given.get("constraints") or {})
-    ask = Ask(mode, content, blanks, constraints, **ends)
+    pictures = _text("pictures", given.get("pictures") or "")
+    ask = Ask(mode, content, blanks, constraints, **ends, pictures=Path(pictures) if pictures else None)
     return Request(_id(given), model, ask, _sampler(given.get("sampler")), _seed(given.get("seed", 0)))
 
 
@@ -121,7 +123,8 @@ def _sampler(sampler: Any) -> dict | None:
         return None
     if not isinstance(sampler, dict):
         raise SpecError("'sampler' must be an object with the sampler's settings, or null.")
-    preset(None, sampler)  # type: ignore[arg-type]  # a given sampler needs no checkpoint
+    if "name" in sampler:  # else it is the model's own
+        parse(sampler)
     return sampler
 
 

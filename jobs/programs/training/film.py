@@ -9,13 +9,13 @@ from jobs.programs.generation import (
     as_tensors,
     begin,
     make_canvas,
-    preset,
     record,
     request_id,
     unmask,
 )
 from jobs.programs.process import Process
 from jobs.specs.samplers import SamplerSpec
+from jobs.specs.samplers.presets import chosen
 
 
 @dataclass
@@ -30,7 +30,7 @@ class Film:
     sampler: SamplerSpec
     seed: int
     every_rank: bool
-    """Split weights (ZeRO stage 3): a forward pass is work that all ranks do together."""
+    """Split weights (FSDP, ZeRO stage 3): a forward pass is work that all ranks do together."""
     should_stop: Callable[[], bool]
 
     def __call__(self, step: int) -> None:
@@ -76,10 +76,10 @@ def make_film(process: Process, loaded: Checkpoint, conversations: bool) -> Film
     Raises: DataError, SpecError for a prompt that does not fit.
     """
     spec = process.spec
-    sampler = preset(loaded.config, spec.report.sampler)
+    sampler = chosen(loaded.config, spec.report.sampler)
     asks = [as_ask(prompt, loaded.config, conversations) for prompt in spec.report.prompts]
     for ask in asks:
         make_canvas(ask, loaded, sampler)
-    split = spec.launcher.name == "deepspeed" and spec.launcher.zero_stage == 3
+    split = spec.launcher.splits_weights
     stop = (lambda: False) if split else process.stop_requested  # ranks that work together stop together
     return Film(process, asks, loaded, sampler, spec.optimisation.seed, split, stop)

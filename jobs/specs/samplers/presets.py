@@ -2,9 +2,12 @@
 
 from typing import Any
 
+from jobs.protocol.errors import SpecError
 from jobs.specs.base import Spec
 from jobs.specs.diffusion_config import DiffusionConfig
-from jobs.specs.samplers.fits import fitting
+from jobs.specs.samplers import DEFAULT, SAMPLERS
+from jobs.specs.samplers.base import SamplerOptions
+from jobs.specs.samplers.fits import fitting, misfit
 
 
 class Preset(Spec):
@@ -76,3 +79,33 @@ def preset(config: DiffusionConfig) -> Preset:
     if found is not None and found.settings["name"] in names:
         return found
     return Preset(settings={"name": names[0]}, why="The first sampler that fits; nobody has recommended one.")
+
+
+def carried(name: str, known: dict[str, Any]) -> dict[str, Any]:
+    """Settings to begin with for the sampler `name`, where `known` are those of a model's preset: all of them
+    if they are this sampler's, else only the length of the text."""
+    if known.get("name", DEFAULT) == name:
+        return known
+    fields = SAMPLERS[name].model_fields if name in SAMPLERS else {}
+    return {"name": name} | {key: known[key] for key in ("max_new_tokens",) if key in known and key in fields}
+
+
+def chosen(config: DiffusionConfig, given: SamplerOptions | dict[str, Any] | None) -> SamplerOptions:
+    """The sampler to use for a model: the one given, else its preset.
+
+    Raises: SpecError for wrong settings, and for a sampler that does not fit the model.
+    """
+    if not isinstance(given, SamplerOptions):
+        settings = preset(config).settings
+        given = parse(settings if given is None else {"name": settings["name"], **given})
+    if reason := misfit(given, config):
+        raise SpecError(reason)
+    return given
+
+
+def parse(settings: dict[str, Any]) -> SamplerOptions:
+    """Sampler settings by their name. Raises: SpecError."""
+    name = settings.get("name", DEFAULT)
+    if name not in SAMPLERS:
+        raise SpecError(f"There is no sampler {name!r}; known: {', '.join(SAMPLERS)}.")
+    return SAMPLERS[name].parse(settings, where="sampler")

@@ -26,7 +26,7 @@ def test_a_view_says_what_the_files_say(service: ModelService):
         "GPT2LMHeadModel",
     )
     assert (view.parameters, view.dtype, view.mask_token_id) == (10, "float32", 7)
-    assert view.is_dllm and view.note == "Tells stories." and view.sampler == {"steps": 8}
+    assert view.is_dllm and view.note == "Tells stories." and view.sampler == {"name": "llada", "steps": 8}
     assert view.size_bytes == Path(view.path, "model.safetensors").stat().st_size
     assert not view.problem and not view.chat
 

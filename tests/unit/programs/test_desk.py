@@ -178,10 +178,10 @@ def test_a_fault_of_one_leaves_the_others(desk, folder, steps):
 def test_a_pass_that_fails_is_tried_one_by_one(desk, folder, steps, monkeypatch):
     replies = batch_module.replies
 
-    def scarce(denoiser, runs):
-        if len(runs) > 1 or runs[0].start.ids.shape[1] > 14:
+    def scarce(denoiser, at_work):
+        if len(at_work) > 1 or at_work[0].run.start.ids.shape[1] > 14:
             raise RuntimeError("CUDA out of memory")
-        return replies(denoiser, runs)
+        return replies(denoiser, at_work)
 
     monkeypatch.setattr(batch_module, "replies", scarce)
     desk.generate(ask(folder, "a"))
@@ -321,7 +321,7 @@ def test_a_branch_goes_on_from_a_step_of_another_text(desk, folder, steps):
         ({"pins": {"x": "a"}}, "'pins' must be an object"),
         ({"pins": {"1": None}}, "a text or an id"),
         ({"prompt": "a"}, "Unknown key 'prompt'"),
-        ({"sampler": {"step": 3}}, "Did you mean 'steps'"),
+        ({"sampler": {"name": "llada", "step": 3}}, "Did you mean 'steps'"),
     ],
 )
 def test_a_wrong_branch_is_refused_with_a_sentence(desk, folder, steps, changes, says):

@@ -7,7 +7,6 @@ from jobs.programs.generation import (
     as_tensors,
     begin,
     make_canvas,
-    preset,
     record,
     request_id,
     unmask,
@@ -16,6 +15,7 @@ from jobs.protocol import trajectory
 from jobs.protocol.errors import DataError, ModelError, SpecError
 from jobs.protocol.folder import RunFolder
 from jobs.specs.samplers import LLaDASampler
+from jobs.specs.samplers.presets import chosen
 
 
 def sampler(**options):
@@ -110,15 +110,15 @@ def test_how_a_plain_prompt_is_meant(text_model, grid_model):
 
 
 def test_the_checkpoints_preset_stands_over_the_defaults(text_model):
-    assert preset(text_model.config, None) == sampler()
-    assert preset(text_model.config, {"steps": 2}).steps == 2
-    assert preset(text_model.config, {"steps": 2}).max_new_tokens == 64  # what is given stands alone
+    assert chosen(text_model.config, None) == sampler()
+    assert chosen(text_model.config, {"steps": 2}).steps == 2
+    assert chosen(text_model.config, {"steps": 2}).max_new_tokens == 64  # what is given stands alone
     given = sampler(steps=1)
-    assert preset(text_model.config, given) is given
+    assert chosen(text_model.config, given) is given
     with pytest.raises(SpecError, match="no sampler 'gibbs'"):
-        preset(text_model.config, {"name": "gibbs"})
+        chosen(text_model.config, {"name": "gibbs"})
     with pytest.raises(SpecError, match="Did you mean 'steps'"):
-        preset(text_model.config, {"step": 3})
+        chosen(text_model.config, {"step": 3})
 
 
 def recorded(model, path, should_stop=lambda: False):

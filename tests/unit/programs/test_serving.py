@@ -133,7 +133,7 @@ def test_the_file_is_there_before_the_answer_and_no_id_is_used_twice(desk, folde
         ({"prompt": None, "messages": []}, "'messages' must be a list of messages"),
         ({"model": ""}, "'model' must be"),
         ({"sampler": [1]}, "'sampler' must be"),
-        ({"sampler": {"step": 3}}, "Did you mean 'steps'"),
+        ({"sampler": {"name": "llada", "step": 3}}, "Did you mean 'steps'"),
         ({"seed": -1}, "'seed'"),
         ({"blanks": 0}, "'blanks'"),
         ({"promt": "x"}, "Unknown key 'promt'"),
