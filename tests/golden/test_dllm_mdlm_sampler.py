@@ -10,19 +10,20 @@ from tests.golden.sampling import history, padded, read_as, rows_of
 NAMES = ("dllm_mdlm_sampler_llada", "a2d_qwen2_mdlm_sampler", "a2d_qwen3_mdlm_sampler")
 CASES = [Case(name) for name in NAMES]
 SCHEDULES = {"LinearAlphaScheduler": "linear", "CosineAlphaScheduler": "cosine"}
-SAME = ("steps", "block_size", "temperature", "remasking", "cfg_scale", "cfg_keep_tokens")
+SAME = ("steps", "block_size", "temperature", "remasking", "cfg_scale")
 
 
 def options_of(args: dict) -> DllmMDLMSampler:
     infill = args.get("fn") == "infill"
     return DllmMDLMSampler(
         **{key: args[key] for key in SAME if key in args},
+        cfg_keep_tokens=args.get("cfg_keep_tokens") or [],
         **({} if infill else {"max_new_tokens": args["max_new_tokens"]}),
         blocks_from="start" if infill else "mask",
         quota="batch",
         schedule=SCHEDULES[args.get("scheduler", "LinearAlphaScheduler")],
-        suppress_tokens=args.get("suppress_tokens", []),
-        begin_suppress_tokens=args.get("begin_suppress_tokens", []),
+        suppress_tokens=args.get("suppress_tokens") or [],
+        begin_suppress_tokens=args.get("begin_suppress_tokens") or [],
         early_exit=False,
     )
 

@@ -27,7 +27,7 @@ def _at_random(start: Start, options: DiffuLLaMASampler) -> Sampling:
         view, shaped = yield from _read(start, options, ids, at)
         return view, _choose(start, options, ids, shaped)
 
-    return fill_by_chance(start, [1 / left for left in range(options.steps, 0, -1)], ask)
+    yield from fill_by_chance(start, [1 / left for left in range(options.steps, 0, -1)], ask)
 
 
 def _by_probability(start: Start, options: DiffuLLaMASampler) -> Sampling:

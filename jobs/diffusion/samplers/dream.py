@@ -38,7 +38,7 @@ def _by_chance(start: Start, options: DreamSampler) -> Sampling:
         view = yield from look(start, ids, at, start.attention_mask, cfg_scale=options.cfg_scale)
         return view, _choose(shaped(view, options, start.mask_id), options, start.draws, ids)
 
-    return fill_by_chance(start, shares(options.steps, options.eps), ask)
+    yield from fill_by_chance(start, shares(options.steps, options.eps), ask)
 
 
 def _by_clearness(start: Start, options: DreamSampler) -> Sampling:

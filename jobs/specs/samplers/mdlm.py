@@ -15,8 +15,8 @@ class MDLMSampler(SamplerOptions):
     steps: int = Field(default=128, ge=1, le=8192)
     """Steps from all noise to next to none."""
     predictor: Literal["ddpm_cache", "ddpm", "analytic"] = "ddpm_cache"
-    """ddpm_cache: asks the model only when something has changed since the last time. ddpm: asks in every
-    step, with the same result. analytic: as ddpm, but the last masks are drawn like all others."""
+    """ddpm_cache: asks the model once for each canvas. ddpm: asks in every step, for the same answer again.
+    analytic: as ddpm, but the last masks are drawn like all others."""
     noise_removal: bool = True
     """Fill the masks that chance has left with the likeliest tokens, for one more pass. Off: the last step
     runs to no noise at all and leaves none."""

@@ -60,7 +60,8 @@ def exact(options: MDLMSampler) -> dict[Canvas, float]:
 @pytest.mark.parametrize(
     "options",
     [
-        {"predictor": "ddpm_cache"},
+        {},
+        {"predictor": "ddpm"},
         {"predictor": "ddpm", "schedule": "cosine"},
         {"predictor": "analytic", "eps": 0.4},
         {"noise_removal": False, "schedule": "square_root"},
@@ -104,13 +105,19 @@ def test_shares_run_from_all_to_next_to_nothing():
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_cache_asks_once_for_each_canvas_and_changes_nothing(seed):
+def test_the_cache_changes_nothing(seed):
     def run(predictor: str):
-        return drive(sample(start(seed=seed), MDLMSampler(steps=64, predictor=predictor)), model)
+        settings = MDLMSampler(steps=64, predictor=predictor, precision="float32")
+        return drive(sample(start(seed=seed), settings), model)
 
     (cached, few), (plain, many) = run("ddpm_cache"), run("ddpm")
     assert [step.ids.tolist() for step in cached] == [step.ids.tolist() for step in plain]
-    assert len(few) == len(cached) < len(many)
+    assert len(few) <= len(cached) + 1 < len(many)
+
+
+def test_by_default_only_a_step_that_writes_costs_a_pass():
+    steps, forwards = drive(sample(start(), MDLMSampler(steps=64)), model)
+    assert len(steps) == len(forwards) <= 2 and all(step.revealed.any() for step in steps)
 
 
 def test_the_authors_analytic_step_has_the_chances_of_their_ddpm_step():
