@@ -56,7 +56,8 @@ def strip(values: dict[str, Any], preview: Preview) -> list[dict[str, str]]:
     made = values["data.source"] == train_form.BUILDER
     run = values["optimisation.steps"], values["optimisation.batch_size"]
     lora, processes = values["tuning.method"] == "lora", values["launcher.processes"]
-    model = f"new {values['model.new.architecture']}" if new else values["model.path"] or "none chosen"
+    kind = values["model.new.architecture"] or values["model.new.family"] or "model"
+    model = f"new {kind}" if new else values["model.path"] or "none chosen"
     data = values["data.builder"] if made else values["data.path"]
     texts = {
         "model": model,

@@ -14,7 +14,9 @@ from jobs.specs.base import Spec
 from jobs.specs.builders import BUILDERS
 from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.families import FAMILIES
 from jobs.specs.job import ConvertSpec, JobSpec, ModelSpec, SampleSpec, ServeSpec, TrainSpec
+from jobs.specs.launcher import LauncherSpec, machines
 from jobs.specs.objective import objective_for
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
@@ -56,7 +58,9 @@ class Resolver:
     def _objective(self, spec: TrainSpec) -> Spec:
         """The chosen one, else the checkpoint's. Raises: SpecError, ModelError."""
         if spec.model.path is None:
-            return objective_for(spec.objective, NEW_OBJECTIVE, None)
+            family = FAMILIES.get((spec.model.new and spec.model.new.family) or "")
+            start = (family.objective, family.block_size) if family else (NEW_OBJECTIVE, None)
+            return objective_for(spec.objective, *start)
         start = self.models.get(spec.model.path)
         return objective_for(spec.objective, start.objective, start.block_size, start.schedule)
 

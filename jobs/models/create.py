@@ -1,7 +1,7 @@
-"""A new dLLM with random weights, on a stock transformers class."""
+"""A new dLLM with random weights, on a stock transformers class or in a family's debug size."""
 
 import difflib
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
@@ -14,6 +14,7 @@ from transformers.models.auto.modeling_auto import (
 
 from jobs.models.bidirectional import make_bidirectional, switch_off_causality
 from jobs.models.checkpoint import Checkpoint
+from jobs.models.debug import debug_checkpoint
 from jobs.models.tokenizers import give_mask_token, load_tokenizer
 from jobs.protocol.errors import SpecError
 from jobs.specs.diffusion_config import DiffusionConfig, GridShape
@@ -29,6 +30,10 @@ def create(spec: NewModelSpec, seed: int) -> Checkpoint:
     """
     tokenizer = load_tokenizer(spec.tokenizer)
     mask_id, _ = give_mask_token(tokenizer, None)
+    if spec.family is not None:
+        made = debug_checkpoint(spec.family, tokenizer, seed, spec.config)
+        told = {"sampler": spec.sampler, "note": spec.note}
+        return replace(made, config=made.config.model_copy(update=told))
     config = _config(spec, tokenizer)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -49,6 +49,23 @@ BUILDERS: dict[str, BuilderInfo] = {
             _option("instructions", 0.5, "Share of rows that ask for a name and a thing"),
         ],
     ),
+    "prose": BuilderInfo(
+        name="prose",
+        description="The same stories as plain text, nobody asks for them",
+        format="text",
+        options=[_option("rows", 20000, "Stories to make"), _SEED],
+    ),
+    "arithmetic": BuilderInfo(
+        name="arithmetic",
+        description="Word problems with a worked answer, shaped like GSM8K",
+        format="messages",
+        options=[
+            _option("rows", 20000, "Problems to make"),
+            _SEED,
+            _option("largest", 20, "Largest number in a question"),
+            _option("calculations", 2, "Calculations in an answer, at most"),
+        ],
+    ),
     "sudoku": BuilderInfo(
         name="sudoku",
         description="Solved sudoku grids, a character a cell",

@@ -7,9 +7,12 @@ from pydantic import Field, model_validator
 from jobs.specs.base import Spec
 from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import GridShape
+from jobs.specs.families import FAMILIES
 from jobs.specs.launcher import LauncherSpec
 from jobs.specs.objective import ObjectiveSpec
 from jobs.specs.samplers import LLaDASampler, SamplerSpec
+
+MASKED_FAMILIES = tuple(name for name, info in FAMILIES.items() if info.noise == "mask")
 
 
 class JobSpec(Spec):
@@ -25,12 +28,15 @@ class JobSpec(Spec):
 
 
 class NewModelSpec(Spec):
-    """A model that starts from random weights, on a stock transformers class."""
+    """A model that starts from random weights: a stock transformers class, or a family's debug size."""
 
-    architecture: str
+    architecture: str | None = None
     """A transformers model type: gpt2, llama, qwen2, qwen3 ..."""
+    family: str | None = None
+    """Instead of an architecture, the debug size of a family: llada, dream, llada2 ... It has everything that
+    the published models have but their size, and trains on a CPU in seconds."""
     config: dict[str, Any] = Field(default_factory=dict)
-    """Keys of that type's config: hidden_size, num_hidden_layers ..."""
+    """Keys of the config: hidden_size, num_hidden_layers ... Of a family: those of its own config.json."""
     tokenizer: str
     """Tokenizer folder, bundled name, or `characters:0123456789` for one token a character."""
     grid: GridShape | None = None
@@ -39,6 +45,18 @@ class NewModelSpec(Spec):
     """Recommended sampler settings to store in the checkpoint."""
     note: str = ""
     """One line for the model list."""
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> "NewModelSpec":
+        if (self.architecture is None) == (self.family is None):
+            raise ValueError("give either architecture (a transformers model type) or family, not both")
+        if self.family is not None and self.family not in MASKED_FAMILIES:
+            raise ValueError(
+                f"there is no family {self.family!r} to start anew; known: {', '.join(MASKED_FAMILIES)}"
+            )
+        if self.family is not None and self.grid is not None:
+            raise ValueError("grid needs architecture gpt2, not a family")
+        return self
 
 
 class ModelSpec(Spec):

@@ -157,8 +157,8 @@ def _model(form: Form) -> None:
         with gr.Column(
             elem_classes="contents", visible=form.starts_as("model.source", train_form.NEW)
         ) as new:
-            _group(form, "model.new", only=["architecture", "tokenizer"])
-            _group(form, "model.new", but=["architecture", "tokenizer"])
+            _group(form, "model.new", only=["architecture", "family", "tokenizer"])
+            _group(form, "model.new", but=["architecture", "family", "tokenizer"])
     form.controls["model.path"] = path
     form.page.tab.select(lambda: gr.update(choices=_models(form.page)), None, path, queue=False, **QUIET)
     form.switch("model.source", {train_form.CHECKPOINT: path, train_form.NEW: new})

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobs.data.builders import stories, sudoku, wordnet
+from jobs.data.builders import arithmetic, prose, stories, sudoku, wordnet
 from jobs.protocol.errors import SpecError
 from jobs.specs.base import Spec
 
@@ -30,6 +30,15 @@ class Builder:
 BUILDERS: dict[str, Builder] = {
     "stories": Builder(
         stories.Options, stories.rows, "Little stories from a grammar, half of them on request", "messages"
+    ),
+    "prose": Builder(
+        prose.Options, prose.rows, "The same stories as plain text, nobody asks for them", "text"
+    ),
+    "arithmetic": Builder(
+        arithmetic.Options,
+        arithmetic.rows,
+        "Word problems with a worked answer, shaped like GSM8K",
+        "messages",
     ),
     "sudoku": Builder(sudoku.Options, sudoku.rows, "Solved sudoku grids, a character a cell", "text"),
     "wordnet": Builder(

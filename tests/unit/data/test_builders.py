@@ -34,17 +34,35 @@ def test_an_unknown_option_names_the_nearest():
         build("stories", {"row": 3})
 
 
-@pytest.mark.parametrize("name", ["stories", "sudoku"])
+@pytest.mark.parametrize("name", ["stories", "prose", "arithmetic", "sudoku"])
 def test_same_seed_same_rows_and_another_seed_others(name):
     assert first(name, 20, seed=4) == first(name, 20, seed=4)
     assert first(name, 20, seed=4) != first(name, 20, seed=5)
 
 
-@pytest.mark.parametrize("name", ["stories", "sudoku"])
+@pytest.mark.parametrize("name", ["stories", "prose", "arithmetic", "sudoku"])
 def test_rows_are_as_many_as_asked_and_of_the_format_named(name):
     rows = list(build(name, {"rows": 7}))
     assert len(rows) == 7
     assert all(set(row) == {BUILDERS[name].format} for row in rows)
+
+
+# --- arithmetic
+
+
+def test_a_worked_answer_is_right_line_by_line():
+    for row in first("arithmetic", 300, largest=50, calculations=3):
+        question, answer = (turn["content"] for turn in row["messages"])
+        *lines, last = answer.splitlines()
+        said = [int(number) for number in re.findall(r"\d+", question)]
+        assert len(lines) == len(said) - 1 <= 3 and max(said) <= 50
+        total = said[0]
+        for line, change in zip(lines, said[1:], strict=True):
+            before, sign, by, after = re.fullmatch(r"(\d+) ([+-]) (\d+) = (\d+)", line).groups()
+            assert (int(before), int(by)) == (total, change)
+            total = total + change if sign == "+" else total - change
+            assert int(after) == total >= 0
+        assert last == f"#### {total}"
 
 
 # --- stories

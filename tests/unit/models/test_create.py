@@ -126,3 +126,34 @@ def test_lora_trains_little_and_merges_to_the_same_outputs(architecture, config,
 def test_lora_names_the_modules_there_are():
     with pytest.raises(SpecError, match=r"no linear module query; it has .*q_proj"):
         adapters.add_lora(create(spec(), 0).model, TuningSpec(method="lora", targets="query"))
+
+
+@pytest.mark.parametrize(
+    ("family", "size"), [("llada", {"d_model": 64}), ("sedd", {"model": {"hidden_size": 64}})]
+)
+def test_a_family_starts_anew_in_its_debug_size_or_another(family, size):
+    small = create(NewModelSpec(family=family, tokenizer="characters:abc"), 0)
+    wide = create(NewModelSpec(family=family, tokenizer="characters:abc", config=size, note="Wide."), 0)
+    assert (small.model.config.hidden_size, wide.model.config.hidden_size) == (32, 64)
+    assert (wide.config.family, wide.config.objective, wide.config.note) == (family, family, "Wide.")
+    assert later_token_matters(wide.model, 3)
+
+
+def test_a_wrong_size_of_a_family_names_the_right_ones():
+    with pytest.raises(SpecError, match="no key 'hidden_size'; its sizes are .*d_model"):
+        create(NewModelSpec(family="llada", tokenizer="characters:abc", config={"hidden_size": 64}), 0)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "give either architecture .* or family"),
+        ({"architecture": "gpt2", "family": "llada"}, "give either architecture .* or family"),
+        ({"family": "lada"}, "no family 'lada'"),
+        ({"family": "diffusion_gemma"}, "no family 'diffusion_gemma' to start anew"),
+        ({"family": "diffugpt", "grid": SUDOKU}, "grid needs architecture gpt2"),
+    ],
+)
+def test_a_new_model_has_one_kind(given, words):
+    with pytest.raises(SpecError, match=words):
+        NewModelSpec.parse({"tokenizer": "characters:abc", **given})
