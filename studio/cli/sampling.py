@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from jobs.protocol.errors import ModelError, SpecError
+from jobs.specs.samplers import DEFAULT
+from jobs.specs.samplers.presets import carried
 from studio.cli.canvas import Canvas, draw
 from studio.cli.follow import trajectory
 from studio.cli.render import safe
@@ -24,8 +26,13 @@ LEAVE_SECONDS = 20.0  # how long a model server may take to stop when we started
 
 
 def sampler_settings(preset: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any] | None:
-    """The model's preset with some values changed; None, the preset as it is, without changes."""
-    return {**preset, **changes} if changes else None
+    """The model's preset with some values changed; None, the preset as it is, without changes.
+
+    Another sampler takes only the length from it.
+    """
+    if not changes:
+        return None
+    return {**carried(str(changes.get("name", preset.get("name", DEFAULT))), preset), **changes}
 
 
 @contextmanager
