@@ -16,7 +16,6 @@ from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.families import FAMILIES
 from jobs.specs.job import ConvertSpec, JobSpec, ModelSpec, SampleSpec, ServeSpec, TrainSpec
-from jobs.specs.launcher import LauncherSpec, machines
 from jobs.specs.objective import objective_for
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
