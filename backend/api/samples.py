@@ -19,7 +19,7 @@ class Question(BaseModel):
 
     model: str
     prompt: str | None = None
-    messages: list[dict[str, str]] | None = None
+    messages: list[dict[str, Any]] | None = None
     infill: str | None = None
     grid: str | None = None
     blanks: int = 8

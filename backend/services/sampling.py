@@ -58,6 +58,7 @@ class SamplingService:
         self.jobs = jobs
         self.models = models
         self.runs_root = home / "runs"
+        self.pictures = home / "pictures"
         self.idle_seconds = idle_seconds
         self._phases: dict[str, str] = {}  # requests on their way to the server
         self._runs: dict[str, str] = {}  # request -> run, where the id does not tell
@@ -70,7 +71,7 @@ class SamplingService:
         model: str,
         *,
         prompt: str | None = None,
-        messages: list[dict[str, str]] | None = None,
+        messages: list[dict[str, Any]] | None = None,
         infill: str | None = None,
         grid: str | None = None,
         blanks: int = 8,
@@ -84,8 +85,9 @@ class SamplingService:
 
         Exactly one of prompt, messages, infill (text with ____ gaps of `blanks` masks each) and grid (text
         with `.` blanks). With the first two, `constraints` (position after the prompt, from 0 -> text or
-        token id) must stand there, and the answer begins with `prefix` and ends with `suffix`. Without a
-        sampler the model's own preset is used.
+        token id) must stand there, and the answer begins with `prefix` and ends with `suffix`. A message's
+        content may be a list of texts and images, {"type": "image", "image": name of a file under
+        `pictures`}. Without a sampler the model's own preset is used.
 
         Raises: ModelError, SpecError.
         """
@@ -105,6 +107,8 @@ class SamplingService:
         words["sampler"] = check_sampler(sampler, self.models.get(model))
         if infill is not None:
             words["blanks"] = blanks
+        if any(isinstance(message.get("content"), list) for message in messages or []):
+            words["pictures"] = str(self.pictures)
         return self._send(path, words)
 
     def branch(

@@ -20,7 +20,8 @@ class Trajectory:
     `row` is the request's row in the batch; positions in the lines count from `offset`, the number of padding
     tokens on the row's left, so padding never shows. `prompt_length` counts tokens after that offset.
     `completes`: the text is what comes after the prompt, up to its end token; None: where nothing but masks
-    does. `at_least`: an end token before this position does not end the text. `parent`: where it branched off.
+    does. `at_least`: an end token before this position does not end the text. `parent`: where it branched
+    off. `pictures`: the files that its image tokens stand for.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Trajectory:
         completes: bool | None = None,
         at_least: int = 0,
         parent: dict[str, Any] | None = None,
+        pictures: list[str] | None = None,
     ):
         self.tokenizer, self.config = tokenizer, config
         self.row, self.offset = row, offset
@@ -53,6 +55,7 @@ class Trajectory:
         self.at_least = max(at_least, prompt_length)
         self.head = {"request": request, "model": model, "sampler": sampler, "seed": seed, "prompt": prompt}
         self.parent = parent
+        self.pictures = pictures or []
         self.nfe = 0
         self.began = time.perf_counter()
 
@@ -70,6 +73,7 @@ class Trajectory:
             "prompt_length": self.prompt_length,
             "completes": self.completes,
             "parent": self.parent,
+            "pictures": self.pictures,
             "grid": self.config.grid.model_dump(mode="json") if self.config.grid else None,
             "ids": self.first,
             "texts": self._texts(),

@@ -3,12 +3,15 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from jobs.data import chat
 from jobs.data.encode import tokenize
+from jobs.data.images import encode_messages_with_images
 from jobs.diffusion import canvas as canvases
 from jobs.models.checkpoint import Checkpoint
+from jobs.programs.pictures import picture_reader
 from jobs.programs.pins import Tokens, pin
 from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.diffusion_config import DiffusionConfig
@@ -29,12 +32,14 @@ class Ask:
     """How the answer must begin."""
     suffix: str = ""
     """How the answer must end: the last tokens of the canvas."""
+    pictures: Path | None = None
+    """The only folder in which the pictures of messages are looked for."""
 
     @property
     def shown(self) -> str:
         """What a person sees as the prompt."""
         if self.mode == "messages":
-            return "\n".join(str(m.get("content", "")) for m in self.content if m.get("role") == "user")
+            return "\n".join(words_of(m.get("content", "")) for m in self.content if m.get("role") == "user")
         return str(self.content)
 
 
@@ -49,6 +54,8 @@ class Canvas:
     """Whether the model's text is what comes after the prompt, up to its end token."""
     at_least: int = 0
     """An end token before this position does not end the text: what is pinned behind it belongs to it."""
+    pictures: tuple[Path, ...] = ()
+    """The files of the pictures that its image tokens stand for, in order."""
 
 
 def complete(ask: Ask, loaded: Checkpoint, room: int) -> Canvas:
@@ -56,13 +63,13 @@ def complete(ask: Ask, loaded: Checkpoint, room: int) -> Canvas:
 
     Raises: DataError, SpecError.
     """
-    prompt = PROMPTS[ask.mode](ask, loaded.tokenizer)
+    prompt, pictures = PROMPTS[ask.mode](ask, loaded)
     refuse_unknown(texts_of(ask), prompt, loaded.tokenizer)
     ids = prompt + [loaded.config.mask_token_id] * room
     pinned = _pin_answer(ids, len(prompt), ask, loaded)
     if len(pinned) == room:
         raise SpecError(f"All {room} positions after the prompt are given; raise max_new_tokens.")
-    return Canvas(ids, len(prompt), True, max(pinned, default=-1) + 1)
+    return Canvas(ids, len(prompt), True, max(pinned, default=-1) + 1, pictures)
 
 
 def _pin_answer(ids: list[int], first: int, ask: Ask, loaded: Checkpoint) -> set[int]:
@@ -83,18 +90,28 @@ def _pin_answer(ids: list[int], first: int, ask: Ask, loaded: Checkpoint) -> set
     return pin(ids, pins, loaded, first=first, words=True)
 
 
-def _prompt(ask: Ask, tokenizer: Any) -> list[int]:
-    return tokenize([ask.content], tokenizer)[0] if ask.content else []
+Prompt = tuple[list[int], tuple[Path, ...]]
+"""The tokens of a prompt, and the files of its pictures."""
 
 
-def _messages(ask: Ask, tokenizer: Any) -> list[int]:
+def _prompt(ask: Ask, loaded: Checkpoint) -> Prompt:
+    return (tokenize([ask.content], loaded.tokenizer)[0] if ask.content else []), ()
+
+
+def _messages(ask: Ask, loaded: Checkpoint) -> Prompt:
     for message in ask.content:
         if not isinstance(message, dict) or not {"role", "content"} <= set(message):
             raise DataError("A message is an object with 'role' and 'content'.")
-    return tokenize([chat.render(ask.content, tokenizer, add_generation_prompt=True)], tokenizer)[0]
+    if all(isinstance(message["content"], str) for message in ask.content):
+        text = chat.render(ask.content, loaded.tokenizer, add_generation_prompt=True)
+        return tokenize([text], loaded.tokenizer)[0], ()
+    reader = picture_reader(loaded)
+    if reader is None or ask.pictures is None:
+        raise DataError("This model sees no images: ask it in words, with text as each message's content.")
+    return encode_messages_with_images(ask.content, loaded.tokenizer, reader, ask.pictures)
 
 
-PROMPTS: dict[str, Callable[[Ask, Any], list[int]]] = {"prompt": _prompt, "messages": _messages}
+PROMPTS: dict[str, Callable[[Ask, Checkpoint], Prompt]] = {"prompt": _prompt, "messages": _messages}
 
 
 def infill(ask: Ask, loaded: Checkpoint, room: int) -> Canvas:
@@ -153,7 +170,13 @@ def as_ask(prompt: str, config: DiffusionConfig, conversations: bool) -> Ask:
 
 def texts_of(ask: Ask) -> list[str]:
     """The texts that a person wrote."""
-    return [str(m["content"]) for m in ask.content] if ask.mode == "messages" else [ask.content]
+    return [words_of(m["content"]) for m in ask.content] if ask.mode == "messages" else [ask.content]
+
+
+def words_of(content: Any) -> str:
+    """The words of a message, whose content may have parts: texts and images."""
+    parts = content if isinstance(content, list) else [{"text": content}]
+    return "".join(str(part.get("text", "")) for part in parts if isinstance(part, dict))
 
 
 def refuse_unknown(texts: list[str], ids: list[int], tokenizer: Any) -> None:

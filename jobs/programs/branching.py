@@ -58,6 +58,10 @@ def branch_canvas(branch: Branch, loaded: Checkpoint) -> tuple[Canvas, dict[str,
     pinned = pin(ids, branch.pins, loaded)
     if both := sorted(pinned & set(branch.remask)):
         raise SpecError(f"Position {both[0]} is both pinned and masked again; choose one.")
+    if start.get("pictures"):
+        image = loaded.model.config.image_token_id
+        if ids.count(image) != start["ids"].count(image):
+            raise SpecError("A picture's place cannot be masked or written on, nor another one be made.")
     if loaded.config.mask_token_id not in ids:
         raise SpecError("Nothing is left to be written: take an earlier step, or mask positions again.")
     # 3. Who it comes from.
@@ -68,7 +72,9 @@ def branch_canvas(branch: Branch, loaded: Checkpoint) -> tuple[Canvas, dict[str,
         "pins": {str(position): ids[position] for position in sorted(pinned)},
         "remask": sorted(set(branch.remask)),
     }
-    return Canvas(ids, prompt_length, completes, max(pinned, default=-1) + 1), parent
+    at_least = max(pinned, default=-1) + 1
+    pictures = tuple(Path(file) for file in start.get("pictures", ()))
+    return Canvas(ids, prompt_length, completes, at_least, pictures), parent
 
 
 def _completes(start: Mapping[str, Any]) -> bool:

@@ -4,7 +4,8 @@ Listens on attempts/<n>/serve.sock: one JSON object a line, one request a connec
 
     {"op": "generate", "request": ID, "model": FOLDER, "sampler": {...} | null, "seed": N, and one of
      "prompt": TEXT | "messages": [...] | "infill": TEXT with ____ ("blanks": masks for each) | "grid": TEXT;
-     with the first two "constraints": {position after the prompt: token}, "prefix": TEXT, "suffix": TEXT}
+     with the first two "constraints": {position after the prompt: token}, "prefix": TEXT, "suffix": TEXT;
+     where messages have images "pictures": the only FOLDER in which they are looked for}
                                      -> {"ok": true, "request": ID}; it grows in samples/<ID>.jsonl
     {"op": "branch", "request": ID, "from": TRAJECTORY FILE, "step": k | null, "pins": {position: token},
      "remask": [positions], "sampler", "seed": the parent's unless given}   -> the same

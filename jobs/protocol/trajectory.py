@@ -4,6 +4,7 @@
      "prompt": TEXT, "mask_id": N, "length": L, "prompt_length": P,
      "completes": whether the text is what comes after the prompt, "grid": {...} | null,
      "parent": {"request": ID, "step": k, "pins": {position: token id}, "remask": [positions]} | null,
+     "pictures": [files of the pictures that its image tokens stand for],
      "ids": [L ints], "texts": [L strings], "given": [positions that are not the model's]}
     {"type": "step", "step": k, "nfe": n, "seconds": s, "block": b,
      "deltas": [[position, token id, text, probability, event, [[text, probability], ...]], ...],
@@ -11,9 +12,10 @@
     {"type": "end", "reason": "finished" | "cancelled" | "error", "nfe": n, "seconds": s,
      "text": the answer, "texts": [L strings cut so that split UTF-8 reads right], "error": ... }
 
-Events of a delta are "revealed", "remasked" (token id is the mask), "edited" and "closed" (after the end of the
-text, filled with its end token without asking the model). Masked cells have text "". A trajectory with a parent
-branched off after the parent's step k (-1: before its first), with tokens pinned and others masked again.
+Events of a delta are "revealed", "remasked" (token id is the mask), "edited" and "closed" (after the end of
+the text, filled with its end token without asking the model). Masked cells have text "".
+A trajectory with a parent branched off after the parent's step k (-1: before its first), with tokens pinned
+and others masked again.
 The live canvas, the scrubber, a training run's film strip and the tests all read this one format.
 """
 

@@ -10,10 +10,9 @@ from typing import TextIO
 import torch
 
 from jobs.diffusion.samplers import Forward
-from jobs.diffusion.unmask import Run, replies
 from jobs.models.checkpoint import Checkpoint
 from jobs.programs import device
-from jobs.programs.generation import Generation
+from jobs.programs.generation import Generation, replies
 from jobs.programs.process import classify
 from jobs.programs.serving.requests import Request
 from jobs.protocol.errors import StudioError
@@ -104,12 +103,13 @@ class Batch:
             return []
         tokens = sum(work.asks.ids.numel() for work in works if work.asks is not None)
         device.use_threads_for(self.loaded.model, tokens)
-        waiting: dict[Run, Work] = {work.generation.run: work for work in works}
+        waiting = {work.generation: work for work in works}
         failed: list[Work] = []
         try:
-            for run, logits in replies(self.denoiser, list(waiting)):
-                work = waiting.pop(run)
-                failed += [work] if self._failed(work, lambda r=run, x=logits: r.answer(x)) else []
+            for generation, logits in replies(self.denoiser, list(waiting)):
+                work = waiting.pop(generation)
+                if self._failed(work, lambda run=generation.run, x=logits: run.answer(x)):
+                    failed.append(work)
         except Exception as error:  # noqa: BLE001 - the pass itself failed: whose fault it was shows alone
             left = list(waiting.values())
             if len(left) > 1:

@@ -233,6 +233,14 @@ def test_forced_words_are_handed_over(sampling: SamplingService, serve):
         sampling.generate("stories", infill="a ____", prefix="b")
 
 
+def test_pictures_are_looked_for_in_the_home_folder_alone(sampling: SamplingService, studio_home, serve):
+    content = [{"type": "image", "image": "cat.png"}, {"type": "text", "text": "What is this?"}]
+    handle = sampling.generate("stories", messages=[{"role": "user", "content": content}])
+    server = serve(handle.job_id)
+    heard = until(lambda: server.heard)[0]
+    assert heard["pictures"] == str(studio_home / "pictures") and heard["messages"][0]["content"] == content
+
+
 def test_a_trajectory_whose_server_died_is_ended_once(sampling: SamplingService, jobs: Jobs, serve):
     handle = sampling.generate("stories", prompt="Once")
     serve(handle.job_id)
