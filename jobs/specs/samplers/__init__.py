@@ -1,8 +1,8 @@
 """The samplers' options, a file a sampler. SAMPLERS is the list of names."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from jobs.specs.samplers.base import SamplerOptions
 from jobs.specs.samplers.bd3lm import BD3LMSampler
@@ -20,6 +20,13 @@ from jobs.specs.samplers.mdlm import MDLMSampler
 from jobs.specs.samplers.remdm import ReMDMSampler
 from jobs.specs.samplers.sdar import SDARSampler
 from jobs.specs.samplers.sedd import SEDDSampler
+
+DEFAULT = "llada"  # the sampler of settings that name none
+
+
+def _named(given: Any) -> Any:
+    return {"name": DEFAULT, **given} if isinstance(given, dict) else given
+
 
 SamplerSpec = Annotated[
     BD3LMSampler
@@ -39,6 +46,7 @@ SamplerSpec = Annotated[
     | SDARSampler
     | SEDDSampler,
     Field(discriminator="name"),
+    BeforeValidator(_named),
 ]
 
 SAMPLERS: dict[str, type[SamplerOptions]] = {
