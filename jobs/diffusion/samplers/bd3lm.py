@@ -39,7 +39,7 @@ def sample(start: Start, options: BD3LMSampler) -> Sampling:
         due_BL[:, at] = draws.uniform(ids, at)
         if not options.first_hitting:
             due_BL = (due_BL * (options.steps_per_block or STEPS)).floor()
-        while bool((open_BL := block_BL & start.masked(ids)).any()):
+        while bool((open_BL := blocks.open(ids, block_BL)).any()):
             # 2. Each row's next ones.
             waiting_BL = due_BL.masked_fill(~open_BL, torch.inf)
             next_BL = open_BL & (waiting_BL == waiting_BL.amin(1, keepdim=True))

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from jobs.diffusion.samplers.base import Forward, Sampling, Start, View, columns, look, surest, write
+from jobs.diffusion.samplers.base import Forward, Sampling, Start, View, columns, ended, look, surest, write
 from jobs.diffusion.samplers.filters import Drawn, draw
 from jobs.protocol.errors import SpecError
 from jobs.specs.samplers.blocks import BlockOptions, DrawnBlockOptions
@@ -32,6 +32,7 @@ class Blocks:
         self.size = options.size_for(start.config)
         self.number = _numbers(start, self.size, blocks_from)
         """[B, L] which block of its row a position is in."""
+        self._may_exit = options.early_exit
         self._cache = _cache(start) if options.use_cache == "prefix" else None
         self._known = 0  # leading columns whose keys and values in the cache are those of the finished text
 
@@ -45,6 +46,12 @@ class Blocks:
             block_BL = (self.number == next_B1) & ~self.start.padding
             yield block_BL
             waiting_BL = waiting_BL & ~block_BL
+
+    def open(self, ids: Tensor, block_BL: Tensor) -> Tensor:
+        """[B, L] bool: the masks of the blocks that are to be written; none in a row whose text has ended,
+        where it may be left at that (what is behind the end is then closed)."""
+        open_BL = block_BL & self.start.masked(ids)
+        return open_BL & ~ended(self.start, ids)[:, None] if self._may_exit else open_BL
 
     def look(
         self, ids: Tensor, block_BL: Tensor, at: Tensor, **guidance: Any
@@ -105,7 +112,7 @@ def fill(
     blocks = Blocks(start, options)
     for number, block_BL in enumerate(blocks.rounds()):
         for count in due(blocks.size):
-            open_BL = block_BL & start.masked(ids)
+            open_BL = blocks.open(ids, block_BL)
             if not bool(open_BL.any()):
                 break
             at = columns(open_BL)

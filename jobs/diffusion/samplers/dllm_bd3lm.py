@@ -24,7 +24,10 @@ def sample(start: Start, options: DllmBD3LMSampler) -> Sampling:
         due = [due_tokens(n, s, schedule, chooser) for n, s in zip(counts_B, steps_B, strict=True)]
         for take in zip_longest(*due, fillvalue=0):
             # 1. A token for each mask of the block, guided away from the unconditional if asked.
-            open_BL = block_BL & start.masked(ids)
+            open_BL = blocks.open(ids, block_BL)
+            left_B = open_BL.sum(1).tolist()
+            if not any(left_B):
+                break
             at = columns(open_BL)
             view = yield from blocks.look(
                 ids,
@@ -37,7 +40,8 @@ def sample(start: Start, options: DllmBD3LMSampler) -> Sampling:
             # 2. Each row writes as many as are due, the surest first.
             random = options.remasking == "random"
             confidence_BW = draws.uniform(ids, at) if random else view.chance(tokens_BW)
-            revealed_BW = surest(confidence_BW, open_BL[:, at], at, list(take), ids.shape[1])
+            number_B = [min(pair) for pair in zip(take, left_B, strict=True)]
+            revealed_BW = surest(confidence_BW, open_BL[:, at], at, number_B, ids.shape[1])
             step = write(start, ids, view, tokens_BW, revealed_BW, number)
             ids = step.ids
             yield step

@@ -7,7 +7,7 @@ from jobs.diffusion import canvas
 from jobs.diffusion.denoiser import Denoiser
 from jobs.diffusion.samplers import SAMPLERS, Draws, Start
 from jobs.diffusion.samplers.blocks import Blocks
-from jobs.diffusion.unmask import answer, unmask
+from jobs.diffusion.unmask import Run, answer, unmask
 from jobs.protocol.errors import SpecError
 from jobs.specs import samplers as specs
 from jobs.specs.diffusion_config import DiffusionConfig
@@ -124,3 +124,27 @@ def test_without_anything_that_keeps_keys_the_cache_is_refused(name):
     start = Start(torch.full((1, 8), MASK), DiffusionConfig(mask_token_id=MASK, block_size=4), eos_id=EOS)
     with pytest.raises(SpecError, match="set use_cache to none"):
         next(SAMPLERS[name](start, specs.SAMPLERS[name]()))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if specs.SAMPLERS[name].stays_written])
+def test_a_row_that_has_ended_costs_the_others_no_pass_and_is_what_it_is_alone(name):
+    """Row 0 ends with its second token, row 1 never does."""
+    config = DiffusionConfig(mask_token_id=MASK, block_size=4)
+    says = torch.full((2, 12, 24), -9.0)
+    says[0, :, 5] = says[1, :, 6] = 9.0
+    says[0, 1] = says[0, 0].roll(EOS - 5)
+    options = specs.SAMPLERS[name](max_new_tokens=12, use_cache="none")
+
+    def run(*rows: int) -> list:
+        draws = Draws(torch.Generator().manual_seed(0))
+        work = Run(Start(torch.full((len(rows), 12), MASK), config, None, draws, EOS), options)
+        while work.asks is not None:
+            work.answer(says[list(rows)][:, work.asks.at])
+        return list(work.steps)
+
+    together = run(0, 1)
+    for row in range(2):
+        assert torch.equal(together[-1].ids[row], run(row)[-1].ids[0])
+    assert together[-1].nfe == run(1)[-1].nfe and together[-1].ids[0, :2].tolist() == [5, EOS]
+    assert (together[-1].ids[0, 4:] == EOS).all() and (together[-1].ids[1] == 6).all()
+    assert together[-1].closed[0, 4:].all() and not together[-1].closed[1].any()
