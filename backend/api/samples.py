@@ -77,6 +77,23 @@ def router(studio: Studio) -> APIRouter:
             raise NotFound(f"the sample {request} has not begun yet.")
         return FileResponse(path, media_type="application/jsonl", filename=path.name)
 
+    _steering(studio, routes)
+
+    @routes.get("/serving")
+    def serving() -> dict:
+        return studio.sampling.status()
+
+    @routes.post("/serving/unload")
+    def unload(model: Annotated[str, Body(embed=True)]) -> dict:
+        studio.sampling.unload(model)
+        return {"unloaded": model}
+
+    return routes
+
+
+def _steering(studio: Studio, routes: APIRouter) -> None:
+    """What can be done to a sample."""
+
     @routes.post("/samples/{request}/cancel")
     def cancel(request: str) -> dict:
         return {"cancelled": studio.sampling.cancel(request)}
@@ -94,14 +111,3 @@ def router(studio: Studio) -> APIRouter:
     @routes.post("/samples/{request}/branch", status_code=202)
     def branch(request: str, change: Change) -> Handle:
         return studio.sampling.branch(request, **dict(change))
-
-    @routes.get("/serving")
-    def serving() -> dict:
-        return studio.sampling.status()
-
-    @routes.post("/serving/unload")
-    def unload(model: Annotated[str, Body(embed=True)]) -> dict:
-        studio.sampling.unload(model)
-        return {"unloaded": model}
-
-    return routes

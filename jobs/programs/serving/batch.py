@@ -18,7 +18,8 @@ from jobs.programs.serving.requests import Request
 from jobs.protocol.errors import StudioError
 
 SHARE = 0.5  # of the free memory that a pass may take
-MOST_TOKENS = 4096  # of a pass: beyond it nothing is gained, and a cancelled request waits longer
+MOST_TOKENS = {"cpu": 1024, "cuda": 16384}
+"""Of a pass. On a CPU nothing is gained by more (docs/lab-notes.md), and whoever cancels waits longer."""
 
 
 @dataclass
@@ -55,6 +56,7 @@ class Batch:
         self.loaded = loaded
         self.denoiser = loaded.denoiser()
         self.works: deque[Work] = deque()
+        self._most_tokens = MOST_TOKENS[next(loaded.model.parameters()).device.type]
         self._cost = Cost(loaded)
 
     @property
@@ -92,7 +94,8 @@ class Batch:
                 continue
             rows, longest = rows + len(asks.ids), max(longest, asks.ids.shape[1])
             logits += len(asks.ids) * len(asks.at)
-            if due and (rows * longest > MOST_TOKENS or self._cost(rows * longest, logits) > room):
+            tokens = rows * longest
+            if due and (tokens > self._most_tokens or self._cost(tokens, logits) > room):
                 break
             due.append(work)
         return due

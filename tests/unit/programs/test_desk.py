@@ -193,7 +193,7 @@ def test_a_pass_that_fails_is_tried_one_by_one(desk, folder, steps, monkeypatch)
 
 
 def test_a_pass_takes_as_many_as_fit_and_all_get_their_turn(desk, folder, steps, monkeypatch):
-    monkeypatch.setattr(batch_module, "MOST_TOKENS", 25)  # two canvases of ten
+    monkeypatch.setitem(batch_module.MOST_TOKENS, "cpu", 25)  # two canvases of ten
     for name in "abc":
         desk.generate(ask(folder, name))
     desk.start()
