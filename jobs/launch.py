@@ -2,12 +2,21 @@
 
     python      python -m PROGRAM RUN_FOLDER
     torchrun    python -m torch.distributed.run --standalone --nproc_per_node N -m PROGRAM RUN_FOLDER
+    fsdp        the same
     deepspeed   python -m deepspeed.launcher.runner --num_gpus N --master_port P --module PROGRAM RUN_FOLDER
+
+On several machines all three are started by torch.distributed.run, once on each:
+
+    python -m torch.distributed.run --nnodes M --node_rank I --master_addr A --master_port P
+        --nproc_per_node N -m PROGRAM RUN_FOLDER
+
+Rank 0, which writes, is on the first machine. The run folder is on a disk that all of them see.
 
 Device ids are "cuda:<index>" in PCI bus order and "cpu:<slot>".
 """
 
 import os
+import shlex
 import socket
 import sys
 import sysconfig
@@ -17,6 +26,7 @@ from pathlib import Path
 from jobs.protocol.folder import RunFolder
 from jobs.protocol.identity import COOKIE
 from jobs.specs.job import KINDS, JobSpec
+from jobs.specs.launcher import endpoint, machines
 
 ATTEMPT = "DLLM_STUDIO_ATTEMPT"
 PROGRAMS = {kind: f"jobs.programs.{kind}" for kind in KINDS}  # kind -> module, started by name
@@ -44,13 +54,24 @@ def command(
     port: int | None = None,
     python: str = sys.executable,
     programs: Mapping[str, str] = PROGRAMS,
+    node: int = 0,
 ) -> list[str]:
-    """The argv that carries out `spec` in `run`. Without a `port`, torchrun finds its own."""
+    """The argv that carries out `spec` in `run`, on machine number `node` of the spec's.
+
+    Without a `port`, torchrun finds its own. Raises: SpecError for a hostfile that cannot be read.
+    """
     launcher, program = spec.launcher, programs[spec.kind]
-    if launcher.name == "torchrun":
+    there = machines(launcher)
+    torchrun = [python, "-m", "torch.distributed.run"]
+    count = ["--nproc_per_node", str(launcher.processes)]
+    if len(there) > 1:
+        host, at = endpoint(launcher)
+        nodes = ["--nnodes", str(len(there)), "--node_rank", str(node)]
+        meet = ["--master_addr", host, "--master_port", str(at)]
+        return [*torchrun, *nodes, *meet, *count, "-m", program, str(run.path)]
+    if launcher.name in ("torchrun", "fsdp"):
         meet = ["--standalone"] if port is None else ["--master_port", str(port)]
-        count = ["--nproc_per_node", str(launcher.processes)]
-        return [python, "-m", "torch.distributed.run", *meet, *count, "-m", program, str(run.path)]
+        return [*torchrun, *meet, *count, "-m", program, str(run.path)]
     if launcher.name == "deepspeed":
         gpus = cuda_indices(devices)
         # With GPUs the launcher sets CUDA_VISIBLE_DEVICES itself from --include and ignores ours.
@@ -61,6 +82,29 @@ def command(
         runner = [python, "-m", "deepspeed.launcher.runner", *where, *meet]
         return [*runner, "--module", program, str(run.path)]
     return [python, "-m", program, str(run.path)]
+
+
+def elsewhere(
+    spec: JobSpec, run: RunFolder, attempt: int, python: str, programs: Mapping[str, str] = PROGRAMS
+) -> str:
+    """What a person starts on the other machines, as lines for a shell; empty where there are none."""
+    there = machines(spec.launcher)
+    if len(there) < 2:
+        return ""
+    ours = environment(spec, [], attempt, None, {}, python)
+    if spec.launcher.device != "cpu":
+        del ours["CUDA_VISIBLE_DEVICES"]  # which of its GPUs are free is not known here
+    path = ours.pop("PATH").partition(os.pathsep)[0]
+    settings = " ".join(shlex.quote(f"{name}={value}") for name, value in ours.items())
+    lines = [
+        f"# This job waits for {len(there) - 1} more of its {len(there)} machines. Start on each:",
+        "# (they need this folder, this environment and the data at the same paths)",
+    ]
+    for node, name in enumerate(there[1:], 1):
+        argv = shlex.join(command(spec, run, [], None, python, programs, node))
+        where = f'cd {shlex.quote(str(run.path))} && env PATH={shlex.quote(path)}:"$PATH"'
+        lines += [f"# {name}", f"{where} {settings} {argv}"]
+    return "\n".join(lines) + "\n"
 
 
 def environment(
@@ -101,7 +145,7 @@ def threads(spec: JobSpec) -> int:
 
 def needs_port(spec: JobSpec) -> bool:
     """Whether a master port must be chosen when the job starts."""
-    return spec.launcher.name == "deepspeed"
+    return spec.launcher.name == "deepspeed" and not (spec.launcher.hosts or spec.launcher.hostfile)
 
 
 def free_port() -> int:

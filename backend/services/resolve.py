@@ -16,7 +16,8 @@ from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.families import FAMILIES
 from jobs.specs.job import ConvertSpec, JobSpec, ModelSpec, SampleSpec, ServeSpec, TrainSpec
-from jobs.specs.objective import objective_for
+from jobs.specs.launcher import LauncherSpec, machines
+from jobs.specs.objective import ARObjective, objective_for
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 CHARACTERS = "characters:"
@@ -48,11 +49,16 @@ class Resolver:
     def _train(self, spec: JobSpec) -> JobSpec:
         spec = cast(TrainSpec, spec)
         changes = {
-            "model": self._start(spec.model),
+            "model": self._start(spec),
             "data": self._data(spec.data),
             "objective": self._objective(spec),
+            "launcher": self._launcher(spec.launcher),
         }
         return spec.model_copy(update=changes)
+
+    def _launcher(self, launcher: LauncherSpec) -> LauncherSpec:
+        """With its hostfile read: what that says later changes nothing. Raises: SpecError."""
+        return launcher.model_copy(update={"hosts": machines(launcher), "hostfile": None})
 
     def _objective(self, spec: TrainSpec) -> Spec:
         """The chosen one, else the checkpoint's. Raises: SpecError, ModelError."""
@@ -63,7 +69,10 @@ class Resolver:
         start = self.models.get(spec.model.path)
         return objective_for(spec.objective, start.objective, start.block_size, start.schedule)
 
-    def _start(self, model: ModelSpec) -> ModelSpec:
+    def _start(self, spec: TrainSpec) -> ModelSpec:
+        model = spec.model
+        if model.path is not None and isinstance(spec.objective, ARObjective):  # wants a causal model
+            return model.model_copy(update={"path": str(self.models.resolve(model.path))})
         if model.path is not None:
             return model.model_copy(update={"path": str(self.models.dllm(model.path))})
         assert model.new is not None  # ModelSpec checks that one of the two is given

@@ -106,7 +106,7 @@ def _inside_the_head(
     def forward(hidden: Tensor) -> Tensor:
         rows_NH = hidden if hidden.dim() == 2 else hidden[wanted]
         loss, losses_N = _linear_loss(rows_NH, head, targets, weights, cap, confidence_beta, score_entropy)
-        held.append((loss.reshape(1, 1), loss, losses_N))
+        held.append((loss.reshape(1, 1).clone(), loss, losses_N))
         return held[-1][0]
 
     with _replaced(head, forward):
@@ -115,7 +115,8 @@ def _inside_the_head(
     if cap is None and returned is not stand_in:
         _TREATS_LOGITS.add(head)
         return None
-    return loss, losses_N
+    # Backward must pass what the model returned, where wrappers (FSDP2) have their hooks.
+    return (loss if cap is not None else returned.reshape(())), losses_N
 
 
 @contextmanager

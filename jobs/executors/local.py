@@ -77,7 +77,11 @@ class LocalExecutor:
             "boot_id": boot_id(),
             "created_at": time.time(),
         }
+        others = launch.elsewhere(spec, run, attempt, self.python, self.programs)
         try:
+            if others:
+                folder.launch.write_text(others, encoding="utf-8")
+                folder.log.write_text(others, encoding="utf-8")  # the job's page shows the log
             write_json(folder.run_json, facts)
         except OSError as error:
             raise ResourceError(f"{folder.path} cannot be written: {error.strerror}.") from None

@@ -25,6 +25,7 @@ from jobs.programs.process import Process, main
 from jobs.programs.training import arguments, ranks
 from jobs.programs.training.corpus import Corpus, load_corpus
 from jobs.programs.training.film import make_film
+from jobs.programs.training.fsdp import ShardedTrainer, make_whole, shard
 from jobs.programs.training.ranks import StopVote
 from jobs.programs.training.reporting import Reporting, peak_memory_mb
 from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
@@ -59,6 +60,8 @@ def train(process: Process) -> None:
     corpus = load_corpus(process, loaded.tokenizer, loaded.config, limit, vote.check, picture_reader(loaded))
     loaded = replace(loaded, model=with_trained_weights(loaded, spec))
     arguments.restore_deepspeed(hf_deepspeed)
+    if spec.launcher.name == "fsdp":
+        shard(loaded.model, given.device, spec.launcher.offload_weights)
 
     trainer, reporting = build_trainer(process, given, vote, loaded, corpus)
     vote.check()
@@ -185,7 +188,8 @@ def build_trainer(
         vote,
     )
     reporting = Reporting(process, vote, validation, film)
-    trainer = DiffusionTrainer(
+    kind = ShardedTrainer if spec.launcher.name == "fsdp" else DiffusionTrainer
+    trainer = kind(
         diffusion_loss=loss,
         seed=spec.optimisation.seed,
         model=loaded.model,
@@ -224,7 +228,9 @@ def save(process: Process, trainer: DiffusionTrainer, loaded: Checkpoint) -> Non
     """Write run/model: LoRA merged, in the precision of the training."""
     spec: TrainSpec = process.spec
     split = is_deepspeed_zero3_enabled()
-    with arguments.whole_weights(trainer.model, split):
+    if spec.launcher.name == "fsdp":
+        make_whole(trainer.model, keep=process.rank == 0)
+    with arguments.whole_weights(trainer.model, split), trainer.evaluated_weights():
         if process.rank == 0:
             model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
             if spec.tuning.method == "lora":

@@ -8,7 +8,7 @@
     <run>/predictions.jsonl    what a sample job wrote
     <run>/result.json          written by rank 0 when the program has finished its work
     <run>/attempts/<n>/        what belongs to one try:
-        run.json lock log.txt stop exit.json serve.sock
+        run.json lock log.txt stop exit.json serve.sock launch.txt
 
 Everything but the appended files is written aside and renamed, the marker last.
 """
@@ -86,6 +86,11 @@ class AttemptFolder:
     @property
     def socket(self) -> Path:
         return self.path / "serve.sock"
+
+    @property
+    def launch(self) -> Path:
+        """What to start on the other machines of the job, for a person."""
+        return self.path / "launch.txt"
 
     def request_stop(self) -> None:
         self.stop.touch()

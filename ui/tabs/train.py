@@ -246,19 +246,24 @@ def _objective(form: Form) -> None:
 
 def _settings(form: Form) -> None:
     with section("Optimisation", "train-section-optimisation"), gr.Row(elem_classes="fields"):
-        _group(form, "optimisation")
+        _group(form, "optimisation", but=train_form.RARE["optimisation"])
+    with folded("More optimisation", "train-section-optimisation-more"), gr.Row(elem_classes="fields"):
+        _group(form, "optimisation", only=train_form.RARE["optimisation"])
+    general = ["method", "modules_to_save", "layers", "freeze"]
     with folded("Tuning", "train-section-tuning"), gr.Row(elem_classes="fields"):
-        _group(form, "tuning", only=["method", "freeze"])
+        _group(form, "tuning", only=general)
         with gr.Column(elem_classes="contents", visible=form.starts_as("tuning.method", "lora")) as lora:
-            _group(form, "tuning", but=["method", "freeze"])
+            _group(form, "tuning", but=general)
     form.switch("tuning.method", {"lora": lora})
-    split = ["zero_stage", "offload"]
+    several = ["hosts", "hostfile", "rendezvous", "sequence_parallel"]
+    of_deepspeed, of_both = ["zero_stage", "offload"], ["offload_weights"]
     with folded("Launcher", "train-section-launcher"), gr.Row(elem_classes="fields"):
-        _group(form, "launcher", but=split)
+        _group(form, "launcher", but=[*several, *of_deepspeed, *of_both])
         _named(form, "priority")
+        _group(form, "launcher", only=[*several, *of_both])
         is_split = form.starts_as("launcher.name", "deepspeed")
         with gr.Column(elem_classes="contents", visible=is_split) as deepspeed:
-            _group(form, "launcher", only=split)
+            _group(form, "launcher", only=of_deepspeed)
     form.switch("launcher.name", {"deepspeed": deepspeed})
     with folded("Report", "train-section-report"), gr.Row(elem_classes="fields"):
         _group(form, "report")

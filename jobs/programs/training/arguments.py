@@ -118,6 +118,8 @@ def deepspeed_config(spec: TrainSpec) -> dict[str, Any]:
     zero: dict[str, Any] = {"stage": launcher.zero_stage}
     if launcher.offload and launcher.zero_stage > 0:
         zero["offload_optimizer"] = {"device": "cpu"}
+    if launcher.offload_weights:
+        zero["offload_param"] = {"device": "cpu"}
     if launcher.zero_stage == 3:
         zero["stage3_gather_16bit_weights_on_model_save"] = True
     return {

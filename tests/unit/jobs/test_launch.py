@@ -1,14 +1,17 @@
 """Command lines and environments."""
 
 import os
+import shlex
 import sys
 
 import pytest
 
 from jobs import launch
+from jobs.protocol.errors import SpecError
 from jobs.protocol.folder import RunFolder
 from jobs.protocol.identity import COOKIE
 from jobs.specs.job import KINDS
+from jobs.specs.launcher import machines
 from jobs.specs.load import parse_spec
 from tests.fakes.studio import train_spec
 
@@ -76,3 +79,71 @@ def test_threads_share_the_cores(monkeypatch):
 def test_every_kind_has_a_program():
     assert set(launch.PROGRAMS) == set(KINDS)
     assert launch.free_port() > 1024
+
+
+def test_fsdp_is_started_by_torchrun(tmp_path):
+    run = RunFolder(tmp_path / "train-0001")
+    job = spec(launcher="fsdp", processes=2)
+    assert launch.command(job, run) == launch.command(spec(launcher="torchrun", processes=2), run)
+    assert not launch.needs_port(job)
+
+
+@pytest.mark.parametrize("name", ["torchrun", "fsdp", "deepspeed"])
+def test_several_machines_meet_at_the_first(tmp_path, name):
+    run = RunFolder(tmp_path / "a run")
+    job = spec(launcher=name, processes=4, hosts=["node1", "node2 slots=4", "node3"], device="cpu")
+    argv = launch.command(job, run, [], None, "python", node=2)
+    assert argv == [
+        *("python", "-m", "torch.distributed.run", "--nnodes", "3", "--node_rank", "2"),
+        *("--master_addr", "node1", "--master_port", "29400", "--nproc_per_node", "4"),
+        *("-m", "jobs.programs.train", str(run.path)),
+    ]
+    assert not launch.needs_port(job)
+    text = launch.elsewhere(job, run, 3, sys.executable)
+    heads = [line for line in text.splitlines() if line.startswith("# node")]
+    assert heads == ["# node2", "# node3"], "the first machine is started by the studio"
+    line = text.splitlines()[-1]
+    assert shlex.split(line)[:3] == ["cd", str(run.path), "&&"]
+    assert shlex.split(line)[-len(argv) + 1 :] == argv[1:]
+    assert f"{launch.ATTEMPT}=3" in shlex.split(line)
+    assert launch.elsewhere(spec(launcher=name, processes=4), run, 1, sys.executable) == ""
+
+
+def test_a_rendezvous_elsewhere(tmp_path):
+    job = spec(launcher="torchrun", hosts=["a", "b"], rendezvous="10.0.0.9:4711")
+    argv = launch.command(job, RunFolder(tmp_path / "train-0001"))
+    assert argv[argv.index("--master_addr") + 1 :][:3] == ["10.0.0.9", "--master_port", "4711"]
+
+
+def test_a_hostfile(tmp_path):
+    file = tmp_path / "hosts"
+    file.write_text("# our machines\nnode1 slots=2\n\nnode2 slots=2  # the slow one\n")
+    job = spec(launcher="deepspeed", processes=2, hostfile=str(file))
+    assert machines(job.launcher) == ["node1", "node2"]
+    with pytest.raises(SpecError, match="set launcher.processes to 2"):
+        machines(spec(launcher="deepspeed", processes=8, hostfile=str(file)).launcher)
+    file.write_text("node1 cores=2\n")
+    with pytest.raises(SpecError, match="names no machine"):
+        machines(job.launcher)
+    file.unlink()
+    with pytest.raises(SpecError, match="cannot be read"):
+        machines(job.launcher)
+
+
+@pytest.mark.parametrize(
+    ("options", "remedy"),
+    [
+        ({"hosts": ["a", "b"]}, "set launcher.name"),
+        ({"launcher": "torchrun", "hosts": ["a"], "hostfile": "b"}, "not both"),
+        ({"launcher": "torchrun", "rendezvous": "a:1"}, "name them in hosts"),
+        ({"launcher": "torchrun", "hosts": ["a", "b"], "rendezvous": "here"}, "write host:port"),
+        ({"launcher": "fsdp", "offload": True}, "set offload_weights"),
+        ({"launcher": "deepspeed", "zero_stage": 0, "offload": True}, "from zero_stage 1"),
+        ({"launcher": "deepspeed", "zero_stage": 2, "offload_weights": True}, "zero_stage 3"),
+        ({"sequence_parallel": 2}, "several processes"),
+        ({"launcher": "torchrun", "processes": 3, "sequence_parallel": 2}, "must divide"),
+    ],
+)
+def test_launchers_that_cannot_be_are_refused_with_a_remedy(options, remedy):
+    with pytest.raises(SpecError, match=remedy):
+        spec(**options)
