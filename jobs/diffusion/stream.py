@@ -72,6 +72,7 @@ class Trajectory:
             "length": len(self.ids),
             "prompt_length": self.prompt_length,
             "completes": self.completes,
+            "at_least": self.at_least,
             "parent": self.parent,
             "pictures": self.pictures,
             "grid": self.config.grid.model_dump(mode="json") if self.config.grid else None,

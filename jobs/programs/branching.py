@@ -72,7 +72,7 @@ def branch_canvas(branch: Branch, loaded: Checkpoint) -> tuple[Canvas, dict[str,
         "pins": {str(position): ids[position] for position in sorted(pinned)},
         "remask": sorted(set(branch.remask)),
     }
-    at_least = max(pinned, default=-1) + 1
+    at_least = max([start.get("at_least", 0), *(place + 1 for place in pinned)])
     pictures = tuple(Path(file) for file in start.get("pictures", ()))
     return Canvas(ids, prompt_length, completes, at_least, pictures), parent
 

@@ -2,7 +2,8 @@
 
     {"type": "start", "version": 1, "request": ID, "model": PATH, "family": NAME, "sampler": {...}, "seed": N,
      "prompt": TEXT, "mask_id": N, "length": L, "prompt_length": P,
-     "completes": whether the text is what comes after the prompt, "grid": {...} | null,
+     "completes": whether the text is what comes after the prompt, "at_least": end tokens before this position
+     do not end it, "grid": {...} | null,
      "parent": {"request": ID, "step": k, "pins": {position: token id}, "remask": [positions]} | null,
      "pictures": [files of the pictures that its image tokens stand for],
      "ids": [L ints], "texts": [L strings], "given": [positions that are not the model's]}

@@ -96,7 +96,14 @@ def test_the_mask_is_no_word(text_model):
 def source(path, model, steps):
     """A trajectory of `ab` and four masks with a delta for each of `steps`."""
     mask = model.config.mask_token_id
-    start = {"type": "start", "request": "r", "model": "m", "mask_id": mask, "prompt_length": 2}
+    start = {
+        "type": "start",
+        "request": "r",
+        "model": "m",
+        "mask_id": mask,
+        "prompt_length": 2,
+        "at_least": 5,
+    }
     start |= {"ids": [0, 1, mask, mask, mask, mask]}
     lines = [start] + [
         {"type": "step", "step": k, "deltas": [[position, token, "", 1.0, "revealed", []]]}
@@ -119,6 +126,7 @@ def test_a_branch_begins_with_the_canvas_of_its_step(text_model, tmp_path):
     found, parent = branch_canvas(Branch(file, 1, {4: "xy"}, (1, 2)), text_model)
     assert found.ids == [0, mask, mask, 8, 23, 24]
     assert (found.prompt_length, found.completes, found.at_least) == (2, True, 6)
+    assert branch_canvas(Branch(file, 1, {3: 5}), text_model)[0].at_least == 5  # the parent's
     assert parent == {"request": "r", "step": 1, "pins": {"4": 23, "5": 24}, "remask": [1, 2]}
 
 
