@@ -230,7 +230,7 @@ def save(process: Process, trainer: DiffusionTrainer, loaded: Checkpoint) -> Non
     split = is_deepspeed_zero3_enabled()
     if spec.launcher.name == "fsdp":
         make_whole(trainer.model, keep=process.rank == 0)
-    with arguments.whole_weights(trainer.model, split), trainer.evaluated_weights():
+    with arguments.whole_weights(trainer.model, split):
         if process.rank == 0:
             model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
             if spec.tuning.method == "lora":
