@@ -35,14 +35,19 @@ SMALL = 20_000_000  # parameters
 LARGE_PASS = 1e9  # tokens of a pass times parameters
 
 
-def use_threads_for(model: torch.nn.Module, tokens: int = 0) -> None:
-    """CPU threads for passes of so many tokens: all that the job has, but one for a small model's short pass.
+def parameters(model: torch.nn.Module) -> int:
+    """How many numbers a model has."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def use_threads_for(size: int, tokens: int = 0) -> None:
+    """CPU threads for passes of so many tokens through a model of `size` parameters: all that the job has,
+    but one for a small model's short pass.
 
     A small model's step is so short that, on cores which other jobs use too, threads wait for each other for
     longer than they compute (seen: 440 ms a step beside other jobs on two cores, where 4 are needed).
     """
     granted = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
-    size = sum(parameter.numel() for parameter in model.parameters())
     torch.set_num_threads(1 if size < SMALL and size * tokens < LARGE_PASS else granted)
 
 

@@ -41,7 +41,8 @@ def sample(process: Process) -> None:
     process.phase("loading the model")
     where = device.pick(spec.launcher)
     loaded = checkpoint.load(Path(spec.model), dtype=device.inference_dtype(where), device=str(where))
-    device.use_threads_for(loaded.model)
+    device.use_threads_for(device.parameters(loaded.model))
+    device.keep_freed_memory()
     work = _Work(process, loaded)
     for place, row in located:
         work.add(place, row)

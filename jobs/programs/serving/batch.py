@@ -22,7 +22,7 @@ MOST_TOKENS = {"cpu": 1024, "cuda": 16384}
 """Of a pass. On a CPU nothing is gained by more (docs/lab-notes.md), and whoever cancels waits longer."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Work:
     """A request that has begun."""
 
@@ -58,6 +58,7 @@ class Batch:
         self.works: deque[Work] = deque()
         self._most_tokens = MOST_TOKENS[next(loaded.model.parameters()).device.type]
         self._cost = Cost(loaded)
+        self._size = device.parameters(loaded.model)
 
     @property
     def moves(self) -> bool:
@@ -105,7 +106,7 @@ class Batch:
         if not works:
             return []
         tokens = sum(work.asks.ids.numel() for work in works if work.asks is not None)
-        device.use_threads_for(self.loaded.model, tokens)
+        device.use_threads_for(self._size, tokens)
         waiting = {work.generation: work for work in works}
         failed: list[Work] = []
         try:

@@ -18,7 +18,7 @@ ASK_KEYS = {"op", "request", "model", "sampler", "seed", "blanks", "pictures", *
 BRANCH_KEYS = {"op", "request", "from", "step", "pins", "remask", "sampler", "seed"}
 
 
-@dataclass
+@dataclass(eq=False)
 class Request:
     """One text to be written."""
 
