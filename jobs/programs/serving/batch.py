@@ -109,19 +109,19 @@ class Batch:
         device.use_threads_for(self._size, tokens)
         waiting = {work.generation: work for work in works}
         failed: list[Work] = []
+        alone: list[Work] = []
         try:
             for generation, logits in replies(self.denoiser, list(waiting)):
                 work = waiting.pop(generation)
                 if self._failed(work, lambda run=generation.run, x=logits: run.answer(x)):
                     failed.append(work)
-        except Exception as error:  # noqa: BLE001 - the pass itself failed: whose fault it was shows alone
-            left = list(waiting.values())
-            if len(left) > 1:
-                for work in left:
-                    failed += self._advance([work])
-            else:
-                failed += left
-                _fail(left[0], error)
+        except Exception as error:  # noqa: BLE001 - the pass itself failed
+            alone = list(waiting.values())
+            if len(works) == 1:
+                _fail(works[0], error)
+                failed, alone = works, []
+        for work in alone:  # whose fault it was shows when each has a pass to itself
+            failed += self._advance([work])
         for work in works:
             if work not in failed and self._failed(work, work.generation.tell):
                 failed.append(work)

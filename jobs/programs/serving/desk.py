@@ -197,14 +197,15 @@ class Desk:
         return self.models.get(model, self._busy())
 
     def _begin(self, request: Request, loaded: Checkpoint) -> None:
-        file = open_lines(self.process.run.sample(request.id))
-        try:
-            work = Work(request, self._generation(request, loaded, file.write), file)
-            work.generation.tell()
-        except Exception as error:  # noqa: BLE001 - one request's failure must not take the server down
-            file.close()
-            self._refuse(request, error)
-            return
+        with contextlib.ExitStack() as closing:
+            try:
+                file = closing.enter_context(open_lines(self.process.run.sample(request.id)))
+                work = Work(request, self._generation(request, loaded, file.write), file)
+                work.generation.tell()
+            except Exception as error:  # noqa: BLE001 - one request's failure must not take the server down
+                self._refuse(request, error)
+                return
+            closing.pop_all()  # it stays open while the request is at work
         batch = next((b for b in self._batches if b.loaded is loaded), None)
         if batch is None:
             batch = Batch(request.model, loaded)

@@ -192,6 +192,22 @@ def test_a_pass_that_fails_is_tried_one_by_one(desk, folder, steps, monkeypatch)
     assert "Lower max_new_tokens" in ended(desk, "b")[-1]["error"]
 
 
+def test_a_disk_that_takes_no_more_ends_its_request_only(desk, folder, steps, monkeypatch):
+    def full(path):
+        if path.stem == "a":
+            raise OSError(28, "No space left on device")
+        return open_lines(path)
+
+    open_lines = desk_module.open_lines
+    monkeypatch.setattr(desk_module, "open_lines", full)
+    for name in "ab":
+        desk.generate(ask(folder, name))
+    desk.start()
+    steps.rest()
+    assert ended(desk, "b")[-1]["reason"] == "finished"
+    assert "No space left" in ended(desk, "a")[-1]["error"]
+
+
 def test_a_pass_takes_as_many_as_fit_and_all_get_their_turn(desk, folder, steps, monkeypatch):
     monkeypatch.setitem(batch_module.MOST_TOKENS, "cpu", 25)  # two canvases of ten
     for name in "abc":
