@@ -4,6 +4,7 @@ The tolerances allow for sums in another order and nothing more: over ten steps 
 wrong normaliser or one other mask is a hundred times larger.
 """
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -31,6 +32,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore")]
 
 LOSS, WEIGHTS = 2e-5, 2e-4  # largest difference of a loss, and of a weight after ten AdamW steps
 STEPS = 10
+COMPILING = 420.0  # seconds: DeepSpeed compiles its CPU communication at the first start
+WITH_NINJA = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 STILL = {**MODEL, "config": {**MODEL["config"], "attn_pdrop": 0, "embd_pdrop": 0, "resid_pdrop": 0}}
 
 
@@ -86,7 +89,7 @@ def test_batch_1_accumulated_8_times_is_batch_8(tmp_path, sums, objective):
     assert read_json(whole.result_json)["steps"] == STEPS
 
 
-def two_processes(*runs: RunFolder, **settings: str) -> None:
+def two_processes(*runs: RunFolder, patience: float = PATIENCE, **settings: str) -> None:
     """Carry out the runs in one pair of processes."""
     argv = [sys.executable, *torchrun(free_port()), "-m", "tests.fakes.trainings"]
     done = subprocess.run(
@@ -94,7 +97,7 @@ def two_processes(*runs: RunFolder, **settings: str) -> None:
         env=environment(**settings),
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=patience,
     )
     assert done.returncode == 0, [event["text"] for run in runs for event in events(run, "error")] + [
         done.stderr[:3000]
@@ -127,3 +130,13 @@ def test_two_processes_and_fsdp_are_one_process_and_a_resumed_run_is_the_uninter
     assert (fsdp.checkpoints / "checkpoint-5" / "shards").is_dir(), "each process wrote its part"
     assert read_json(lora.result_json)["attempt"] == 2 and len(list(lora.samples.iterdir())) == 1
     assert checkpoint.load(lora.model).model.dtype == torch.bfloat16
+
+
+def test_zero_2_and_zero_3_are_one_process(tmp_path, sums):
+    """DeepSpeed, started by torchrun, as on several machines."""
+    whole = train_here(still(tmp_path, sums, 8, 1))
+    zero_2 = still(tmp_path, sums, 2, 2, launcher=by("deepspeed", zero_stage=2, offload=True))
+    zero_3 = still(tmp_path, sums, 4, 1, launcher=by("deepspeed", zero_stage=3))
+    two_processes(zero_2, zero_3, DS_ACCELERATOR="cpu", PATH=WITH_NINJA, patience=COMPILING)
+    equal(zero_2, whole)
+    equal(zero_3, whole)

@@ -6,6 +6,7 @@ A folder that is named a second time has lost its last checkpoint and its model 
 killed, and goes on.
 """
 
+import os
 import shutil
 import sys
 
@@ -33,3 +34,5 @@ if __name__ == "__main__":
         if code := main("train", train.train, [folder]):
             sys.exit(code)
     ranks.leave()
+    sys.stdout.flush()
+    os._exit(0)  # a second DeepSpeed engine in one process aborts when the interpreter takes it apart
