@@ -6,9 +6,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from jobs.specs.data import DataSpec
-from jobs.specs.job import NewModelSpec, OptimisationSpec, ReportSpec, TuningSpec
+from jobs.specs.job import NewModelSpec, ReportSpec
 from jobs.specs.launcher import LauncherSpec
 from jobs.specs.objective import OBJECTIVES
+from jobs.specs.optimisation import OptimisationSpec
+from jobs.specs.tuning import TuningSpec
 from ui import forms
 
 CHECKPOINT, NEW = "A model", "Random weights"
@@ -26,6 +28,13 @@ GROUPS: dict[str, tuple[type[BaseModel], list[str]]] = {
     "launcher": (LauncherSpec, list(LauncherSpec.model_fields)),
     "report": (ReportSpec, list(ReportSpec.model_fields)),
 }
+RARE = {
+    "optimisation": [
+        *("optimizer", "optimizer_rank", "ema_decay", "neftune_alpha"),
+        *("offload_activations", "liger_kernels"),
+    ]
+}
+"""Settings that few want, by group; the form folds them away."""
 OWN_KEYS = (
     "name",
     "priority",

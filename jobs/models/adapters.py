@@ -2,14 +2,16 @@
 
 import re
 
-from peft import LoraConfig, PeftModel, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import nn
 from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
+from jobs.models import quantize
 from jobs.models.families import FAMILIES
+from jobs.models.layers import named_modules
 from jobs.protocol.errors import SpecError
-from jobs.specs.job import TuningSpec
+from jobs.specs.tuning import TuningSpec
 
 FAMILY, ALL = "family", "all-linear"
 ROUTER = re.compile(r"(.*\.)?mlp\.gate")
@@ -21,11 +23,16 @@ EXPERTS = ("mlp.experts.gate_up_proj", "mlp.experts.down_proj")
 def add_lora(
     model: PreTrainedModel, tuning: TuningSpec, frozen: re.Pattern[str] | None = None, family: str = "a2d"
 ) -> PeftModel:
-    """The model with LoRA matrices on the modules that `tuning` names; only they are trained.
+    """The model with LoRA matrices on the modules that `tuning` names; only they are trained, and copies of
+    its `modules_to_save`.
 
     Modules whose names match `frozen` get none. `family`: the name in the checkpoint's DiffusionConfig.
-    Raises: SpecError if a name fits no linear module or the model has no experts to train.
+    The variants: PiSSA (Meng et al. 2024, 2404.02948), rsLoRA (Kalajdzievski 2023, 2312.03732), DoRA (Liu et
+    al. 2024, 2402.09353), QLoRA (Dettmers et al. 2023, 2305.14314).
+    Raises: SpecError if a name fits no module or the model has no experts to train.
     """
+    whole = tuning.whole_modules
+    named_modules(model, whole)
     config = LoraConfig(
         r=tuning.rank,
         lora_alpha=tuning.alpha,
@@ -33,15 +40,34 @@ def add_lora(
         target_modules=_targets(model, tuning.targets, family),
         exclude_modules=frozen.pattern if frozen is not None else None,
         target_parameters=_experts(model) if tuning.experts else None,
+        modules_to_save=whole or None,
+        ensure_weight_tying=bool(whole) and ties_words(model),
+        init_lora_weights="pissa" if tuning.start == "pissa" else True,
+        use_rslora=tuning.rslora,
+        use_dora=tuning.dora,
         task_type=None,  # a causal-LM task type would wrap generate(), which a dLLM has not got
         fan_in_fan_out=any(isinstance(module, Conv1D) for module in model.modules()),
     )
     return get_peft_model(model, config)
 
 
+def ties_words(model: PreTrainedModel) -> bool:
+    """Whether the vocabulary matrix is the embedding: a copy of one must then stay the other's."""
+    head, words = model.get_output_embeddings(), model.get_input_embeddings()
+    return head is not None and head.weight is words.weight
+
+
 def merge(model: PeftModel) -> PreTrainedModel:
-    """The plain model with the LoRA matrices added into its weights."""
-    return model.merge_and_unload()
+    """The plain model with the LoRA matrices added into its weights.
+
+    4-bit weights are first made whole again as they were trained with, so that the result is the same model.
+    """
+    if not quantize.is_quantized(model):
+        return model.merge_and_unload()
+    trained, config = get_peft_model_state_dict(model), model.peft_config[model.active_adapter]
+    again = get_peft_model(quantize.dequantize(model.unload()), config)
+    set_peft_model_state_dict(again, trained)
+    return again.merge_and_unload()
 
 
 def _targets(model: nn.Module, targets: str, family: str) -> str | list[str]:

@@ -21,7 +21,7 @@ from jobs.models.shards import Entry, write_shards
 from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import end_of_turn_id, has_tokenizer, load_tokenizer
 from jobs.models.weights import tensor_names, weight_files
-from jobs.protocol.errors import ModelError, SpecError
+from jobs.protocol.errors import ModelError
 from jobs.protocol.folder import write_json
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
 
@@ -44,12 +44,6 @@ class Checkpoint:
     """How pictures are read, for models that see them."""
 
     def denoiser(self) -> Denoiser:
-        """Raises: SpecError for a model that fills no masks."""
-        if self.config.noise != "mask":
-            raise SpecError(
-                f"{FAMILIES[self.config.family].title} fills no masks: it refines canvases of random tokens, "
-                "which only its own sampler does."
-            )
         return Denoiser(self.model, self.config)
 
     @property
@@ -290,12 +284,13 @@ def write_official(
     write_json(folder / CONFIG, config)
 
 
-def begin_folder(folder: Path) -> Path:
+def begin_folder(folder: Path, ours: bool = False) -> Path:
     """A new empty folder beside `folder`, to be filled and then given to `finish_folder`.
 
+    `ours`: what is there is the result of the same run, whatever it holds.
     Raises: ModelError if `folder` exists and is no dLLM checkpoint, for it will be replaced.
     """
-    if folder.exists() and not _replaceable(folder):
+    if folder.exists() and not ours and not _replaceable(folder):
         raise ModelError(f"{folder} exists and is no checkpoint; choose another place.")
     folder.parent.mkdir(parents=True, exist_ok=True)
     for old in folder.parent.glob(f".{folder.name}{PARTIAL}*"):

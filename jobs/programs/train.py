@@ -15,14 +15,15 @@ from transformers.trainer import TRAINER_STATE_NAME
 
 from jobs.diffusion import attention
 from jobs.diffusion.objectives import Objective, build_objective
-from jobs.models import adapters, checkpoint, create
+from jobs.models import adapters, causal, checkpoint, create
 from jobs.models.checkpoint import Checkpoint
-from jobs.models.freeze import freeze, frozen_names
 from jobs.models.source import locate
+from jobs.models.tune import tune
 from jobs.programs.generation import positions
 from jobs.programs.pictures import picture_reader
 from jobs.programs.process import Process, main
-from jobs.programs.training import arguments, ranks
+from jobs.programs.training import arguments, packages, ranks
+from jobs.programs.training.averages import Average
 from jobs.programs.training.corpus import Corpus, load_corpus
 from jobs.programs.training.film import make_film
 from jobs.programs.training.fsdp import ShardedTrainer, make_whole, shard
@@ -46,6 +47,7 @@ def train(process: Process) -> None:
     spec: TrainSpec = process.spec
     process.phase("starting")
     given = arguments.training_arguments(process)
+    packages.check(spec, given.device)
     vote = StopVote(process, given.device)  # reading the device joins the process group
     hf_deepspeed = getattr(given, "hf_deepspeed_config", None)  # kept alive: transformers holds it weakly
     arguments.load_whole_models()
@@ -58,7 +60,7 @@ def train(process: Process) -> None:
     loaded = replace(start, config=trained_config(start.config, spec))
     limit = positions(loaded.model)
     corpus = load_corpus(process, loaded.tokenizer, loaded.config, limit, vote.check, picture_reader(loaded))
-    loaded = replace(loaded, model=with_trained_weights(loaded, spec))
+    loaded = replace(loaded, model=tune(loaded, spec.tuning, given.device))
     arguments.restore_deepspeed(hf_deepspeed)
     if spec.launcher.name == "fsdp":
         shard(loaded.model, given.device, spec.launcher.offload_weights)
@@ -93,6 +95,7 @@ def go(process: Process, trainer: DiffusionTrainer) -> None:
     # Killed after the last step, before the model was saved: the Trainer would train one step too many.
     trainer._load_from_checkpoint(str(resume))
     trainer.model.to(trainer.args.device)
+    trainer.load_averages(resume)
     trainer.state = state
 
 
@@ -110,14 +113,28 @@ def load_model(spec: TrainSpec) -> Checkpoint:
     Weights are kept in float32 while they are trained; a LoRA's frozen base may stay in bf16.
     Raises: ModelError, SpecError.
     """
+    is_causal = spec.objective is not None and build_objective(spec.objective).causal
+    if is_causal and spec.report.prompts:
+        raise SpecError(
+            f"report.prompts: {spec.objective.name} trains a causal model, which unmasks nothing; leave them "
+            "out."
+        )
     if spec.model.new is not None:
-        return create.create(spec.model.new, spec.optimisation.seed)
+        made = create.create(spec.model.new, spec.optimisation.seed)
+        return causal.as_causal(made) if is_causal else made
+    if is_causal:
+        return causal.load(str(spec.model.path), dtype=held_in(spec))
     refuse_canvases(Path(str(spec.model.path)))
-    half = spec.tuning.method == "lora" and spec.optimisation.precision == "bf16"
-    loaded = checkpoint.load(Path(str(spec.model.path)), dtype="bfloat16" if half else "float32")
+    loaded = checkpoint.load(Path(str(spec.model.path)), dtype=held_in(spec))
     if loaded.tokenizer is None:
         raise ModelError(f"{spec.model.path} has no tokenizer, so it cannot read the data. Copy one there.")
     return loaded
+
+
+def held_in(spec: TrainSpec) -> checkpoint.Dtype:
+    """The number format of the weights while they are trained."""
+    half = spec.tuning.method == "lora" and spec.optimisation.precision == "bf16"
+    return "bfloat16" if half else "float32"
 
 
 def refuse_canvases(path: Path) -> None:
@@ -133,15 +150,6 @@ def refuse_canvases(path: Path) -> None:
             f"{FAMILIES[family].title} cannot be trained here: it learns from canvases of random tokens, and "
             "every objective here masks a text. NVIDIA NeMo AutoModel has a recipe for it."
         )
-
-
-def with_trained_weights(loaded: Checkpoint, spec: TrainSpec) -> Any:
-    """The model with its frozen parts frozen, and LoRA's matrices added if asked. Raises: SpecError."""
-    frozen = frozen_names(loaded.config, spec.tuning.freeze)
-    freeze(loaded.model, frozen)
-    if spec.tuning.method != "lora":
-        return loaded.model
-    return adapters.add_lora(loaded.model, spec.tuning, frozen, loaded.config.family)
 
 
 def with_objective(spec: TrainSpec, config: DiffusionConfig) -> TrainSpec:
@@ -177,6 +185,8 @@ def build_trainer(
     use_attention(process, loaded.model, objective, given.device)
     loss = DiffusionLoss(objective, loaded.config, corpus.kind == "messages")
     film = make_film(process, loaded, corpus.kind == "messages")
+    decay = spec.optimisation.ema_decay
+    average = Average(loaded.model, decay) if decay else None
     validation = Validation(
         corpus.validation,
         corpus.collator,
@@ -191,13 +201,14 @@ def build_trainer(
     kind = ShardedTrainer if spec.launcher.name == "fsdp" else DiffusionTrainer
     trainer = kind(
         diffusion_loss=loss,
-        seed=spec.optimisation.seed,
+        spec=spec,
+        average=average,
         model=loaded.model,
         args=given,
         data_collator=corpus.collator,
         train_dataset=corpus.train,
         processing_class=loaded.tokenizer,
-        callbacks=[reporting],
+        callbacks=[average, reporting] if average else [reporting],
     )
     trainer.remove_callback(PrinterCallback)
     reporting.trainer = trainer
@@ -230,12 +241,15 @@ def save(process: Process, trainer: DiffusionTrainer, loaded: Checkpoint) -> Non
     split = is_deepspeed_zero3_enabled()
     if spec.launcher.name == "fsdp":
         make_whole(trainer.model, keep=process.rank == 0)
-    with arguments.whole_weights(trainer.model, split):
+    with arguments.whole_weights(trainer.model, split), trainer.evaluated_weights():
         if process.rank == 0:
             model = trainer.accelerator.unwrap_model(trainer.model, keep_fp32_wrapper=False)
             if spec.tuning.method == "lora":
                 model = adapters.merge(model)
             model = model.to(DTYPES[spec.optimisation.precision])
+            if trainer.diffusion_loss.objective.causal:
+                causal.save(model, loaded.tokenizer, process.run.model)
+                return
             checkpoint.save(model, loaded.tokenizer, loaded.config, process.run.model, loaded.images)
 
 

@@ -5,12 +5,16 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from jobs.specs.base import Spec
+from jobs.specs.combinations import unfit
 from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import GridShape
 from jobs.specs.families import FAMILIES
 from jobs.specs.launcher import LauncherSpec
 from jobs.specs.objective import ObjectiveSpec
+from jobs.specs.optimisation import OptimisationSpec
+from jobs.specs.refused import refuse
 from jobs.specs.samplers import LLaDASampler, SamplerSpec
+from jobs.specs.tuning import TuningSpec
 
 MASKED_FAMILIES = tuple(name for name, info in FAMILIES.items() if info.noise == "mask")
 
@@ -74,61 +78,6 @@ class ModelSpec(Spec):
         return self
 
 
-class TuningSpec(Spec):
-    """Which weights are trained."""
-
-    method: Literal["full", "lora"] = "full"
-    """full: all weights. lora: small added matrices, merged at the end."""
-    rank: int = Field(default=16, ge=1, le=1024)
-    """LoRA: rank of the added matrices."""
-    alpha: float = Field(default=32.0, gt=0)
-    """LoRA: their scale is alpha / rank."""
-    dropout: float = Field(default=0.0, ge=0, lt=1)
-    """LoRA: dropout on their input."""
-    targets: str = "family"
-    """LoRA: family (what suits the model's family), all-linear, or module names separated by commas. Routers
-    are never trained."""
-    experts: bool = False
-    """LoRA: train the experts of a mixture too; many more weights. Not with dropout."""
-    freeze: str | None = None
-    """Parts that stay as they are: vision, merger, or nothing. None: vision, in models that see images."""
-
-    @model_validator(mode="after")
-    def _experts_without_dropout(self) -> "TuningSpec":
-        if self.experts and self.dropout:
-            raise ValueError("experts cannot be trained with dropout; set one of the two to 0 or false")
-        return self
-
-
-class OptimisationSpec(Spec):
-    """Steps, batches and the optimizer."""
-
-    steps: int = Field(default=1000, ge=1)
-    """Optimizer steps."""
-    batch_size: int = Field(default=8, ge=1)
-    """Sequences a process takes at once."""
-    gradient_accumulation: int = Field(default=1, ge=1)
-    """Batches added up before a step."""
-    learning_rate: float = Field(default=1e-4, gt=0, le=1)
-    """Peak learning rate."""
-    lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the learning rate falls."""
-    warmup_steps: int = Field(default=0, ge=0)
-    """Steps in which it rises from zero."""
-    weight_decay: float = Field(default=0.0, ge=0, le=1)
-    """AdamW's weight decay."""
-    beta2: float = Field(default=0.999, gt=0, lt=1)
-    """AdamW's second beta."""
-    max_grad_norm: float = Field(default=1.0, ge=0)
-    """Gradients longer than this are shortened; 0 is off."""
-    precision: Literal["fp32", "bf16"] = "fp32"
-    """bf16 is faster where the hardware has it."""
-    gradient_checkpointing: bool = False
-    """Less memory for about a third more time."""
-    seed: int = Field(default=0, ge=0, lt=2**31)
-    """Same seed, same run."""
-
-
 class ReportSpec(Spec):
     """What is logged, saved and shown, and how often (in steps)."""
 
@@ -159,6 +108,15 @@ class TrainSpec(JobSpec):
     tuning: TuningSpec = TuningSpec()
     optimisation: OptimisationSpec = OptimisationSpec()
     report: ReportSpec = ReportSpec()
+
+    _refuse = model_validator(mode="before")(refuse)
+
+    @model_validator(mode="after")
+    def _optimizer_goes_with_the_rest(self) -> "TrainSpec":
+        for text, found in unfit(self.optimisation, self.tuning, self.launcher).items():
+            if found:
+                raise ValueError(text)
+        return self
 
 
 class ConvertSpec(JobSpec):

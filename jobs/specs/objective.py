@@ -4,7 +4,7 @@ The defaults are those of the project that an objective comes from. Where two pr
 so by name.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -174,6 +174,16 @@ class SEDDObjective(Masking):
     """Spread the times of a batch evenly: less noise in the loss."""
 
 
+class ARObjective(Spec):
+    """The causal baseline: predict the next token of each answer, with the causal mask on. The result is a
+    causal transformers folder, not a dLLM. Source: HKUNLP/DiffuLLaMA, LLaMA-Factory stage sft."""
+
+    fill: ClassVar[str] = "ignore"  # one end-of-text token closes an answer, padding follows
+    name: Literal["ar-sft"] = "ar-sft"
+    loss_norm_type: Literal["token", "sequence", "batch"] = "token"
+    """What the sum is divided by: trained tokens, trained tokens of the row, or rows."""
+
+
 ObjectiveSpec = Annotated[
     LLaDAObjective
     | MDLMObjective
@@ -182,7 +192,8 @@ ObjectiveSpec = Annotated[
     | DDMSFTObjective
     | BD3LMObjective
     | DFactoryObjective
-    | SEDDObjective,
+    | SEDDObjective
+    | ARObjective,
     Field(discriminator="name"),
 ]
 
@@ -195,6 +206,7 @@ OBJECTIVES: dict[str, type[Spec]] = {
     "bd3lm": BD3LMObjective,
     "dfactory": DFactoryObjective,
     "sedd": SEDDObjective,
+    "ar-sft": ARObjective,
 }
 
 

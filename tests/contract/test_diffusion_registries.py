@@ -78,7 +78,8 @@ def test_an_objective_trains(name, shifted, conversation, dllm):
     lost.loss.backward()
     assert dllm.model.get_input_embeddings().weight.grad.abs().sum() > 0
     noised = objective.noise(ids, maskable, dllm.config.mask_token_id, torch.Generator().manual_seed(1))
-    assert torch.equal(noised.masked, noised.noised_ids == dllm.config.mask_token_id)
+    shown = noised.noised_ids == dllm.config.mask_token_id
+    assert torch.equal(noised.masked & (not objective.causal), shown), "a causal model is shown no masks"
     assert not (noised.masked & ~maskable).any()
     assert noised.p_mask.shape == ids.shape and ((noised.p_mask > 0) & (noised.p_mask <= 1)).all()
     assert noised.time.shape == ids.shape and ((noised.time > 0) & (noised.time <= 1)).all()

@@ -2,14 +2,16 @@
 
 import pytest
 
+from jobs.diffusion.objectives import OBJECTIVES as IMPLEMENTED
 from jobs.programs import train
 from jobs.programs.process import Process
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import RunFolder
-from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.diffusion_config import FILE, DiffusionConfig
 from jobs.specs.job import TrainSpec
 from jobs.specs.objective import OBJECTIVES
 
+CAUSAL = [name for name, objective in IMPLEMENTED.items() if objective.causal]
 MODEL = {
     "architecture": "llama",
     "config": {
@@ -50,6 +52,9 @@ def test_two_steps(name, tmp_path):
     assert len(losses) == len(levels) == 2 and all(loss > 0 for loss in losses)
     assert all(sum(e["count"]) > 0 for e in levels)
     assert any(e["event"] == "validation_levels" for e in events)
+    if name in CAUSAL:
+        assert not (run.model / FILE).exists(), "a causal model, not a dLLM"
+        return
     # The checkpoint says what it was trained with, so that samplers need not guess.
     config = DiffusionConfig.load(run.model)
     assert config.objective == name

@@ -22,6 +22,7 @@ class Rule(NamedTuple):
 
 
 ENGINE = ("torch", "numpy", "transformers", "tokenizers", "safetensors", "accelerate", "peft", "pydantic")
+OPTIMIZERS = ("bitsandbytes", "galore_torch", "apollo_torch", "adam_mini", "schedulefree")
 
 RULES = {
     "jobs": Rule((), ()),
@@ -37,6 +38,7 @@ RULES = {
     "jobs.models": Rule(
         ("jobs.models", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets", "gguf")
     ),
+    "jobs.models.quantize": Rule(("jobs.protocol",), (*ENGINE, "bitsandbytes")),
     "jobs.data": Rule(
         ("jobs.data", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets", "jinja2", "PIL")
     ),
@@ -52,6 +54,7 @@ RULES = {
         ),
         (*ENGINE, "datasets", "deepspeed", "psutil"),
     ),
+    "jobs.programs.training.optimizers": Rule(("jobs.specs", "jobs.programs"), (*ENGINE, *OPTIMIZERS)),
     "backend": Rule(
         ("backend", "jobs.specs", "jobs.protocol", "jobs.executors"),
         ("pydantic", "yaml", "sqlalchemy", "fastapi", "starlette", "psutil", "pynvml", "anyio"),
@@ -68,7 +71,7 @@ RULES = {
         ),
     ),
     # The recipes that made the bundled models and data; nobody imports these.
-    "assets": Rule(("assets", "jobs"), (*ENGINE, "datasets")),
+    "assets": Rule(("assets", "jobs"), (*ENGINE, "datasets", "PIL")),
 }
 
 # "No arrow runs up": a room never knows the rooms above it.

@@ -4,6 +4,7 @@ To add one: a file of this fixed shape (see base.Objective), its options in jobs
 name in both dicts.
 """
 
+from jobs.diffusion.objectives.ar import AR
 from jobs.diffusion.objectives.base import Batch, LossResult, Noised, Objective, View, training_loss
 from jobs.diffusion.objectives.bd3lm import BD3LM
 from jobs.diffusion.objectives.ddm import DDM, DDMSFT
@@ -24,6 +25,7 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "bd3lm": BD3LM,
     "dfactory": DFactory,
     "sedd": SEDD,
+    "ar-sft": AR,
 }
 
 

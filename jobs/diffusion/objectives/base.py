@@ -93,6 +93,8 @@ class Objective:
     """Block of a block-diffusion objective, None for full attention. The checkpoint keeps it."""
     own_pattern: bool = False
     """True: attends by a pattern of its own, which flash attention cannot do."""
+    causal: bool = False
+    """True: trains a causal model, which keeps its causal mask and becomes no dLLM."""
     score_entropy: bool = False
     """True: the logits are trained as log scores, whose sum counts (SEDD)."""
 
@@ -274,7 +276,7 @@ def loss_of_noised(
         wanted,
         batch.input_ids[noised.masked][mine_N],
         objective.weights(noised, batch)[mine_N],
-        objective.options.confidence_beta,
+        getattr(objective.options, "confidence_beta", 0.0),
         objective.score_entropy,
     )
     return LossResult(loss, *by_level(losses_N, noised.time[noised.masked][mine_N]))

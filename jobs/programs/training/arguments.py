@@ -14,8 +14,11 @@ from jobs.programs import device
 from jobs.programs.process import Process
 from jobs.protocol.folder import write_json
 from jobs.specs.job import TrainSpec
+from jobs.specs.optimisation import OptimisationSpec
 
 DEEPSPEED_FILE = "deepspeed.json"
+LIGER = {"fused_linear_cross_entropy": False, "cross_entropy": False}
+"""Our own loss computes the vocabulary matrix (jobs.diffusion.masked_head); Liger's would take its place."""
 RANK_TIMEOUT = 3600  # seconds that ranks wait while rank 0 unmasks the prompts
 
 
@@ -35,12 +38,15 @@ def training_arguments(process: Process) -> TrainingArguments:
         per_device_train_batch_size=o.batch_size,
         gradient_accumulation_steps=o.gradient_accumulation,
         learning_rate=o.learning_rate,
-        lr_scheduler_type=o.lr_schedule,
+        lr_scheduler_type=_schedule(o),
         warmup_steps=o.warmup_steps,
         weight_decay=o.weight_decay,
         adam_beta2=o.beta2,
         max_grad_norm=o.max_grad_norm,
-        optim="adamw_torch",
+        optim="adamw_torch",  # the others are made by jobs.programs.training.optimizers
+        neftune_noise_alpha=o.neftune_alpha or None,
+        use_liger_kernel=o.liger_kernels,
+        liger_kernel_config=LIGER if o.liger_kernels else None,
         bf16=o.precision == "bf16",
         seed=o.seed,
         data_seed=o.seed,
@@ -59,17 +65,26 @@ def training_arguments(process: Process) -> TrainingArguments:
         disable_tqdm=True,
         report_to="none",
         deepspeed=_deepspeed(process) if spec.launcher.name == "deepspeed" else None,
-        **_gradient_checkpointing(o.gradient_checkpointing),
+        **_gradient_checkpointing(o),
     )
 
 
-def _gradient_checkpointing(wanted: bool) -> dict[str, Any]:
-    if not wanted:
+def _schedule(o: OptimisationSpec) -> str:
+    """The name that transformers has for it: its "constant" knows no warmup."""
+    own = o.optimizer == "schedule_free"  # warms up on its own
+    return "constant_with_warmup" if o.lr_schedule == "constant" and not own else o.lr_schedule
+
+
+def _gradient_checkpointing(o: OptimisationSpec) -> dict[str, Any]:
+    if not o.gradient_checkpointing:
         return {}
     # transformers 5.2x gave the argument a new name and warns of the old one.
     new = "activation_checkpointing" in TrainingArguments.__dataclass_fields__
     name = "activation_checkpointing" if new else "gradient_checkpointing"
-    return {name: True, f"{name}_kwargs": {"use_reentrant": False}}
+    options: dict[str, Any] = {"use_reentrant": False}
+    if o.offload_activations:
+        options["offload"] = True
+    return {name: True, f"{name}_kwargs": options}
 
 
 def load_whole_models() -> None:
@@ -112,8 +127,8 @@ def _deepspeed(process: Process) -> str:
 
 
 def deepspeed_config(spec: TrainSpec) -> dict[str, Any]:
-    """DeepSpeed's settings. Torch's own AdamW throughout: DeepSpeed's are compiled at first use, which needs
-    nvcc on a GPU machine."""
+    """DeepSpeed's settings. Torch's own AdamW: DeepSpeed's are compiled at first use, which needs nvcc on a
+    GPU machine. Other optimizers, and groups with rates of their own, the Trainer makes and hands over."""
     o, launcher = spec.optimisation, spec.launcher
     zero: dict[str, Any] = {"stage": launcher.zero_stage}
     if launcher.offload and launcher.zero_stage > 0:
@@ -122,6 +137,8 @@ def deepspeed_config(spec: TrainSpec) -> dict[str, Any]:
         zero["offload_param"] = {"device": "cpu"}
     if launcher.zero_stage == 3:
         zero["stage3_gather_16bit_weights_on_model_save"] = True
+    own = o.optimizer == "adamw" and spec.tuning.lora_plus == 1
+    chosen = {"optimizer": _adamw(o)} if own else {"zero_allow_untested_optimizer": True}
     return {
         "train_micro_batch_size_per_gpu": o.batch_size,
         "gradient_accumulation_steps": o.gradient_accumulation,
@@ -129,18 +146,14 @@ def deepspeed_config(spec: TrainSpec) -> dict[str, Any]:
         "bf16": {"enabled": o.precision == "bf16"},
         "zero_optimization": zero,
         "zero_force_ds_cpu_optimizer": False,
-        "optimizer": {
-            "type": "AdamW",
-            "params": {
-                "lr": o.learning_rate,
-                "betas": [0.9, o.beta2],
-                "eps": 1e-8,
-                "weight_decay": o.weight_decay,
-                "torch_adam": True,
-            },
-        },
         "steps_per_print": 10**9,
+        **chosen,
     }
+
+
+def _adamw(o: OptimisationSpec) -> dict[str, Any]:
+    options = {"lr": o.learning_rate, "betas": [0.9, o.beta2], "eps": 1e-8, "weight_decay": o.weight_decay}
+    return {"type": "AdamW", "params": {**options, "torch_adam": True}}
 
 
 def _free_port() -> int:

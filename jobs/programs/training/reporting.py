@@ -141,7 +141,8 @@ class Reporting(TrainerCallback):
             return
         assert self.trainer is not None
         self.process.phase("validating")
-        score = self.validation(self.trainer.model)
+        with self.trainer.evaluated_weights():
+            score = self.validation(self.trainer.model)
         if score is None:  # a stop was asked for
             return
         self.scored_at = step
@@ -155,7 +156,8 @@ class Reporting(TrainerCallback):
             return
         assert self.trainer is not None
         self.process.phase("unmasking the prompts")
-        self.film(step)
+        with self.trainer.evaluated_weights():
+            self.film(step)
         self.filmed_at = step
 
     def _metrics(self, step: int, values: dict[str, float | None]) -> None:

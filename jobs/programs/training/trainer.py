@@ -1,7 +1,9 @@
 """Hugging Face's Trainer with the loss of a diffusion language model."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,9 +14,11 @@ from jobs.data.collate import Collator
 from jobs.diffusion.draws import Draws, RowDraws
 from jobs.diffusion.objectives import Batch, LossResult, Objective, training_loss
 from jobs.diffusion.objectives.base import corrupted, items
-from jobs.programs.training import ranks
+from jobs.programs.training import optimizers, ranks
+from jobs.programs.training.averages import Average
 from jobs.protocol.events import LEVELS
 from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.job import TrainSpec
 
 
 @dataclass(frozen=True)
@@ -108,11 +112,21 @@ class DiffusionTrainer(Trainer):
 
     loss_is_scaled_for_ga = False  # our losses add up to a mean over a step's batches: the Trainer divides
 
-    def __init__(self, *, diffusion_loss: DiffusionLoss, seed: int, data_collator: Collator, **given: Any):
+    def __init__(
+        self,
+        *,
+        diffusion_loss: DiffusionLoss,
+        spec: TrainSpec,
+        data_collator: Collator,
+        average: Average | None = None,
+        **given: Any,
+    ):
         super().__init__(data_collator=data_collator, **given)
         self.model_accepts_loss_kwargs = False  # the same, for older versions of transformers
         self.diffusion_loss = diffusion_loss
-        self.noise_seed = seed
+        self.spec = spec
+        self.average = average
+        self.noise_seed = spec.optimisation.seed
         self.meter = Meter(self.args.device)
         self._computed = 0  # batches of this step that are done
 
@@ -155,3 +169,46 @@ class DiffusionTrainer(Trainer):
     def floating_point_ops(self, inputs: dict[str, Any]) -> int:
         """Not counted: the Trainer would walk through all parameters for each batch."""
         return 0
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        """The optimizer of the spec (jobs.programs.training.optimizers)."""
+        trained = model or self.model
+        if self.optimizer is None:
+            names = set(self.get_decay_parameter_names(trained))
+            self.optimizer = optimizers.build(trained, self.spec, names)
+        return super().create_optimizer(model)
+
+    @contextmanager
+    def evaluated_weights(self) -> Iterator[None]:
+        """Inside, the model has the weights that are validated, shown and saved: the average, where the
+        training keeps one, on its own account or within its optimizer (schedule_free)."""
+        if self.average is not None:
+            with self.average.in_place():
+                yield
+            return
+        if self.spec.optimisation.optimizer != "schedule_free":
+            yield
+            return
+        self.optimizer.eval()
+        try:
+            yield
+        finally:
+            self.optimizer.train()
+
+    def load_averages(self, checkpoint: Path) -> None:
+        """What `evaluated_weights` needs of a checkpoint, for a training that has no step left to do."""
+        if self.average is not None:
+            self.average.load(checkpoint)
+        elif self.spec.optimisation.optimizer == "schedule_free":
+            self.create_optimizer_and_scheduler(self.args.max_steps)
+            self._load_optimizer_and_scheduler(str(checkpoint))
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        super()._save_optimizer_and_scheduler(output_dir)
+        if self.average is not None and self.args.should_save:
+            self.average.save(Path(output_dir))
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        super()._load_optimizer_and_scheduler(checkpoint)
+        if self.average is not None and checkpoint is not None:
+            self.average.load(Path(checkpoint))

@@ -1,0 +1,78 @@
+"""Causal models for the `ar-sft` baseline: a transformers folder comes in, a transformers folder goes out."""
+
+import shutil
+from pathlib import Path
+
+from torch import nn
+from transformers import PreTrainedModel
+from transformers import PreTrainedTokenizerBase as Tokenizer
+
+from jobs.models import checkpoint
+from jobs.models.bidirectional import configs_of
+from jobs.models.checkpoint import Checkpoint
+from jobs.models.classes import NATIVE, OURS, VISION
+from jobs.models.convert import check_causal
+from jobs.models.source import locate, read_config
+from jobs.models.tokenizers import load_tokenizer
+from jobs.protocol.errors import ModelError
+from jobs.specs.diffusion_config import FILE, DiffusionConfig
+
+NAME = "ar-sft"
+
+
+def load(path: str | Path, dtype: checkpoint.Dtype) -> Checkpoint:
+    """A causal language model: a transformers folder as it is, or a dLLM with its causal mask put back.
+
+    Raises: ModelError for a folder that holds neither.
+    """
+    folder = locate(path)
+    if (folder / FILE).is_file() or checkpoint.official_family(folder, str(path)) is not None:
+        return as_causal(checkpoint.load(path, dtype=dtype))
+    check_causal(read_config(folder), folder)
+    tokenizer = load_tokenizer(folder)
+    model = checkpoint.load_stock(folder, checkpoint.stock_config(folder), dtype)
+    return as_causal(Checkpoint(model.eval(), tokenizer, settings(tokenizer), folder))
+
+
+def as_causal(loaded: Checkpoint) -> Checkpoint:
+    """The same checkpoint with a causal mask, whose output at position i - 1 predicts token i.
+
+    Raises: ModelError for classes that never were causal.
+    """
+    config = loaded.model.config
+    if config.model_type in {*OURS, *VISION, *NATIVE}:
+        raise ModelError(f"{NAME} needs a decoder of text; {config.model_type} was never one.")
+    make_causal(loaded.model)
+    traits = {"shifted_logits": True, "objective": NAME, "block_size": None}
+    return Checkpoint(
+        loaded.model, loaded.tokenizer, loaded.config.model_copy(update=traits), loaded.path, loaded.images
+    )
+
+
+def settings(tokenizer: Tokenizer) -> DiffusionConfig:
+    """What the programs want to know of a model; a causal one masks nothing, so any token will do as mask."""
+    named = (tokenizer.mask_token_id, tokenizer.unk_token_id, tokenizer.eos_token_id, 0)
+    return DiffusionConfig(mask_token_id=next(i for i in named if i is not None), shifted_logits=True)
+
+
+def make_causal(model: nn.Module) -> None:
+    """Undo jobs.models.bidirectional.make_bidirectional, in a decoder of text."""
+    for module in model.modules():
+        config = getattr(module, "config", None)
+        for part in configs_of(config) if config is not None else ():
+            part.is_causal = True
+        if getattr(module, "is_causal", None) is False:
+            module.is_causal = True
+
+
+def save(model: PreTrainedModel, tokenizer: Tokenizer | None, folder: Path) -> None:
+    """Write a transformers folder, without diffusion_config.json; aside, then one rename."""
+    aside = checkpoint.begin_folder(folder, ours=True)
+    try:
+        model.save_pretrained(aside)
+        if tokenizer is not None:
+            tokenizer.save_pretrained(aside)
+        checkpoint.finish_folder(aside, folder)
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise

@@ -1,0 +1,46 @@
+"""Optional packages and devices that a training asks for, looked for before the model is loaded."""
+
+from importlib.util import find_spec
+from typing import NamedTuple
+
+import torch
+
+from jobs.protocol.errors import ResourceError
+from jobs.specs.job import TrainSpec
+from jobs.specs.optimisation import OPTIMIZERS
+
+
+class Need(NamedTuple):
+    """A package that a setting asks for."""
+
+    setting: str
+    package: str
+    module: str
+
+
+def needs(spec: TrainSpec) -> list[Need]:
+    """The packages beside the studio's own that this training uses."""
+    o, info = spec.optimisation, OPTIMIZERS[spec.optimisation.optimizer]
+    found = []
+    if info.package is not None and info.module is not None:
+        found.append(Need(f"optimisation.optimizer: {o.optimizer}", info.package, info.module))
+    if spec.tuning.quantize != "none":
+        found.append(Need(f"tuning.quantize: {spec.tuning.quantize}", "bitsandbytes", "bitsandbytes"))
+    if o.liger_kernels:
+        found.append(Need("optimisation.liger_kernels", "liger-kernel", "liger_kernel"))
+    return found
+
+
+def check(spec: TrainSpec, device: torch.device) -> None:
+    """Raises: ResourceError for a missing package, with the command that installs it, or a missing GPU."""
+    if spec.optimisation.liger_kernels and device.type != "cuda":
+        raise ResourceError(
+            f"optimisation.liger_kernels: Liger's kernels run on an NVIDIA GPU, and this training is on "
+            f"{device.type}. Set it to false."
+        )
+    for need in needs(spec):
+        if find_spec(need.module) is None:
+            raise ResourceError(
+                f"{need.setting} needs a package that is not installed. Install it with: pip install "
+                f"{need.package}"
+            )
