@@ -15,10 +15,14 @@ from jobs.diffusion.attention import blocks_mask
 from jobs.diffusion.caches import CanvasCache
 from jobs.protocol.errors import SpecError
 from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.samplers.fits import fitting
 
 
 class Denoiser:
-    """A bidirectional language model in eval mode, and what it needs to be read rightly."""
+    """A bidirectional language model in eval mode, and what it needs to be read rightly.
+
+    One that refines random tokens instead of masks has no logits here: only its own sampler can ask it.
+    """
 
     def __init__(self, model: torch.nn.Module, config: DiffusionConfig):
         self.model = model
@@ -64,6 +68,7 @@ class Denoiser:
         `sigma` [B] is the noise level, for models that are told it; None: they go by the share of masks.
         In a shifted model the output at i - 1 predicts token i; position 0 has no such output and gets its
         own, as in dllm and Dream.
+        Raises: SpecError for a model that fills no masks.
         """
         length = ids.shape[1]
         start, stop, _ = (feed or slice(None)).indices(length)
@@ -86,6 +91,11 @@ class Denoiser:
         self, ids: Tensor, attention_mask: Tensor | None, fed: slice, cache: CanvasCache | None, blocks: Any
     ) -> dict[str, Any]:
         """What the model is told besides the ids of the columns `fed`: who sees whom, positions, cache."""
+        if self.config.noise != "mask":
+            raise SpecError(
+                "This model fills no masks: it refines random tokens, which only a sampler of its own does "
+                f"({', '.join(fitting(self.config))})."
+            )
         extra: dict[str, Any] = {"use_cache": cache is not None}
         padded = attention_mask is not None and not bool(attention_mask.all())
         # 1. Positions count real tokens.

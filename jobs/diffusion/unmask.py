@@ -3,22 +3,28 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from jobs.diffusion.denoiser import Denoiser
 from jobs.diffusion.samplers import SAMPLERS
-from jobs.diffusion.samplers.base import Forward, Start, Step, close, ended
+from jobs.diffusion.samplers.base import Forward, Own, Start, Step, close, ended
+from jobs.protocol.errors import SpecError
 from jobs.specs.samplers import SamplerOptions
+from jobs.specs.samplers.fits import misfit
 
 
 class Run:
     """One sampler at work: it waits for the answer to `asks`, and what it has done lies in `steps`."""
 
     def __init__(self, start: Start, options: SamplerOptions):
+        """Raises: SpecError for settings that the canvases or the model cannot honour."""
+        if options.noise != start.config.noise:
+            raise SpecError(str(misfit(options, start.config)))
         self.start = start
-        self.asks: Forward | None = None
+        self.asks: Forward | Own | None = None
         """The pass it needs next; None: it has finished."""
         self.steps: deque[Step] = deque()
         self._sampler = SAMPLERS[options.name](start, options)  # type: ignore[attr-defined]
@@ -26,27 +32,27 @@ class Run:
         self._index = self._nfe = 0
         self._go(None)
 
-    def answer(self, logits_BWV: Tensor) -> None:
-        """The logits of the pass it asked for, which are its to change."""
+    def answer(self, said: Any) -> None:
+        """What the pass it asked for gave: logits [B, W, V], which are its to change."""
         assert self.asks is not None, "nothing was asked"
         self._nfe += self.asks.passes
-        self._go(logits_BWV)
+        self._go(said)
 
     def close(self) -> None:
         """Stop where it is."""
         self.asks = None
         self._sampler.close()
 
-    def _go(self, answer: Tensor | None) -> None:
+    def _go(self, answer: Any) -> None:
         """Let the sampler work until it needs the model again."""
         while True:
             try:
-                said = self._sampler.send(answer) if answer is not None else next(self._sampler)
+                said = self._sampler.send(answer)
             except StopIteration:
                 self.asks = None
                 return
             answer = None
-            if isinstance(said, Forward):
+            if not isinstance(said, Step):
                 self.asks = said
                 return
             self._tell(said)
@@ -90,8 +96,11 @@ def unmask(
         run.answer(answer(denoiser, run.asks))
 
 
-def answer(denoiser: Denoiser, forward: Forward) -> Tensor:
-    """Logits [B, W, V] of one pass."""
+@torch.no_grad()
+def answer(denoiser: Denoiser, forward: Forward | Own) -> Any:
+    """What one pass gives: logits [B, W, V], or what the model says in its own way."""
+    if isinstance(forward, Own):
+        return forward.run(denoiser.model)
     return denoiser(
         forward.ids,
         forward.attention_mask,
@@ -109,11 +118,11 @@ def advance(denoiser: Denoiser, runs: Sequence[Run]) -> None:
         run.answer(logits)
 
 
-def replies(denoiser: Denoiser, runs: Sequence[Run]) -> Iterator[tuple[Run, Tensor]]:
-    """Each run that needs a pass, with the logits for it; those that read whole canvases share a batch."""
+def replies(denoiser: Denoiser, runs: Sequence[Run]) -> Iterator[tuple[Run, Any]]:
+    """Each run that needs a pass, with what it gave; those that read whole canvases share a batch."""
     needing = [(run, run.asks) for run in runs if run.asks is not None]
     alone = [(run, asks) for run, asks in needing if asks.reads_alone]
-    together = [(run, asks) for run, asks in needing if not asks.reads_alone]
+    together = [(run, asks) for run, asks in needing if isinstance(asks, Forward) and not asks.reads_alone]
     for run, asks in alone if len(together) != 1 else alone + together:
         yield run, answer(denoiser, asks)
     if len(together) > 1:

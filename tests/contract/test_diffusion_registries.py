@@ -18,6 +18,9 @@ from jobs.diffusion.samplers import SAMPLERS, Draws, Start, Step
 from jobs.diffusion.unmask import unmask
 from jobs.models import checkpoint
 from jobs.models.create import create
+from jobs.models.debug import debug_checkpoint
+from jobs.models.tokenizers import character_tokenizer
+from jobs.protocol.errors import SpecError
 from jobs.specs import objective as objective_specs
 from jobs.specs import samplers as sampler_specs
 from jobs.specs.job import NewModelSpec
@@ -85,11 +88,20 @@ def test_an_objective_trains(name, shifted, conversation, dllm):
     assert noised.time.shape == ids.shape and ((noised.time > 0) & (noised.time <= 1)).all()
 
 
+@pytest.fixture(scope="module")
+def refiner() -> checkpoint.Checkpoint:
+    """A model of random tokens, which goes on with a prompt only."""
+    return debug_checkpoint("diffusion_gemma", character_tokenizer("abcdefghijklmnop"))
+
+
 @pytest.mark.parametrize("name", SAMPLERS)
-def test_a_sampler_fills_every_mask_and_stops_when_asked(name, dllm):
+def test_a_sampler_fills_every_mask_and_stops_when_asked(name, dllm, refiner):
     options = sampler_specs.SAMPLERS[name]()
+    fills_masks = options.noise == "mask"
+    dllm = dllm if fills_masks else refiner
     mask = dllm.config.mask_token_id
-    ids = torch.tensor([[0, 1, mask, mask, 2, mask], [3, mask, mask, mask, mask, mask]])
+    gap = mask if fills_masks else 2
+    ids = torch.tensor([[0, 1, gap, gap, 2, mask], [3, gap, gap, gap, gap, mask]])
     denoiser = dllm.denoiser()
 
     def run(rows: torch.Tensor, should_stop=None) -> list[Step]:
@@ -110,6 +122,15 @@ def test_a_sampler_fills_every_mask_and_stops_when_asked(name, dllm):
     assert all(before.nfe <= after.nfe for before, after in itertools.pairwise(steps))
     assert not run(ids, should_stop=lambda: True)
     assert list(inspect.signature(SAMPLERS[name]).parameters) == ["start", "options"]
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_sampler_is_refused_on_a_model_of_another_noise(name, dllm, refiner):
+    options = sampler_specs.SAMPLERS[name]()
+    other = refiner if options.noise == "mask" else dllm
+    start = Start(torch.tensor([[0, other.config.mask_token_id]]), other.config)
+    with pytest.raises(SpecError, match=f"The sampler {name} is not for this model: .* Use "):
+        next(unmask(other.denoiser(), start, options))
 
 
 def test_the_page_on_objectives_names_every_entry():

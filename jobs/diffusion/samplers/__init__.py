@@ -9,6 +9,7 @@ from collections.abc import Callable
 from jobs.diffusion.samplers import (
     bd3lm,
     diffullama,
+    diffusion_gemma,
     dinfer,
     dllm_bd3lm,
     dllm_mdlm,
@@ -23,11 +24,12 @@ from jobs.diffusion.samplers import (
     sdar,
     sedd,
 )
-from jobs.diffusion.samplers.base import Draws, Forward, Sampling, Start, Step
+from jobs.diffusion.samplers.base import Draws, Forward, Own, Sampling, Start, Step
 
 SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "bd3lm": bd3lm.sample,
     "diffullama": diffullama.sample,
+    "diffusion_gemma": diffusion_gemma.sample,
     "dinfer": dinfer.sample,
     "dllm_bd3lm": dllm_bd3lm.sample,
     "dllm_mdlm": dllm_mdlm.sample,
@@ -44,4 +46,4 @@ SAMPLERS: dict[str, Callable[..., Sampling]] = {
     "sedd": sedd.sample,
 }
 
-__all__ = ["SAMPLERS", "Draws", "Forward", "Sampling", "Start", "Step"]
+__all__ = ["SAMPLERS", "Draws", "Forward", "Own", "Sampling", "Start", "Step"]

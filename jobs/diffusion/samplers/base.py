@@ -1,9 +1,9 @@
 """What samplers are given, what they ask for, what they tell, and the arithmetic they share.
 
 A sampler is a generator over canvases. It yields a `Forward` where it needs the model and is sent the logits
-for it; it yields a `Step` when it has changed its canvases. It never calls the model itself: whoever runs it
-(jobs.diffusion.unmask) counts the passes, stops it between two of them, or answers many samplers' passes
-with one batch.
+for it (an `Own` for a model that is asked in a way of its own); it yields a `Step` when it has changed its
+canvases. It never calls the model itself: whoever runs it (jobs.diffusion.unmask) counts the passes, stops it
+between two of them, or answers many samplers' passes with one batch.
 
 Shape suffixes: B rows, L positions, W columns whose logits are wanted, V vocabulary, R positions written in a
 step (row-major order of `written`), K candidates.
@@ -12,9 +12,10 @@ step (row-major order of `written`), K candidates.
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any, ClassVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from jobs.diffusion.caches import CanvasCache
 from jobs.diffusion.denoiser import guide, probabilities
@@ -38,6 +39,14 @@ class Draws:
         dtype = dtype or (torch.float32 if vocabulary is None else torch.float64)
         source = self.generator.device if self.generator is not None else ids.device
         return torch.rand(size, generator=self.generator, device=source, dtype=dtype).to(ids.device)
+
+    def on(self, device: torch.device) -> torch.Generator:
+        """A generator on a device, for draws from whole vocabularies there: the one given, or one that begins
+        from it."""
+        if self.generator is not None and self.generator.device.type == device.type:
+            return self.generator
+        seed = int(torch.randint(2**62, (1,), generator=self.generator))
+        return torch.Generator(device).manual_seed(seed)
 
     def binomial(self, count: int, chance: float) -> int:
         """How many of `count` happen, each with probability `chance` in [0, 1]."""
@@ -116,6 +125,23 @@ class Forward:
 
 
 @dataclass(frozen=True)
+class Own:
+    """A pass that a model makes in a way of its own, for models that are no denoisers; the answer is what
+    `run` returns."""
+
+    run: Callable[[nn.Module], Any]
+    """Given the model, without gradients."""
+    ids: Tensor
+    """[B, L] the canvases it is about, for whoever plans its memory; so are the columns."""
+    at: Tensor
+    """[W] the columns."""
+    passes: int = 1
+    """What it counts as."""
+    reads_alone: ClassVar[bool] = True
+    """It shares no batch."""
+
+
+@dataclass(frozen=True)
 class Step:
     """The canvases after one step, and what changed."""
 
@@ -151,7 +177,7 @@ class Step:
         return self.revealed if self.edited is None else self.revealed | self.edited
 
 
-Sampling = Generator[Forward | Step, Tensor, None]
+Sampling = Generator[Forward | Own | Step, Any, None]
 """A sampler at work."""
 
 

@@ -3,8 +3,8 @@
 It is no masked model. An encoder reads the text so far from left to right into a cache; a decoder with the
 same weights refines a canvas of random tokens that sees itself and the cache both ways. So nothing is
 switched here, and the mask token (Gemma's own <mask>) only stands for cells that are still to be written: the
-model is never shown it. Derived from transformers' source; the sampler equals its generate() (see
-jobs.diffusion.diffusion_gemma). No recorded outputs of the real weights exist here.
+model is never shown it. Derived from transformers' source; the sampler of this name equals its
+generate(). No recorded outputs of the real weights exist here.
 """
 
 from typing import Any, ClassVar

@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, Field
 from jobs.specs.samplers.base import SamplerOptions
 from jobs.specs.samplers.bd3lm import BD3LMSampler
 from jobs.specs.samplers.diffullama import DiffuLLaMASampler
+from jobs.specs.samplers.diffusion_gemma import DiffusionGemmaSampler
 from jobs.specs.samplers.dinfer import DInferSampler
 from jobs.specs.samplers.dllm_bd3lm import DllmBD3LMSampler
 from jobs.specs.samplers.dllm_mdlm import DllmMDLMSampler
@@ -32,6 +33,7 @@ SamplerSpec = Annotated[
     BD3LMSampler
     | DInferSampler
     | DiffuLLaMASampler
+    | DiffusionGemmaSampler
     | DllmBD3LMSampler
     | DllmMDLMSampler
     | DreamSampler
@@ -52,6 +54,7 @@ SamplerSpec = Annotated[
 SAMPLERS: dict[str, type[SamplerOptions]] = {
     "bd3lm": BD3LMSampler,
     "diffullama": DiffuLLaMASampler,
+    "diffusion_gemma": DiffusionGemmaSampler,
     "dinfer": DInferSampler,
     "dllm_bd3lm": DllmBD3LMSampler,
     "dllm_mdlm": DllmMDLMSampler,
@@ -73,6 +76,7 @@ __all__ = [
     "BD3LMSampler",
     "DInferSampler",
     "DiffuLLaMASampler",
+    "DiffusionGemmaSampler",
     "DllmBD3LMSampler",
     "DllmMDLMSampler",
     "DreamSampler",

@@ -61,6 +61,10 @@ PRESETS: dict[str, Preset] = {
         settings={"name": "sedd", "max_new_tokens": 256},
         why="Its own analytic sampler, with the authors' 1024 steps; fewer are faster and rougher.",
     ),
+    "diffusion_gemma": Preset(
+        settings={"name": "diffusion_gemma", "max_new_tokens": 256},
+        why="Its own sampler with its published settings; 256 tokens are one canvas.",
+    ),
     "bd3lm": Preset(
         settings={"name": "bd3lm", "max_new_tokens": 256, "nucleus_p": 0.9},
         why="First hitting times with a nucleus of 0.9, as in its scripts.",

@@ -92,8 +92,11 @@ def test_a_published_folder_is_read_as_it_is(made, tmp_path):
 
 
 def test_it_is_not_taken_for_a_model_of_masks(made):
-    with pytest.raises(SpecError, match="DiffusionGemma fills no masks"):
-        made.denoiser()
+    ids = torch.arange(4)[None]
+    denoiser = made.denoiser()
+    for ask in (lambda: denoiser(ids), lambda: denoiser.selected(ids, None, ids > 0)):
+        with pytest.raises(SpecError, match=r"fills no masks: .* \(diffusion_gemma\)"):
+            ask()
 
 
 @pytest.mark.parametrize("official", [True, False])
