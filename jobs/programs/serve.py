@@ -53,6 +53,7 @@ def serve(process: Process) -> None:
     try:
         while not leave.is_set() and desk.idle_seconds() < spec.idle_seconds:
             door.serve(POLL_SECONDS)
+            desk.check()
             if process.stop_requested():
                 status = "stopped"
                 break

@@ -41,6 +41,7 @@ class Desk:
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._closing = False
+        self._failure: Exception | None = None
         self._worker = threading.Thread(target=self._work, name="worker", daemon=True)
         process.run.samples.mkdir(exist_ok=True)
 
@@ -60,6 +61,11 @@ class Desk:
         self._wake.set()
         if self._worker.ident is not None:
             self._worker.join(seconds)
+
+    def check(self) -> None:
+        """Raises: whatever ended the worker, without whom nobody would be answered."""
+        if self._failure is not None:
+            raise self._failure
 
     def idle_seconds(self) -> float:
         """How long nothing has moved; paused requests do not keep the server."""
@@ -130,6 +136,12 @@ class Desk:
     # What the worker does.
 
     def _work(self) -> None:
+        try:
+            self._work_until_closed()
+        except Exception as error:  # noqa: BLE001 - the edge of the thread: `check` raises it where it is heard
+            self._failure = error
+
+    def _work_until_closed(self) -> None:
         while not self._closing:
             self._wake.clear()
             for _ in range(len(self._chores)):

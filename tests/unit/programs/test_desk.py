@@ -300,6 +300,18 @@ def test_models_that_nobody_asks_for_are_released(folder, second):
     assert models.names() == [str(folder)]
 
 
+def test_a_worker_that_fails_is_heard_of(desk, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("no worker")
+
+    monkeypatch.setattr(desk.models, "release", broken)
+    desk.check()
+    desk.start()
+    desk._worker.join(PATIENCE)
+    with pytest.raises(RuntimeError, match="no worker"):
+        desk.check()
+
+
 def branch(desk, request, of, **changes):
     return {"request": request, "from": str(desk.process.run.sample(of)), **changes}
 
