@@ -66,8 +66,8 @@ class Denoiser:
         `blocks` [B, L] numbers the blocks of block-causal attention; None: as the model was trained, which
         for a block-diffusion model is blocks of its size from each row's first real token.
         `sigma` [B] is the noise level, for models that are told it; None: they go by the share of masks.
-        In a shifted model the output at i - 1 predicts token i; position 0 has no such output and gets its
-        own, as in dllm and Dream.
+        In a shifted model the output at i - 1 predicts token i; a row's first token has no such output and
+        gets its own, as in dllm and Dream.
         Raises: SpecError for a model that fills no masks.
         """
         length = ids.shape[1]
@@ -78,12 +78,29 @@ class Denoiser:
         extra = self._sees(ids, attention_mask, slice(start, stop), cache, blocks)
         if sigma is not None and self._takes_noise:
             extra["sigma"] = sigma
-        return self.model(input_ids=ids[:, start:stop], logits_to_keep=outputs_W, **extra).logits.float()
+        begins_BW = self.begins(attention_mask, at)
+        if begins_BW is None:
+            return self.model(input_ids=ids[:, start:stop], logits_to_keep=outputs_W, **extra).logits.float()
+        own_K = begins_BW.any(0).nonzero().flatten()
+        both = torch.cat([outputs_W, at[own_K] - start])
+        logits = self.model(input_ids=ids[:, start:stop], logits_to_keep=both, **extra).logits.float()
+        logits_BWV, own_BKV = logits.split([len(at), len(own_K)], 1)
+        logits_BWV[:, own_K] = torch.where(begins_BW[:, own_K, None], own_BKV, logits_BWV[:, own_K])
+        return logits_BWV
+
+    def begins(self, attention_mask: Tensor | None, at: Tensor) -> Tensor | None:
+        """[B, W] bool: columns after padding where a row's text begins, which in a shifted model speak for
+        themselves as position 0 does. None: there are none."""
+        if attention_mask is None or not self.config.shifted_logits:
+            return None
+        real_BL = attention_mask.bool()
+        begins_BW = (real_BL & (real_BL.cumsum(1) == 1))[:, at] & (at > 0)
+        return begins_BW if bool(begins_BW.any()) else None
 
     @torch.no_grad()
     def selected(self, ids: Tensor, attention_mask: Tensor | None, wanted: Tensor) -> Tensor:
         """Logits [N, V] in float32 of the N outputs `wanted` [B, L] bool, row by row. Each row may want
-        others: this is how canvases of different requests share a batch."""
+        others: this is how canvases of different requests share a batch. They are not padded on the left."""
         extra = self._sees(ids, attention_mask, slice(0, ids.shape[1]), None, None)
         return self.model(input_ids=ids, logits_to_keep=wanted, **extra).logits.flatten(0, -2).float()
 

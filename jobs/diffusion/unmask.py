@@ -121,13 +121,17 @@ def advance(denoiser: Denoiser, runs: Sequence[Run]) -> None:
 def replies(denoiser: Denoiser, runs: Sequence[Run]) -> Iterator[tuple[Run, Any]]:
     """Each run that needs a pass, with what it gave; those that read whole canvases share a batch."""
     needing = [(run, run.asks) for run in runs if run.asks is not None]
-    alone = [(run, asks) for run, asks in needing if asks.reads_alone]
-    together = [(run, asks) for run, asks in needing if isinstance(asks, Forward) and not asks.reads_alone]
+    together = [(run, asks) for run, asks in needing if isinstance(asks, Forward) and _shares(denoiser, asks)]
+    alone = [(run, asks) for run, asks in needing if not any(run is other for other, _ in together)]
     for run, asks in alone if len(together) != 1 else alone + together:
         yield run, answer(denoiser, asks)
     if len(together) > 1:
         logits = batched(denoiser, [asks for _, asks in together])
         yield from zip([run for run, _ in together], logits, strict=True)
+
+
+def _shares(denoiser: Denoiser, asks: Forward) -> bool:
+    return not asks.reads_alone and denoiser.begins(asks.attention_mask, asks.at) is None
 
 
 def batched(denoiser: Denoiser, forwards: Sequence[Forward]) -> list[Tensor]:

@@ -142,3 +142,15 @@ def test_a_model_without_keys_and_values_says_so(make):
     plain.forward = lambda input_ids, logits_to_keep: None
     with pytest.raises(SpecError, match="use_cache"):
         Denoiser(plain, denoiser.config).new_cache(4)
+
+
+@pytest.mark.parametrize("kind", ["llama", "gpt2"])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_a_row_padded_on_the_left_says_what_it_says_alone(shifted, kind, make):
+    """Its first token too, which in a shifted model no output before it speaks for."""
+    denoiser = make(kind, shifted_logits=shifted)
+    together = denoiser(IDS, LEFT_PADDED)
+    assert torch.allclose(together[1, 3:], denoiser(IDS[1:, 3:])[0], atol=1e-5)
+    assert torch.allclose(together[0], denoiser(IDS[:1])[0], atol=1e-5)
+    few = denoiser(IDS, LEFT_PADDED, torch.tensor([0, 3, 9]))
+    assert torch.allclose(few, together[:, [0, 3, 9]], atol=1e-5)
