@@ -39,7 +39,7 @@ def expand(model: PreTrainedModel, count: int) -> list[nn.Module]:
             new.append(_silent_copy(layers[at]))
             order.append((at, new[-1]))
     # 2. The list of layers, their numbers, and the config.
-    layers[:] = []
+    del layers[:]
     layers.extend(layer for _, layer in order)
     for number, layer in enumerate(layers):
         for module in layer.modules():

@@ -16,8 +16,8 @@ from jobs.protocol.errors import SpecError
 from jobs.specs.tuning import TuningSpec
 
 
-def tune(loaded: Checkpoint, tuning: TuningSpec, device: torch.device) -> Any:
-    """The model of a checkpoint as `tuning` says; with LoRA inside peft's wrapper.
+def tune(loaded: Checkpoint, tuning: TuningSpec, device: torch.device, seed: int = 0) -> Any:
+    """The model of a checkpoint as `tuning` says; with LoRA inside peft's wrapper, its matrices from `seed`.
 
     Raises: SpecError for names, layers or a method that do not fit the model.
     """
@@ -26,7 +26,9 @@ def tune(loaded: Checkpoint, tuning: TuningSpec, device: torch.device) -> Any:
         freeze(model, frozen)
         if tuning.quantize != "none":
             quantize(model, device, tuning.whole_modules)
-        return adapters.add_lora(model, tuning, frozen, loaded.config.family)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return adapters.add_lora(model, tuning, frozen, loaded.config.family)
     if tuning.method != "full":
         chosen = (
             expand(model, tuning.layers) if tuning.method == "expand" else some_layers(model, tuning.layers)

@@ -60,7 +60,7 @@ def train(process: Process) -> None:
     loaded = replace(start, config=trained_config(start.config, spec))
     limit = positions(loaded.model)
     corpus = load_corpus(process, loaded.tokenizer, loaded.config, limit, vote.check, picture_reader(loaded))
-    loaded = replace(loaded, model=tune(loaded, spec.tuning, given.device))
+    loaded = replace(loaded, model=tune(loaded, spec.tuning, given.device, spec.optimisation.seed))
     arguments.restore_deepspeed(hf_deepspeed)
     if spec.launcher.name == "fsdp":
         shard(loaded.model, given.device, spec.launcher.offload_weights)
