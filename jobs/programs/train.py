@@ -29,6 +29,7 @@ from jobs.programs.training.film import make_film
 from jobs.programs.training.fsdp import ShardedTrainer, make_whole, shard
 from jobs.programs.training.ranks import StopVote
 from jobs.programs.training.reporting import Reporting, peak_memory_mb
+from jobs.programs.training.sequence_parallel import layout_of, share_texts
 from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
 from jobs.programs.training.validation import Validation
 from jobs.protocol.errors import ModelError, SpecError
@@ -183,7 +184,11 @@ def build_trainer(
     if corpus.has_pictures:
         allow_pictures(given, objective)
     use_attention(process, loaded.model, objective, given.device)
-    loss = DiffusionLoss(objective, loaded.config, corpus.kind == "messages")
+    parts = spec.launcher.sequence_parallel
+    layout = layout_of(parts, given.device, given.process_index, given.world_size)
+    if parts > 1:
+        share_texts(loaded.model, objective, corpus, layout)
+    loss = DiffusionLoss(objective, loaded.config, corpus.kind == "messages", layout)
     film = make_film(process, loaded, corpus.kind == "messages")
     decay = spec.optimisation.ema_decay
     average = Average(loaded.model, decay) if decay else None
@@ -193,8 +198,8 @@ def build_trainer(
         loss,
         spec.optimisation.batch_size,
         given.device,
-        given.process_index,
-        given.world_size,
+        layout.rank,
+        layout.world,
         vote,
     )
     reporting = Reporting(process, vote, validation, film)

@@ -132,6 +132,36 @@ def test_two_processes_and_fsdp_are_one_process_and_a_resumed_run_is_the_uninter
     assert checkpoint.load(lora.model).model.dtype == torch.bfloat16
 
 
+LLAMA = {
+    **STILL,
+    "architecture": "llama",
+    "config": {
+        "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2,
+        "num_attention_heads": 4, "num_key_value_heads": 1, "max_position_embeddings": 64,
+    },
+}  # fmt: skip
+
+
+def test_two_processes_that_share_each_text_are_one_process(tmp_path, sums):
+    """Ulysses, alone and over weights that are split; validation and film take part."""
+    packed = {"model": {"new": LLAMA}, "data": {"packing": True, "append_eos": True, "validation": 0.2}}
+    film = {"prompts": ["1+1=____"], "sampler": {"steps": 4, "max_new_tokens": 4, "block_size": 4}}
+    whole = train_here(still(tmp_path, sums, 4, 1, **packed))
+    shared = still(tmp_path, sums, 4, 1, launcher=by("torchrun", sequence_parallel=2), report=film, **packed)
+    split = still(tmp_path, sums, 2, 2, launcher=by("fsdp", sequence_parallel=2), report=film, **packed)
+    unpacked = still(
+        tmp_path, sums, 4, 1, launcher=by("torchrun", sequence_parallel=2), data={"max_length": 15}
+    )
+    two_processes(shared, split)
+    for run in (shared, split):
+        equal(run, whole)
+        scores = [read_json(r.result_json)["validation_after"] for r in (run, whole)]
+        assert scores[0] == pytest.approx(scores[1], abs=LOSS)
+        assert len(list(run.samples.iterdir())) == 1
+    with pytest.raises(AssertionError, match="2 processes cannot share 9 tokens evenly"):
+        two_processes(unpacked)
+
+
 def test_zero_2_and_zero_3_are_one_process(tmp_path, sums):
     """DeepSpeed, started by torchrun, as on several machines."""
     whole = train_here(still(tmp_path, sums, 8, 1))

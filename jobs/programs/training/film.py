@@ -14,6 +14,7 @@ from jobs.programs.generation import (
     unmask,
 )
 from jobs.programs.process import Process
+from jobs.programs.training.sequence_parallel import whole_texts
 from jobs.specs.samplers import SamplerSpec
 from jobs.specs.samplers.presets import chosen
 
@@ -40,10 +41,11 @@ class Film:
         training = self.loaded.model.training
         self.loaded.model.eval()
         self.process.run.samples.mkdir(exist_ok=True)
-        for number, ask in enumerate(self.asks):
-            if self.should_stop():
-                break
-            self._one(step, number, ask)
+        with whole_texts():
+            for number, ask in enumerate(self.asks):
+                if self.should_stop():
+                    break
+                self._one(step, number, ask)
         self.loaded.model.train(training)
 
     def _one(self, step: int, number: int, ask: Ask) -> None:

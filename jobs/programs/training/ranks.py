@@ -8,6 +8,26 @@ from jobs.diffusion.draws import seed_of
 from jobs.programs.process import Process, Stopped
 
 
+@dataclass(frozen=True)
+class Layout:
+    """What this process computes: the rows of number `rank` of `world`, and of each text part `part` of
+    `parts`, together with the processes of `group`."""
+
+    rank: int = 0
+    world: int = 1
+    part: int = 0
+    parts: int = 1
+    group: Any = None
+
+    def slice(self, length: int) -> slice | None:
+        """This process's positions of a text; None: all of them."""
+        each = length // self.parts
+        return None if self.parts == 1 else slice(self.part * each, (self.part + 1) * each)
+
+
+ALONE = Layout()
+
+
 def is_distributed() -> bool:
     return dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1
 

@@ -16,6 +16,8 @@ from jobs.diffusion.objectives import Batch, LossResult, Objective, training_los
 from jobs.diffusion.objectives.base import corrupted, items
 from jobs.programs.training import optimizers, ranks
 from jobs.programs.training.averages import Average
+from jobs.programs.training.ranks import ALONE, Layout
+from jobs.programs.training.sequence_parallel import Dealer
 from jobs.protocol.events import LEVELS
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import TrainSpec
@@ -29,6 +31,7 @@ class DiffusionLoss:
     config: DiffusionConfig
     conversations: bool
     """Conversations: the loss may be normalised by each answer's length."""
+    layout: Layout = ALONE
 
     def __call__(
         self,
@@ -39,7 +42,9 @@ class DiffusionLoss:
         of_step: Tensor | None = None,
     ) -> LossResult:
         """One batch through noise, model and loss. batch: see jobs.data.collate.Collator; step: steps done,
-        None outside training; of_step: the mean `items` of a step's batches, of which this is one."""
+        None outside training; of_step: the mean `items` of a step's batches, of which this is one.
+
+        Where processes share texts, this process's share of the sum."""
         return training_loss(
             self.objective,
             model,
@@ -51,6 +56,7 @@ class DiffusionLoss:
             attention_mask=batch.get("attention_mask"),
             extra=batch.get("extra"),
             items=of_step,
+            part=self.layout.slice(batch["input_ids"].shape[1]),
             generator=generator,
             step=step,
         )
@@ -121,6 +127,7 @@ class DiffusionTrainer(Trainer):
         average: Average | None = None,
         **given: Any,
     ):
+        self.layout = diffusion_loss.layout
         super().__init__(data_collator=data_collator, **given)
         self.model_accepts_loss_kwargs = False  # the same, for older versions of transformers
         self.diffusion_loss = diffusion_loss
@@ -129,6 +136,11 @@ class DiffusionTrainer(Trainer):
         self.noise_seed = spec.optimisation.seed
         self.meter = Meter(self.args.device)
         self._computed = 0  # batches of this step that are done
+
+    def create_accelerator_and_postprocess(self) -> None:
+        super().create_accelerator_and_postprocess()
+        if self.layout.parts > 1:
+            self.accelerator.prepare_data_loader = Dealer(self.accelerator, self.layout)
 
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
@@ -156,13 +168,14 @@ class DiffusionTrainer(Trainer):
         self._computed += 1
         result = self.diffusion_loss(model, inputs, noise, self.state.global_step, num_items_in_batch)
         self.meter.add(result, inputs)
-        return (result.loss, result) if return_outputs else result.loss
+        loss = result.loss * self.layout.parts  # gradients are averaged over processes: parts are to add up
+        return (loss, result) if return_outputs else loss
 
     def _noise(self, batch: int) -> RowDraws:
         """The random numbers of this process's batch number `batch` of the step. Batches are dealt to the
         processes one by one (accelerate, BatchSamplerShard)."""
-        rows, world = self.args.per_device_train_batch_size, self.args.world_size
-        place = (batch * world + self.args.process_index) * rows
+        rows, world = self.args.per_device_train_batch_size, self.layout.world
+        place = (batch * world + self.layout.rank) * rows
         total = rows * world * self.args.gradient_accumulation_steps
         return RowDraws((self.noise_seed, "train", self.state.global_step), place, total)
 
