@@ -71,7 +71,8 @@ class Validation:
         batch = to_device(self.collator(sequences), self.device)
         noise = ranks.generator(torch.device("cpu"), "validation", start)
         result = self.diffusion_loss(model, batch, noise)
-        rows = torch.tensor([result.loss.item() * len(sequences), len(sequences)], dtype=torch.float64)
+        share = len(sequences) / self.diffusion_loss.layout.parts  # processes that share a text add up
+        rows = torch.tensor([result.loss.item() * len(sequences), share], dtype=torch.float64)
         return torch.cat([rows, result.level_loss.cpu().double(), result.level_count.cpu().double()])
 
     def _dtype(self) -> torch.dtype:
