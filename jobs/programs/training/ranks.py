@@ -1,5 +1,8 @@
 """What the processes of one training must agree on, and noise that each can draw again."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
