@@ -20,6 +20,7 @@ from jobs.specs.job import JobSpec
 
 if TYPE_CHECKING:
     from backend.services.datasets import DatasetService
+    from backend.services.estimates import EstimateService
     from backend.services.models import ModelService
     from backend.services.resolve import Resolver
     from backend.services.sampling import SamplingService
@@ -66,7 +67,14 @@ class Studio:
     @cached_property
     def jobs(self) -> JobService:
         resolve = self._resolve or self.resolver
-        return JobService(self.store, self.runs, self.executor, self.lease, resolve, self._wake.set)
+        check = self.estimates.refuse if self._resolve is None else None
+        return JobService(self.store, self.runs, self.executor, self.lease, resolve, self._wake.set, check)
+
+    @cached_property
+    def estimates(self) -> "EstimateService":
+        from backend.services.estimates import EstimateService  # noqa: PLC0415
+
+        return EstimateService(self.models, lambda: self.jobs.devices())
 
     @cached_property
     def resolver(self) -> "Resolver":
@@ -90,7 +98,9 @@ class Studio:
     def training(self) -> "TrainingService":
         from backend.services.training import TrainingService  # noqa: PLC0415
 
-        return TrainingService(jobs=self.jobs, resolver=self.resolver, home=self.home)
+        return TrainingService(
+            jobs=self.jobs, resolver=self.resolver, home=self.home, need=self.estimates.need
+        )
 
     @cached_property
     def sampling(self) -> "SamplingService":

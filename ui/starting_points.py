@@ -8,21 +8,29 @@ from jobs.protocol.errors import SpecError, StudioError
 from jobs.specs.load import parse_spec, read_yaml, to_yaml
 
 if TYPE_CHECKING:
+    from backend.services.training import Recipe
     from backend.studio import Studio
 
 RECIPE, RUN = "recipe:", "run:"
 FIRST = "sudoku-4x4"  # a minute on two cores
 RUNS_SHOWN = 30
+DEMOS, PUBLISHED, DEBUG, RUNS = "Demos and yours", "Published settings", "Debug size", "Earlier runs"
+GROUPS = (DEMOS, PUBLISHED, DEBUG, RUNS)
 
 
-def choices(studio: "Studio", kind: str = "train") -> list[tuple[str, str]]:
-    """(label, value) of every recipe and of the newest runs of a kind."""
+def choices(studio: "Studio", group: str = DEMOS, kind: str = "train") -> list[tuple[str, str]]:
+    """(label, value) of what a form can start from, of one of GROUPS."""
+    if group == RUNS:
+        runs = studio.jobs.list(kinds=[kind], limit=RUNS_SHOWN)
+        return [(f"Again: {run.name or run.id}  ({run.id})", RUN + run.id) for run in runs]
     recipes = [r for r in studio.training.recipes() if r.spec.get("kind") == kind or r.problem]
-    recipes.sort(key=lambda r: r.name != FIRST)
-    runs = studio.jobs.list(kinds=[kind], limit=RUNS_SHOWN)
-    return [(f"{r.title}  ({r.name})", RECIPE + r.name) for r in recipes] + [
-        (f"Again: {run.name or run.id}  ({run.id})", RUN + run.id) for run in runs
-    ]
+    recipes = sorted((r for r in recipes if group_of(r) == group), key=lambda r: r.name != FIRST)
+    return [(f"{r.title}  ({r.name})", RECIPE + r.name) for r in recipes]
+
+
+def group_of(recipe: "Recipe") -> str:
+    """The one of GROUPS that a recipe belongs to."""
+    return {"": DEMOS, "debug": DEBUG}.get(recipe.group, PUBLISHED)
 
 
 def load(studio: "Studio", chosen: str, kind: str = "train") -> tuple[dict[str, Any], str]:

@@ -25,6 +25,7 @@ def show(studio: "Studio", values: dict[str, Any], base: str) -> tuple[dict[str,
     else:
         preview = studio.training.preview(data)
         figures = train_form.facts(preview.spec, rows(studio, data["data"])) if preview.spec else []
+        figures += preview.need.lines if preview.need is not None else []
     shown = review(preview, "train", base, figures, preview.notes, FILE)
     return shown, strip(values, preview), gr.update(interactive=not preview.problem)
 

@@ -11,6 +11,8 @@ from backend.studio import Studio
 from jobs.protocol.errors import JobError
 from jobs.protocol.states import State
 from jobs.specs.job import KINDS
+from jobs.specs.load import parse_spec
+from jobs.specs.probe import probe_of
 
 
 class Submission(BaseModel):
@@ -18,6 +20,8 @@ class Submission(BaseModel):
 
     spec: dict[str, Any]
     request_id: str | None = Field(default=None, max_length=200)
+    probe: bool = False
+    """Measure three steps of a training instead of carrying it out."""
 
 
 def known(job_id: str, request: Request) -> str:
@@ -47,7 +51,8 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.post("", status_code=201)
     def submit(submission: Submission) -> JobView:
-        return studio.jobs.submit(submission.spec, submission.request_id)
+        spec = parse_spec(submission.spec)
+        return studio.jobs.submit(probe_of(spec) if submission.probe else spec, submission.request_id)
 
     @routes.get("/{job_id}")
     def job(job_id: Known) -> JobView:

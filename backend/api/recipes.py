@@ -29,7 +29,7 @@ def router(studio: Studio) -> APIRouter:
     def recipes() -> dict[str, list[Recipe]]:
         return {"recipes": studio.training.recipes()}
 
-    @routes.get("/{name}")
+    @routes.get("/{name:path}")
     def recipe(name: str) -> Recipe:
         try:
             return studio.training.recipe(name)

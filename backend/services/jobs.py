@@ -45,9 +45,10 @@ class JobService:
         lease: SchedulerLease,
         resolve: Resolve | None = None,
         wake: Callable[[], None] = lambda: None,
+        check: Callable[[JobSpec], None] | None = None,
     ):
         self.store, self.runs, self.executor, self.lease = store, runs, executor, lease
-        self.resolve, self._wake = resolve, wake
+        self.resolve, self._wake, self._check = resolve, wake, check
 
     # --- asking ----
 
@@ -169,6 +170,8 @@ class JobService:
             taken = devices_taken(spec, has_gpus)
             if reason := never_fits(conn, device_kind(conn, device_wanted(spec)), taken):
                 raise ResourceError(reason)
+        if self._check is not None:
+            self._check(spec)
         try:
             run = RunFolder.create(self.runs, spec.kind, data)
         except OSError as error:

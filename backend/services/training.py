@@ -3,11 +3,13 @@
 import re
 import shlex
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
+from backend.services.estimates import Need
 from backend.services.places import ASSETS
 from backend.services.resolve import Resolver
 from jobs.protocol.errors import SpecError, StudioError
@@ -38,6 +40,8 @@ class Recipe(BaseModel):
     yaml: str = ""
     source: str  # bundled | home
     path: str
+    group: str = ""
+    """The folder that it lies in: debug, or a system with its published settings; none: the demos."""
     problem: str = ""
 
 
@@ -52,14 +56,23 @@ class Preview(BaseModel):
     spec: dict[str, Any] = {}
     notes: list[str] = []
     """What nobody typed but the job will do, a sentence each."""
+    need: Need | None = None
+    """What a training will need, by estimate."""
     problem: str = ""
 
 
 class TrainingService:
     """Recipes (bundled and the user's own) and previews."""
 
-    def __init__(self, jobs: Commands, resolver: Resolver, home: Path, assets: Path = ASSETS):
-        self.jobs, self.resolver = jobs, resolver
+    def __init__(
+        self,
+        jobs: Commands,
+        resolver: Resolver,
+        home: Path,
+        assets: Path = ASSETS,
+        need: Callable[[JobSpec], Need | None] = lambda spec: None,
+    ):
+        self.jobs, self.resolver, self.need = jobs, resolver, need
         self.roots = {"bundled": assets / "recipes", "home": home / "recipes"}
         self._cache: dict[Path, tuple[int, Recipe]] = {}
         self._lock = threading.Lock()
@@ -68,8 +81,9 @@ class TrainingService:
         """All recipes; a user's own one replaces a bundled one of the same name."""
         found: dict[str, Recipe] = {}
         for source, root in self.roots.items():
-            for path in sorted(root.glob("*.yaml")):
-                found[path.stem] = self._read(path, source)
+            for path in sorted(root.glob("*.yaml")) + sorted(root.glob("*/*.yaml")):
+                name = path.relative_to(root).with_suffix("").as_posix()
+                found[name] = self._read(path, source, name)
         return list(found.values())
 
     def recipe(self, name: str) -> Recipe:
@@ -90,10 +104,18 @@ class TrainingService:
             command = self.jobs.command(resolved)
             data = resolved.model_dump(mode="json")
             notes = self.notes(parsed, resolved)
+            need = self.need(resolved)
         except StudioError as error:
             return Preview(yaml=text, spec=data, problem=str(error))
-        text_of_command = shlex.join(command)
-        return Preview(yaml=text, command=command, command_text=text_of_command, spec=data, notes=notes)
+        return Preview(
+            yaml=text,
+            command=command,
+            command_text=shlex.join(command),
+            spec=data,
+            notes=notes,
+            need=need,
+            problem=need.problem if need is not None else "",
+        )
 
     def notes(self, spec: JobSpec, resolved: JobSpec) -> list[str]:
         """What a training takes from its checkpoint: objective, alignment of the logits, blocks."""
@@ -141,9 +163,9 @@ class TrainingService:
         named = parsed.model_copy(update={"name": (title or parsed.name or name)[:120]})
         head = "".join(f"# {line}\n" for line in note.splitlines())
         write_atomic(path, head + to_yaml(named))
-        return self._read(path, "home")
+        return self._read(path, "home", name)
 
-    def _read(self, path: Path, source: str) -> Recipe:
+    def _read(self, path: Path, source: str, name: str) -> Recipe:
         try:
             stamp = path.stat().st_mtime_ns
             with self._lock:
@@ -160,7 +182,7 @@ class TrainingService:
                 facts["problem"] = str(error)
         except (OSError, UnicodeDecodeError) as error:
             facts, stamp = {"title": path.stem, "problem": f"{path} cannot be read: {error}."}, 0
-        recipe = Recipe(name=path.stem, source=source, path=str(path), **facts)
+        recipe = Recipe(name=name, source=source, path=str(path), group=name.rpartition("/")[0], **facts)
         with self._lock:
             self._cache[path] = (stamp, recipe)
         return recipe

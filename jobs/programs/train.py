@@ -74,6 +74,9 @@ def train(process: Process) -> None:
         process.finish("stopped", **facts(process, trainer, reporting))
         return
     reporting.finish(step)
+    if spec.report.probe_of:
+        tell_probe(process, facts(process, trainer, reporting))
+        return
     process.phase("saving the model")
     save(process, trainer, loaded)
     process.finish("succeeded", model="model", **facts(process, trainer, reporting))
@@ -256,6 +259,17 @@ def save(process: Process, trainer: DiffusionTrainer, loaded: Checkpoint) -> Non
                 causal.save(model, loaded.tokenizer, process.run.model)
                 return
             checkpoint.save(model, loaded.tokenizer, loaded.config, process.run.model, loaded.images)
+
+
+def tell_probe(process: Process, found: dict[str, Any]) -> None:
+    """Say what the whole training will take, as its first steps tell."""
+    steps, seconds = process.spec.report.probe_of, found["seconds_per_step"]
+    text = (
+        f"Probe: {found['peak_memory_mb']:.0f} MiB on each device at most, {seconds:.3g} s a step; "
+        f"{steps} steps take about {seconds * steps / 60:.3g} minutes, without validations and saving."
+    )
+    process.note(text)
+    process.finish("succeeded", probe=text, **found)
 
 
 def facts(process: Process, trainer: DiffusionTrainer, reporting: Reporting) -> dict[str, Any]:

@@ -95,6 +95,8 @@ class ReportSpec(Spec):
     """Fixed prompts to unmask; in a grid `.` or `0` is a blank cell, in text `____` is."""
     sampler: SamplerSpec | None = None
     """Sampler for these prompts; none: the model's own preset."""
+    probe_of: int = Field(default=0, ge=0)
+    """Not 0: the steps measure memory and time of a training of so many, and no model is saved."""
 
 
 class TrainSpec(JobSpec):

@@ -44,6 +44,9 @@ class LauncherSpec(Spec):
     processes. Full attention without padding only."""
     threads: int = Field(default=0, ge=0, le=256)
     """CPU threads a process may use; 0 shares the cores evenly."""
+    check_memory: bool = True
+    """Refuse a training that needs more memory than the devices have, by estimate. Off: start it all the
+    same."""
 
     @field_validator("rendezvous")
     @classmethod

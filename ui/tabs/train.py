@@ -9,7 +9,9 @@ import gradio as gr
 from jobs.protocol.errors import StudioError
 from jobs.specs.builders import BUILDERS
 from jobs.specs.job import TrainSpec
+from jobs.specs.load import parse_spec
 from jobs.specs.objective import OBJECTIVES
+from jobs.specs.probe import probe_of
 from ui import forms, starting_points, train_form
 from ui.components.review import Review
 from ui.components.walk_steps import WalkSteps
@@ -82,11 +84,13 @@ def build(page: Page) -> None:
                     recipe_name, save = _recipe_fields()
                 with gr.Column(elem_classes="card go"):
                     go = gr.Button("Start training", variant="primary", elem_id="train-start")
+                    probe = gr.Button("Measure three steps", elem_id="train-probe")
                     gr.HTML('<p class="small muted">It runs on its own: this page may be closed.</p>')
     assert set(form.controls) == set(train_form.KEYS)
     base, started = gr.State(start_yaml), gr.Textbox(visible=False)
     _wire_filling(form, filling, base, review)
-    _wire_acting(form, go, started, recipe_name, save)
+    _wire_starting(form, go, probe, started)
+    _wire_saving(form, recipe_name, save)
 
     def refresh(base_yaml: str, *values: Any) -> tuple[Any, ...]:
         return show(page.studio, _named_values(values), base_yaml)
@@ -111,6 +115,13 @@ class Filling:
 def _starting_point(form: Form, about: str) -> Filling:
     studio = form.page.studio
     with section("Start from", "train-section-start"):
+        group = gr.Radio(
+            starting_points.GROUPS,
+            label="Show",
+            value=starting_points.DEMOS,
+            elem_id="train-from-group",
+            elem_classes="field seg",
+        )
         with gr.Row(elem_classes="start-from"):
             start = gr.Dropdown(
                 label="Recipe, earlier run, or a YAML file",
@@ -128,9 +139,12 @@ def _starting_point(form: Form, about: str) -> Filling:
         note = gr.HTML(
             about, elem_id="train-note", html_template='<p class="small muted"></p>', js_on_load=NOTE
         )
-    form.page.tab.select(
-        lambda: gr.update(choices=starting_points.choices(studio)), None, start, queue=False, **QUIET
-    )
+
+    def offer(shown: str) -> Any:
+        return gr.update(choices=starting_points.choices(studio, shown))
+
+    form.page.tab.select(offer, group, start, queue=False, **QUIET)
+    group.input(offer, group, start, queue=False, **QUIET)
     return Filling(start, upload, note)
 
 
@@ -330,16 +344,28 @@ def _recipe_fields() -> tuple[gr.Textbox, gr.Button]:
         return name, gr.Button("Save", elem_id="train-recipe-save")
 
 
-def _wire_acting(form: Form, go: gr.Button, started: gr.Textbox, name: gr.Textbox, save: gr.Button) -> None:
-    """Start the job, or keep its spec as a recipe."""
+def _wire_starting(form: Form, go: gr.Button, probe: gr.Button, started: gr.Textbox) -> None:
+    """Start the job, or a probe of it."""
     studio = form.page.studio
 
-    def submit(*values: Any) -> str:
+    def submit(*values: Any, measure: bool = False) -> str:
         try:
-            return studio.jobs.submit(train_form.to_data(_named_values(values))).id
+            spec = parse_spec(train_form.to_data(_named_values(values)))
+            return studio.jobs.submit(probe_of(spec) if measure else spec).id
         except StudioError as error:
             gr.Warning(str(error), title="Not started")
             return ""
+
+    def measure(*values: Any) -> str:
+        return submit(*values, measure=True)
+
+    go.click(submit, form.order, started, **QUIET).then(None, started, None, js=OPEN_JOB)
+    probe.click(measure, form.order, started, **QUIET).then(None, started, None, js=OPEN_JOB)
+
+
+def _wire_saving(form: Form, name: gr.Textbox, save: gr.Button) -> None:
+    """Keep the form's spec as a recipe."""
+    studio = form.page.studio
 
     def keep(chosen: str, *values: Any) -> None:
         try:
@@ -349,5 +375,4 @@ def _wire_acting(form: Form, go: gr.Button, started: gr.Textbox, name: gr.Textbo
         else:
             gr.Info(f"Saved as {recipe.path}.", title="Recipe saved")
 
-    go.click(submit, form.order, started, **QUIET).then(None, started, None, js=OPEN_JOB)
     save.click(keep, [name, *form.order], None, **QUIET)

@@ -133,6 +133,9 @@ class Reporting(TrainerCallback):
             self._film(step)
 
     def seconds_per_step(self, step: int) -> float | None:
+        """The mean; of a probe that without the first step, in which kernels are chosen and built."""
+        if self.report.probe_of and len(self.recent) > 1:
+            return round(sum([*self.recent][1:]) / (len(self.recent) - 1), 4)
         done = step - self.begun_at
         return round(self.busy_in_all / done, 4) if done > 0 else None
 

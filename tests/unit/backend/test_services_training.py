@@ -26,8 +26,12 @@ def studio(studio_home: Path):
 
 def test_every_bundled_recipe_is_right(studio: Studio):
     recipes = studio.training.recipes()
-    assert {path.stem for path in (ASSETS / "recipes").glob("*.yaml")} == {r.name for r in recipes}
+    root = ASSETS / "recipes"
+    assert {p.relative_to(root).with_suffix("").as_posix() for p in root.rglob("*.yaml")} == {
+        r.name for r in recipes
+    }
     for recipe in recipes:
+        assert recipe.group == (recipe.name.partition("/")[0] if "/" in recipe.name else "")
         assert not recipe.problem and recipe.title and recipe.note and recipe.source == "bundled"
 
 

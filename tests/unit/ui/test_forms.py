@@ -14,7 +14,7 @@ from ui import forms, train_form
 from ui.review_value import changed_lines, problems
 from ui.tabs import convert
 
-RECIPES = sorted((ASSETS / "recipes").glob("*.yaml"))
+RECIPES = sorted((ASSETS / "recipes").rglob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
