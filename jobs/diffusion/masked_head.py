@@ -62,6 +62,27 @@ def wanted_logits(model: nn.Module, inputs: dict[str, Any], wanted: Tensor) -> T
     return model(**inputs).logits[wanted]
 
 
+@torch.no_grad()
+def likeliest(model: nn.Module, inputs: dict[str, Any], wanted: Tensor) -> Tensor:
+    """The most likely token [N] of each wanted output [B, S] bool, without all their logits at once."""
+    head = _plain_head(model)
+    if head is None:
+        return wanted_logits(model, inputs, wanted).argmax(-1)
+    given = {**inputs, "logits_to_keep": wanted} if takes(model, "logits_to_keep") else inputs
+    held: list[Tensor] = []
+
+    def forward(hidden: Tensor) -> Tensor:
+        rows_NH = hidden if hidden.dim() == 2 else hidden[wanted]
+        bias = getattr(head, "bias_used", head.bias)
+        parts = rows_NH.split(max(1, CHUNK // head.weight.shape[0]))
+        held.append(torch.cat([F.linear(part, head.weight, bias).argmax(-1) for part in parts]))
+        return rows_NH.new_zeros(1, 1)  # a soft cap on it changes no order
+
+    with _replaced(head, forward):
+        model(**given)
+    return held[-1]
+
+
 def takes(model: nn.Module, argument: str) -> bool:
     """Whether the model's forward has this argument. Most stock classes have `logits_to_keep`."""
     return argument in inspect.signature(unwrapped(model).forward).parameters

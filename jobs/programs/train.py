@@ -22,7 +22,7 @@ from jobs.models.tune import tune
 from jobs.programs.generation import positions
 from jobs.programs.pictures import picture_reader
 from jobs.programs.process import Process, main
-from jobs.programs.training import arguments, packages, ranks
+from jobs.programs.training import arguments, packages, ranks, rates
 from jobs.programs.training.averages import Average
 from jobs.programs.training.corpus import Corpus, load_corpus
 from jobs.programs.training.film import make_film
@@ -72,6 +72,10 @@ def train(process: Process) -> None:
     step = trainer.state.global_step
     if reporting.stopped:
         process.finish("stopped", **facts(process, trainer, reporting))
+        return
+    if spec.optimisation.lr_schedule == "rising":  # a search: its weights are of no use
+        rate = rates.suggested(rates.curve(process.run))
+        process.finish("succeeded", suggested_rate=rate, **facts(process, trainer, reporting))
         return
     reporting.finish(step)
     if spec.report.probe_of:

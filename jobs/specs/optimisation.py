@@ -57,8 +57,9 @@ class OptimisationSpec(Spec):
     """Batches added up before a step."""
     learning_rate: float = Field(default=1e-4, gt=0, le=1)
     """Peak learning rate."""
-    lr_schedule: Literal["cosine", "linear", "constant"] = "cosine"
-    """How the learning rate falls."""
+    lr_schedule: Literal["cosine", "linear", "constant", "rising"] = "cosine"
+    """How the learning rate falls. rising: it grows from a millionth to the whole until the loss blows up, to
+    find a good one; no model is saved (`studio lr-find`)."""
     warmup_steps: int = Field(default=0, ge=0)
     """Steps in which it rises from zero."""
     weight_decay: float = Field(default=0.0, ge=0, le=1)
@@ -84,6 +85,8 @@ class OptimisationSpec(Spec):
     """Noise on the embeddings while training (NEFTune; 5 is usual); 0 is off."""
     offload_activations: bool = False
     """With gradient_checkpointing: keep what is saved in main memory; for very long texts, slower."""
+    compile: bool = False
+    """Compile the layers (torch.compile): the first steps wait, the others are faster, above all on a GPU."""
     liger_kernels: bool = False
     """Faster norms, rotary positions and feed-forward layers on a GPU (liger-kernel)."""
 

@@ -71,6 +71,8 @@ def training_arguments(process: Process) -> TrainingArguments:
 
 def _schedule(o: OptimisationSpec) -> str:
     """The name that transformers has for it: its "constant" knows no warmup."""
+    if o.lr_schedule == "rising":  # DiffusionTrainer.create_scheduler makes it
+        return "constant"
     own = o.optimizer == "schedule_free"  # warms up on its own
     return "constant_with_warmup" if o.lr_schedule == "constant" and not own else o.lr_schedule
 

@@ -9,9 +9,12 @@ import torch
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from jobs.programs.process import Process
+from jobs.programs.training import rates
 from jobs.programs.training.film import Film
 from jobs.programs.training.ranks import StopVote
+from jobs.programs.training.trackers import Tracker
 from jobs.programs.training.trainer import DiffusionTrainer
+from jobs.programs.training.usage import Usage, make_usage
 from jobs.programs.training.validation import Score, Validation
 from jobs.protocol.errors import SpecError
 from jobs.specs.job import ReportSpec
@@ -25,8 +28,16 @@ LOGGED = ("loss", "validation_loss", "learning_rate", "grad_norm", "tokens_per_s
 class Reporting(TrainerCallback):
     """Called by the Trainer on all ranks at the same steps; only rank 0 writes."""
 
-    def __init__(self, process: Process, vote: StopVote, validation: Validation, film: Film):
+    def __init__(
+        self,
+        process: Process,
+        vote: StopVote,
+        validation: Validation,
+        film: Film,
+        tracker: Tracker | None = None,
+    ):
         self.process = process
+        self.tracker = tracker
         self.vote = vote
         self.validation = validation
         self.film = film
@@ -37,6 +48,8 @@ class Reporting(TrainerCallback):
         self.last_score: Score | None = None
         self.scored_at = self.filmed_at = self.begun_at = -1
         self.last_loss: float | None = None
+        self.losses: list[float] = []  # of a search for the learning rate
+        self.usage: Usage | None = None
         self.recent: deque[float] = deque(maxlen=RECENT_STEPS)
         self.busy = 0.0  # seconds in training steps since the last point of the curves
         self.busy_in_all = 0.0
@@ -47,6 +60,11 @@ class Reporting(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.begun_at = state.global_step
+        assert self.trainer is not None
+        objective = self.trainer.diffusion_loss.objective
+        self.usage = make_usage(
+            self.process.spec, self.trainer.model, objective, args.device, args.world_size
+        )
         if state.global_step == 0:
             self._validate(0)
             if self.report.sample_every:
@@ -105,8 +123,12 @@ class Reporting(TrainerCallback):
             return
         assert self.trainer is not None
         sums = self.trainer.meter.total()
+        cells = sums["cells"] / self.trainer.diffusion_loss.layout.parts  # who share a text count it alike
         self.last_loss = logs["loss"]
-        if not math.isfinite(logs["loss"]):
+        if self.process.spec.optimisation.lr_schedule == "rising":
+            self.losses.append(logs["loss"])
+            control.should_training_stop |= rates.has_diverged(self.losses)
+        elif not math.isfinite(logs["loss"]):
             raise SpecError(
                 f"The loss is {logs['loss']} at step {state.global_step}: training has diverged. Lower "
                 "optimisation.learning_rate or raise optimisation.warmup_steps."
@@ -116,9 +138,11 @@ class Reporting(TrainerCallback):
             "learning_rate": logs["learning_rate"],
             "grad_norm": logs.get("grad_norm"),
             "epoch": logs.get("epoch"),
-            "tokens_per_second": sums["cells"] / self.busy if self.busy else None,
+            "tokens_per_second": cells / self.busy if self.busy else None,
             "seconds_per_step": self.recent[-1] if self.recent else None,
-            "filling_share": sums["filling"],
+            "eos_share": sums["eos"],
+            "padding_share": sums["filling"],
+            "model_flops_use": self.usage(sums, self.busy) if self.usage else None,
             "memory_mb": peak_memory_mb(args.device),
         }
         self._metrics(state.global_step, values)
@@ -151,7 +175,9 @@ class Reporting(TrainerCallback):
         self.scored_at = step
         self.first_score = score if step == 0 else self.first_score
         self.last_score = score
-        self._metrics(step, {"validation_loss": score.loss, "validation_seconds": score.seconds})
+        accuracy = {f"accuracy_{share}": value for share, value in score.accuracy.items()}
+        values = {"validation_loss": score.loss, **accuracy, "validation_seconds": score.seconds}
+        self._metrics(step, values)
         self._levels("validation_levels", step, score.level_loss, score.level_count)
 
     def _film(self, step: int) -> None:
@@ -170,6 +196,8 @@ class Reporting(TrainerCallback):
             if value is not None
         }
         self.process.events.write("metrics", step=step, values=known)
+        if self.tracker is not None:
+            self.tracker.log(known, step)
         now = time.monotonic()
         if "validation_loss" in known or now - self._said >= LOG_SECONDS:
             self._said = now

@@ -14,7 +14,7 @@ from jobs.data.collate import Collator
 from jobs.diffusion.draws import Draws, RowDraws
 from jobs.diffusion.objectives import Batch, LossResult, Objective, training_loss
 from jobs.diffusion.objectives.base import corrupted, items
-from jobs.programs.training import optimizers, ranks
+from jobs.programs.training import optimizers, ranks, rates
 from jobs.programs.training.averages import Average
 from jobs.programs.training.ranks import ALONE, Layout
 from jobs.programs.training.sequence_parallel import Dealer
@@ -64,11 +64,24 @@ class DiffusionLoss:
     def items(self, batch: dict[str, Any], generator: Draws) -> Tensor:
         """What this batch's loss is divided by where it stands alone: under the same generator, that of
         `__call__`. Scalar."""
-        given = Batch(batch["input_ids"], batch["maskable"], self._prompts(batch))
         cut, noised = corrupted(
-            self.objective, given, self.config.mask_token_id, self.config.shifted_logits, generator
+            self.objective,
+            self.as_batch(batch),
+            self.config.mask_token_id,
+            self.config.shifted_logits,
+            generator,
         )
         return items(self.objective.norm(cut), noised, cut.maskable)
+
+    def as_batch(self, batch: dict[str, Any]) -> Batch:
+        """The collator's batch as objectives take it."""
+        return Batch(
+            batch["input_ids"],
+            batch["maskable"],
+            self._prompts(batch),
+            batch.get("attention_mask"),
+            batch.get("extra"),
+        )
 
     def _prompts(self, batch: dict[str, Any]) -> Tensor | None:
         return batch["prompt_lengths"] if self.conversations else None
@@ -77,35 +90,43 @@ class DiffusionLoss:
 class Meter:
     """Sums since the last point of the curves, on this rank."""
 
-    def __init__(self, device: torch.device):
+    def __init__(self, device: torch.device, eos_id: int | None = None):
         self.device = device
+        self.eos_id = eos_id
         self.reset()
 
     def reset(self) -> None:
         self.level_loss = torch.zeros(LEVELS, device=self.device)
         self.level_count = torch.zeros(LEVELS, device=self.device)
         self.cells = 0  # cells of the batches, filling included
-        self.filling = torch.zeros((), device=self.device)  # of these, filling that is trained
+        self.positions = 0.0  # sum over these of their row's length
+        self.trained = torch.zeros(3, device=self.device)  # maskable cells: all, end-of-text, filling
 
     def add(self, result: LossResult, batch: dict[str, Any]) -> None:
         self.level_loss += result.level_loss
         self.level_count += result.level_count
-        cells, attended = batch["input_ids"].numel(), batch.get("attention_mask")
-        self.cells += cells
-        # What is attended to beyond a row's own tokens is filling that is trained.
-        self.filling += (cells if attended is None else attended.sum()) - batch["lengths"].sum()
+        ids, maskable = batch["input_ids"], batch["maskable"]
+        self.cells += ids.numel()
+        self.positions += ids.numel() * ids.shape[1]
+        # End-of-text tokens of the texts themselves, and what fills rows behind their last token.
+        filling = torch.arange(ids.shape[1], device=ids.device) >= batch["lengths"][:, None]
+        ends = (ids == self.eos_id) & ~filling if self.eos_id is not None else torch.zeros_like(filling)
+        kinds = [maskable, maskable & ends, maskable & filling]
+        self.trained += torch.stack([kind.sum() for kind in kinds])
 
     def total(self) -> dict[str, Any]:
         """The sums over all ranks, which must all call it; then start anew."""
-        counts = torch.stack([torch.tensor(float(self.cells), device=self.device), self.filling])
-        sums = ranks.total(torch.cat([self.level_loss, self.level_count, counts])).tolist()
+        counts = torch.tensor([float(self.cells), self.positions], device=self.device)
+        sums = ranks.total(torch.cat([self.level_loss, self.level_count, counts, self.trained])).tolist()
         self.reset()
-        cells, filling = sums[2 * LEVELS :]
+        cells, positions, trained, ends, filling = sums[2 * LEVELS :]
         return {
             "loss": sums[:LEVELS],
             "count": sums[LEVELS : 2 * LEVELS],
             "cells": cells,
-            "filling": filling / max(cells, 1),
+            "length": positions / max(cells, 1),
+            "eos": ends / max(trained, 1),
+            "filling": filling / max(trained, 1),
         }
 
 
@@ -134,7 +155,7 @@ class DiffusionTrainer(Trainer):
         self.spec = spec
         self.average = average
         self.noise_seed = spec.optimisation.seed
-        self.meter = Meter(self.args.device)
+        self.meter = Meter(self.args.device, getattr(self.processing_class, "eos_token_id", None))
         self._computed = 0  # batches of this step that are done
 
     def create_accelerator_and_postprocess(self) -> None:
@@ -190,6 +211,16 @@ class DiffusionTrainer(Trainer):
             names = set(self.get_decay_parameter_names(trained))
             self.optimizer = optimizers.build(trained, self.spec, names)
         return super().create_optimizer(model)
+
+    def create_scheduler(
+        self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None
+    ) -> Any:
+        """The schedule of the learning rate; the rising one is ours."""
+        if self.spec.optimisation.lr_schedule != "rising":
+            return super().create_scheduler(num_training_steps, optimizer)
+        if self.lr_scheduler is None:
+            self.lr_scheduler = rates.rising(optimizer or self.optimizer, num_training_steps)
+        return self.lr_scheduler
 
     @contextmanager
     def evaluated_weights(self) -> Iterator[None]:

@@ -1,5 +1,7 @@
 """The pieces of a training: noise that can be drawn again, validation, settings, batches."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -12,6 +14,7 @@ from jobs.models.tokenizers import character_tokenizer
 from jobs.programs.process import Process
 from jobs.programs.train import load_model
 from jobs.programs.training import arguments, ranks
+from jobs.programs.training import validation as validation_module
 from jobs.programs.training.corpus import in_whole_blocks, load_corpus, make_collator
 from jobs.programs.training.trainer import DiffusionLoss, Meter
 from jobs.programs.training.validation import Validation
@@ -98,9 +101,25 @@ def test_validation_does_not_depend_on_the_number_of_processes(text_model, monke
     monkeypatch.setattr(ranks, "total", lambda sums: parts.append(sums) or torch.ones_like(sums))
     for rank in range(2):
         validation_of(text_model, rank, 2)(text_model.model)
-    loss, rows, *levels = (parts[0] + parts[1]).tolist()
+    loss, rows, *rest = (parts[0] + parts[1]).tolist()
     assert loss / rows == pytest.approx(whole.loss)
-    assert levels[8:] == whole.level_count
+    assert rest[8:16] == whole.level_count
+    right, masked = rest[16::2], rest[17::2]
+    assert [r / m for r, m in zip(right, masked, strict=True)] == list(whole.accuracy.values())
+
+
+@pytest.mark.parametrize("batch_size", [16, 48, 64])
+def test_accuracy_is_of_the_same_rows_however_many_processes_there_are(text_model, monkeypatch, batch_size):
+    monkeypatch.setattr(validation_module, "ACCURACY_ROWS", 20)
+    parts = []
+    monkeypatch.setattr(ranks, "total", lambda sums: parts.append(sums) or torch.ones_like(sums))
+    masked = []
+    for world in (1, 2, 3):
+        parts.clear()
+        for rank in range(world):
+            replace(validation_of(text_model, rank, world, rows=70), batch_size=batch_size)(text_model.model)
+        masked.append(sum(parts)[19::2].tolist())
+    assert masked[0] == masked[1] == masked[2] and min(masked[0]) > 0
 
 
 def test_validation_may_be_stopped_or_have_no_rows(text_model):
@@ -122,14 +141,16 @@ def test_the_meter_adds_up_and_starts_anew(text_model):
 
 
 @pytest.mark.parametrize(
-    ("fill", "size", "share"), [("ignore", 1, 0), ("block", 3, 3 / 12), ("length", 6, 6 / 12)]
+    ("fill", "size", "share"), [("ignore", 1, 0), ("block", 3, 3 / 9), ("length", 6, 6 / 12)]
 )
 def test_the_meter_counts_filling_that_is_trained(text_model, fill, size, share):
-    """Two rows, of 4 and 2 tokens."""
-    meter, collator = Meter(CPU), Collator(text_model.pad_id, fill, size)
-    batch = collator([Sequence([1, 2, 3, 4]), Sequence([1, 2])])
+    """Two rows, of 4 and 2 tokens, of which the last ones end the text."""
+    meter, collator = Meter(CPU, eos_id=2), Collator(2, fill, size)
+    batch = collator([Sequence([1, 3, 4, 2]), Sequence([1, 2])])
     meter.add(loss_of(text_model, LLaDAObjective())(text_model.model, batch, ranks.generator(CPU, 1)), batch)
-    assert meter.total()["filling"] == share
+    sums = meter.total()
+    assert sums["filling"] == pytest.approx(share)
+    assert sums["eos"] == pytest.approx(2 * (1 - share) / 6), "2 of the 6 tokens that are no filling"
 
 
 def test_padding_changes_no_loss(text_model):
