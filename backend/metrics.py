@@ -7,11 +7,12 @@ from sqlalchemy import func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from backend.store import Store
-from backend.store.tables import jobs, levels, metrics
+from backend.store.tables import jobs, levels, metrics, validation_levels
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import RunFolder
 
 BATCH_BYTES = 1_000_000
+LEVELS = {"levels": levels, "validation_levels": validation_levels}  # event -> where its losses go
 
 
 def ingest(store: Store, run: RunFolder) -> bool:
@@ -47,13 +48,13 @@ def ingest(store: Store, run: RunFolder) -> bool:
                     index_elements=["job_id", "name", "step"], set_={"value": put.excluded.value}
                 )
                 conn.execute(put, rows)
-            if batch.levels:
-                put = insert(levels)
+            for kind, found in batch.levels.items():
+                put = insert(LEVELS[kind])
                 put = put.on_conflict_do_update(
                     index_elements=["job_id", "step"],
                     set_={"loss": put.excluded.loss, "count": put.excluded.count},
                 )
-                conn.execute(put, [{"job_id": run.id, **level} for level in batch.levels.values()])
+                conn.execute(put, [{"job_id": run.id, **level} for level in found.values()])
         moved = True
 
 
@@ -64,7 +65,7 @@ class _Batch:
         self.latest = latest
         self.fields: dict[str, Any] = {}
         self.points: dict[tuple[str, int], float] = {}
-        self.levels: dict[int, dict[str, Any]] = {}
+        self.levels: dict[str, dict[int, dict[str, Any]]] = {}  # event -> step -> what it says
 
     def add(self, event: dict[str, Any]) -> None:
         kind = event.get("event")
@@ -79,10 +80,10 @@ class _Batch:
                 if (number := _number(value)) is not None:
                     self.latest[name] = number
                     self.points[name, step] = number
-        elif kind == "levels":
+        elif kind in LEVELS:
             step = int(_number(event.get("step")) or 0)
             loss, count = json.dumps(event.get("loss")), json.dumps(event.get("count"))
-            self.levels[step] = {"step": step, "loss": loss, "count": count}
+            self.levels.setdefault(kind, {})[step] = {"step": step, "loss": loss, "count": count}
         elif kind == "error":
             self.fields["error"] = json.dumps(event)
 
@@ -128,10 +129,11 @@ def read_metrics(
         return curves
 
 
-def read_levels(store: Store, job_id: str) -> list[dict[str, Any]]:
-    """Loss by noise level over time: [{step, loss: [8], count: [8]}, ...]."""
+def read_levels(store: Store, job_id: str, kind: str = "levels") -> list[dict[str, Any]]:
+    """Loss by noise level over time, of a kind of LEVELS: [{step, loss: [8], count: [8]}, ...]."""
+    table = LEVELS[kind]
     with store.read() as conn:
-        rows = conn.execute(select(levels).where(levels.c.job_id == job_id).order_by(levels.c.step)).all()
+        rows = conn.execute(select(table).where(table.c.job_id == job_id).order_by(table.c.step)).all()
     return [
         {"step": r.step, "loss": json.loads(r.loss), "count": json.loads(r._mapping["count"])} for r in rows
     ]

@@ -11,7 +11,7 @@ from backend.metrics import ingest
 from backend.outcome import judge, outcome_fields, read_log, read_result
 from backend.scheduler import count_devices, device_wanted, devices_taken
 from backend.store import Store
-from backend.store.tables import devices, jobs, levels, metrics
+from backend.store.tables import devices, jobs, levels, metrics, validation_levels
 from jobs.executors import Executor
 from jobs.protocol.errors import StudioError
 from jobs.protocol.folder import RUN_ID, RunFolder, read_json
@@ -32,7 +32,7 @@ def rebuild(store: Store, runs: Path, executor: Executor) -> list[str]:
     leased = {row["id"]: row.pop("leased") for row in rows}
     with store.write() as conn:
         conn.execute(update(devices).values(job_id=None))
-        for table in (metrics, levels, jobs):
+        for table in (metrics, levels, validation_levels, jobs):
             conn.execute(delete(table))
         if rows:
             conn.execute(insert(jobs), rows)

@@ -34,7 +34,7 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.get("/{job_id}/levels")
     def levels(job_id: Known) -> dict:
-        return {"levels": studio.jobs.levels(job_id)}
+        return studio.jobs.levels(job_id)
 
     @routes.get("/{job_id}/events")
     def events(job_id: Known, offset: Annotated[int, Query(ge=0)] = 0) -> dict:

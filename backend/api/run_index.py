@@ -32,7 +32,7 @@ class RunIndex:
                     self.offset = offset
                     if event.get("event") in LISTS:
                         self.events.append(event)
-                    elif event.get("event") in ("metrics", "levels"):
+                    elif event.get("event") in ("metrics", *LEVELS):
                         self.points.append(event)
                 if self.offset == before:
                     return
@@ -56,6 +56,7 @@ class RunIndexes:
         return index
 
 
+LEVELS = ("levels", "validation_levels")  # events of losses by noise level, and their keys in the message
 LISTS = {"sample": "samples", "checkpoint": "checkpoints", "note": "notes"}  # event -> key of the message
 
 
@@ -67,25 +68,29 @@ def news(events: list[dict[str, Any]]) -> News:
         if kind == "metrics" and isinstance(event.get("values"), dict):
             for name, value in event["values"].items():
                 found.setdefault("metrics", {}).setdefault(name, []).append([event.get("step"), value])
-        elif kind == "levels":
+        elif kind in LEVELS:
             level = {key: event.get(key) for key in ("step", "loss", "count")}
-            found.setdefault("levels", []).append(level)
+            found.setdefault(kind, []).append(level)
         elif kind in LISTS:
             item = {key: value for key, value in event.items() if key != "event"}
             found.setdefault(LISTS[kind], []).append(item)
     return found
 
 
-def with_newest(series: dict[str, list], levels: list[News], points: list[dict[str, Any]]) -> News:
+def with_newest(series: dict[str, list], levels: dict[str, list], points: list[dict[str, Any]]) -> News:
     """The database's curves with the points that it has not taken in yet."""
     newest = news(points)
     for name, fresh in newest.get("metrics", {}).items():
         known = series.setdefault(name, [])
         last = known[-1][0] if known else -1
         known += [point for point in fresh if point[0] > last]
-    last = levels[-1]["step"] if levels else -1
-    levels = levels + [level for level in newest.get("levels", []) if level["step"] > last]
-    return {"metrics": series, "levels": thinned(levels)}
+    found: News = {"metrics": series}
+    for kind in LEVELS:
+        known = levels.get(kind, [])
+        last = known[-1]["step"] if known else -1
+        fresh = [level for level in newest.get(kind, []) if level["step"] > last]
+        found[kind] = thinned(known + fresh)
+    return found
 
 
 def thinned(items: list, most: int = 200) -> list:

@@ -116,10 +116,11 @@ class JobService:
         self.folder(job_id)
         return curves.read_metrics(self.store, job_id, None if names is None else [*names], max_points)
 
-    def levels(self, job_id: str) -> Records:
-        """Loss by noise level: [{step, loss [8 numbers or null], count [8]}, ...]."""
+    def levels(self, job_id: str) -> dict[str, Records]:
+        """Loss by noise level, `levels` in training and `validation_levels` on the rows held out:
+        [{step, loss [8 numbers or null], count [8]}, ...] each."""
         self.folder(job_id)
-        return curves.read_levels(self.store, job_id)
+        return {kind: curves.read_levels(self.store, job_id, kind) for kind in curves.LEVELS}
 
     def checkpoints(self, job_id: str) -> Records:
         """Checkpoints on disk, oldest first: {step, path, size_bytes, created_at, whole}."""

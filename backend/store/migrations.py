@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from backend.store.tables import metadata
+from backend.store.tables import metadata, validation_levels
 from jobs.protocol.errors import ResourceError
 
 
@@ -13,7 +13,12 @@ def first_tables(conn: Connection) -> None:
     metadata.create_all(conn)
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables]
+def levels_of_validation(conn: Connection) -> None:
+    """Loss by noise level on the rows held out."""
+    validation_levels.create(conn, checkfirst=True)
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, levels_of_validation]
 
 
 def is_current(conn: Connection) -> bool:

@@ -71,16 +71,22 @@ metrics = Table(
     sqlite_with_rowid=False,
 )
 
-levels = Table(
-    "levels",
-    metadata,
-    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
-    Column("step", Integer, nullable=False),
-    Column("loss", Text, nullable=False),
-    Column("count", Text, nullable=False),
-    PrimaryKeyConstraint("job_id", "step"),
-    sqlite_with_rowid=False,
-)
+
+def _levels(name: str) -> Table:
+    return Table(
+        name,
+        metadata,
+        Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+        Column("step", Integer, nullable=False),
+        Column("loss", Text, nullable=False),
+        Column("count", Text, nullable=False),
+        PrimaryKeyConstraint("job_id", "step"),
+        sqlite_with_rowid=False,
+    )
+
+
+levels = _levels("levels")  # loss by noise level while training
+validation_levels = _levels("validation_levels")  # and on the rows held out
 
 leases = Table(
     "leases",

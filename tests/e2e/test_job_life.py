@@ -52,7 +52,7 @@ def test_from_spec_to_curve(studio):
     assert (job.phase, job.metrics, job.devices) == (None, {"loss": 0.5}, [])
     assert job.created_at <= job.started_at <= job.ended_at
     assert len(studio.jobs.metrics(job.id)["loss"]) == 20
-    assert [level["step"] for level in studio.jobs.levels(job.id)] == [5, 10, 15, 20]
+    assert [level["step"] for level in studio.jobs.levels(job.id)["levels"]] == [5, 10, 15, 20]
     assert studio.jobs.log(job.id)[0] == "begin at 0\n"
     assert [c["step"] for c in studio.jobs.checkpoints(job.id)] == [5, 10, 15, 20]
     assert not living(studio.jobs.folder(job.id))

@@ -133,6 +133,7 @@ def test_a_job_with_its_curves(sources: Sources, studio: Studio):
     write_metrics(writer, range(3))
     writer.write("sample", step=2, prompt="p", request="step-2")
     writer.write("levels", step=2, loss=[None] * 8, count=[0] * 8)
+    writer.write("validation_levels", step=1, loss=[2.0] * 8, count=[3] * 8)
     writer.write("note", text="Careful.", level="warning")
     topic = "job:train-0001"
     steps = [lambda: write_metrics(writer, range(3, 5)), lambda: studio.jobs.stop("train-0001")]
@@ -142,6 +143,7 @@ def test_a_job_with_its_curves(sources: Sources, studio: Studio):
     assert [step for step, _ in first["metrics"]["loss"]] == [0, 1, 2]
     assert first["samples"][0]["request"] == "step-2" and first["samples"][0]["attempt"] == 1
     assert first["levels"][0]["step"] == 2 and first["notes"][0]["text"] == "Careful."
+    assert first["validation_levels"] == [{"step": 1, "loss": [2.0] * 8, "count": [3] * 8}]
     assert first["checkpoints"] == []
     assert not more["reset"] and [step for step, _ in more["metrics"]["loss"]] == [3, 4] and "job" not in more
     assert stopped["job"]["state"] == "stopped" and "metrics" not in stopped
@@ -328,7 +330,10 @@ def test_an_index_reads_each_byte_once(tmp_path: Path):
 def test_points_that_the_database_has_not_yet():
     points = [{"event": "metrics", "step": step, "values": {"loss": step}} for step in (2, 3)]
     points.append({"event": "levels", "step": 3, "loss": [], "count": []})
-    found = with_newest({"loss": [[1, 9], [2, 9]]}, [], points)
+    points.append({"event": "validation_levels", "step": 3, "loss": [], "count": []})
+    known = {"validation_levels": [{"step": 2}, {"step": 3}]}
+    found = with_newest({"loss": [[1, 9], [2, 9]]}, known, points)
     assert found["metrics"] == {"loss": [[1, 9], [2, 9], [3, 3]]}
     assert [level["step"] for level in found["levels"]] == [3]
+    assert found["validation_levels"] == known["validation_levels"]
     assert thinned(list(range(1000)), 10)[-1] == 999 and len(thinned(list(range(1000)), 10)) == 10

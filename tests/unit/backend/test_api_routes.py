@@ -81,7 +81,7 @@ def test_what_a_job_wrote(web: TestClient, studio: Studio):
     run.new_attempt().log.write_text("first\nsecond\n")
     assert web.get("/api/jobs/train-0001/log?attempt=1&offset=6").json() == {"text": "second\n", "offset": 13}
     assert web.get("/api/jobs/train-0001/metrics?names=loss").json() == {"metrics": {}}
-    assert web.get("/api/jobs/train-0001/levels").json() == {"levels": []}
+    assert web.get("/api/jobs/train-0001/levels").json() == {"levels": [], "validation_levels": []}
     assert web.get("/api/jobs/train-0001/events").json() == {"events": [], "offset": 0}
     assert web.get("/api/jobs/train-0001/checkpoints").json() == {"checkpoints": []}
 

@@ -41,6 +41,7 @@ def test_the_row_follows_the_events(store, run):
     events.write("progress", step=3, total=10, seconds_left=7.5)
     events.write("metrics", step=3, values={"loss": 2.5, "grad_norm": None})
     events.write("levels", step=3, loss=[None] * 8, count=[0] * 8)
+    events.write("validation_levels", step=2, loss=[1.5] * 8, count=[4] * 8)
     events.write("error", text="no", failure="data", remedy="yes")
     assert ingest(store, run) and not ingest(store, run)
     row = row_of(store, run)
@@ -49,6 +50,8 @@ def test_the_row_follows_the_events(store, run):
     assert json.loads(row.error)["failure"] == "data"
     assert read_metrics(store, run.id) == {"loss": [[3, 2.5]]}
     assert read_levels(store, run.id) == [{"step": 3, "loss": [None] * 8, "count": [0] * 8}]
+    held_out = read_levels(store, run.id, "validation_levels")
+    assert held_out == [{"step": 2, "loss": [1.5] * 8, "count": [4] * 8}]
 
 
 def test_a_half_written_line_waits(store, run):

@@ -54,6 +54,19 @@ def test_a_newer_database_is_refused(tmp_path):
         Store(tmp_path)
 
 
+def test_a_database_of_the_first_version_keeps_its_rows_and_gains_what_is_new(tmp_path):
+    Store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "studio.db") as conn:
+        conn.execute("INSERT INTO leases VALUES ('a', 'b', 1)")
+        conn.execute("DROP TABLE validation_levels")
+        conn.execute("PRAGMA user_version = 1")
+    store = Store(tmp_path)
+    with store.read() as conn:
+        assert conn.execute(text("SELECT count(*) FROM leases")).scalar() == 1
+        assert conn.execute(text("SELECT count(*) FROM validation_levels")).scalar() == 0
+    store.close()
+
+
 def test_a_broken_database_names_the_remedy(tmp_path):
     (tmp_path / "studio.db").write_bytes(b"this is no database at all" * 100)
     with pytest.raises(ResourceError, match="studio doctor --rebuild"):
