@@ -24,12 +24,14 @@ from jobs.programs.pictures import picture_reader
 from jobs.programs.process import Process, main
 from jobs.programs.training import arguments, packages, ranks, rates
 from jobs.programs.training.averages import Average
+from jobs.programs.training.compiling import compile_layers
 from jobs.programs.training.corpus import Corpus, load_corpus
 from jobs.programs.training.film import make_film
 from jobs.programs.training.fsdp import ShardedTrainer, make_whole, shard
 from jobs.programs.training.ranks import StopVote
 from jobs.programs.training.reporting import Reporting, peak_memory_mb
 from jobs.programs.training.sequence_parallel import layout_of, share_texts
+from jobs.programs.training.trackers import Tracker, tracking
 from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
 from jobs.programs.training.validation import Validation
 from jobs.protocol.errors import ModelError, SpecError
@@ -63,10 +65,20 @@ def train(process: Process) -> None:
     corpus = load_corpus(process, loaded.tokenizer, loaded.config, limit, vote.check, picture_reader(loaded))
     loaded = replace(loaded, model=tune(loaded, spec.tuning, given.device, spec.optimisation.seed))
     arguments.restore_deepspeed(hf_deepspeed)
+    if spec.optimisation.compile:
+        compile_layers(loaded.model)
     if spec.launcher.name == "fsdp":
         shard(loaded.model, given.device, spec.launcher.offload_weights)
+    with tracking(process) as tracker:
+        fit(process, given, vote, loaded, corpus, tracker)
 
-    trainer, reporting = build_trainer(process, given, vote, loaded, corpus)
+
+def fit(
+    process: Process, given: Any, vote: StopVote, loaded: Checkpoint, corpus: Corpus, tracker: Tracker | None
+) -> None:
+    """From the first step to the saved model."""
+    spec: TrainSpec = process.spec
+    trainer, reporting = build_trainer(process, given, vote, loaded, corpus, tracker)
     vote.check()
     go(process, trainer)
     step = trainer.state.global_step
@@ -184,6 +196,7 @@ def build_trainer(
     vote: StopVote,
     loaded: Checkpoint,
     corpus: Corpus,
+    tracker: Tracker | None = None,
 ) -> tuple[DiffusionTrainer, Reporting]:
     """The Trainer and what listens to it. Raises: DataError, SpecError for prompts that do not fit."""
     spec: TrainSpec = process.spec
@@ -209,7 +222,7 @@ def build_trainer(
         layout.world,
         vote,
     )
-    reporting = Reporting(process, vote, validation, film)
+    reporting = Reporting(process, vote, validation, film, tracker)
     kind = ShardedTrainer if spec.launcher.name == "fsdp" else DiffusionTrainer
     trainer = kind(
         diffusion_loss=loss,

@@ -6,6 +6,7 @@
     <run>/model/               the finished model of a train or convert job
     <run>/samples/             one trajectory file a request: <request>.jsonl
     <run>/predictions.jsonl    what a sample job wrote
+    <run>/tensorboard/         the curves for TensorBoard, if asked for
     <run>/result.json          written by rank 0 when the program has finished its work
     <run>/attempts/<n>/        what belongs to one try:
         run.json lock log.txt stop exit.json serve.sock launch.txt
@@ -144,6 +145,11 @@ class RunFolder:
     @property
     def samples(self) -> Path:
         return self.path / "samples"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The curves for TensorBoard, where the spec asks for them."""
+        return self.path / "tensorboard"
 
     @property
     def data(self) -> Path:

@@ -95,6 +95,9 @@ class ReportSpec(Spec):
     """Fixed prompts to unmask; in a grid `.` or `0` is a blank cell, in text `____` is."""
     sampler: SamplerSpec | None = None
     """Sampler for these prompts; none: the model's own preset."""
+    report_to: Literal["none", "tensorboard", "wandb", "trackio"] = "none"
+    """Send the curves to another program as well: tensorboard writes into the run folder, wandb sends them to
+    its servers, trackio keeps them on this machine."""
     probe_of: int = Field(default=0, ge=0)
     """Not 0: the steps measure memory and time of a training of so many, and no model is saved."""
 

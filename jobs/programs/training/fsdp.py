@@ -5,7 +5,6 @@ nothing (accelerate 1.15, Accelerator.prepare_model), and one way for both is te
 """
 
 import functools
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from torch.distributed.fsdp import CPUOffloadPolicy, FSDPModule, fully_shard
 from torch.distributed.tensor import DTensor
 from transformers.trainer import SCHEDULER_NAME
 
+from jobs.programs.training.compiling import layers
 from jobs.programs.training.trainer import DiffusionTrainer
 from jobs.protocol.errors import ModelError
 
@@ -49,13 +49,6 @@ def shard(model: nn.Module, device: torch.device, offload: bool) -> None:
     fully_shard(model, **given)
     whole = [name for name, weight in model.named_parameters() if not isinstance(weight, DTensor)]
     assert not whole, f"not split: {whole}"
-
-
-def layers(model: nn.Module) -> Iterator[nn.Module]:
-    """The modules that transformers says must stay in one piece: a decoder's layers."""
-    for module in model.modules():
-        if type(module).__name__ in (getattr(model, "_no_split_modules", None) or ()):
-            yield module
 
 
 def make_whole(model: nn.Module, keep: bool) -> None:

@@ -26,6 +26,8 @@ def needs(spec: TrainSpec) -> list[Need]:
         found.append(Need(f"optimisation.optimizer: {o.optimizer}", info.package, info.module))
     if spec.tuning.quantize != "none":
         found.append(Need(f"tuning.quantize: {spec.tuning.quantize}", "bitsandbytes", "bitsandbytes"))
+    if spec.report.report_to != "none":
+        found.append(Need("report.report_to", spec.report.report_to, spec.report.report_to))
     if o.liger_kernels:
         found.append(Need("optimisation.liger_kernels", "liger-kernel", "liger_kernel"))
     return found
