@@ -37,6 +37,8 @@ def quantize(model: PreTrainedModel, device: torch.device, keep: list[str]) -> P
             quant_type=FORMAT,
             device="meta",
         )
+        # On some CPUs it would repack its weights at the first validation, into a form that is not read back.
+        new.support_avx512bf16_for_cpu = False
         new.bias = old.bias
         new.weight = bnb.nn.Params4bit(old.weight.data, requires_grad=False, quant_type=FORMAT, module=new)
         parent, _, name = path.rpartition(".")

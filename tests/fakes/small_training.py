@@ -30,8 +30,11 @@ class StopsAfter(Process):
             self.attempt.request_stop()
 
 
-def begin(folder: Path, model: dict[str, Any] | None = None, **changes: Any) -> RunFolder:
-    """A run of four steps that nobody has started; `changes` are parts of the spec."""
+def begin(
+    folder: Path, model: dict[str, Any] | None = None, validation: float = 0, **changes: Any
+) -> RunFolder:
+    """A run of four steps that nobody has started; `validation` is the share of rows held out, `changes` are
+    parts of the spec."""
     data = folder / "d.jsonl"
     data.write_text("".join(f'{{"prompt": "{c}", "completion": "{c * 9}"}}\n' for c in "abcdefghijklmnop"))
     steps = {"steps": 4, "batch_size": 4, "learning_rate": 1e-2, "warmup_steps": 1}
@@ -39,7 +42,7 @@ def begin(folder: Path, model: dict[str, Any] | None = None, **changes: Any) -> 
         {
             "kind": "train",
             "model": model or {"new": MODEL},
-            "data": {"path": str(data), "max_length": 32, "validation": 0},
+            "data": {"path": str(data), "max_length": 32, "validation": validation},
             "objective": {"name": "mdlm"},
             "report": {"log_every": 1},
             "launcher": {"device": "cpu"},

@@ -9,6 +9,12 @@ from jobs.protocol.errors import ResourceError
 from jobs.specs.job import TrainSpec
 from jobs.specs.optimisation import OPTIMIZERS
 
+FOR_GPUS = {
+    "liger_kernels": "Liger's kernels run on an NVIDIA GPU",
+    "offload_activations": "it moves activations from a GPU to main memory",
+}
+"""Settings that need a GPU, and why."""
+
 
 class Need(NamedTuple):
     """A package that a setting asks for."""
@@ -35,11 +41,11 @@ def needs(spec: TrainSpec) -> list[Need]:
 
 def check(spec: TrainSpec, device: torch.device) -> None:
     """Raises: ResourceError for a missing package, with the command that installs it, or a missing GPU."""
-    if spec.optimisation.liger_kernels and device.type != "cuda":
-        raise ResourceError(
-            f"optimisation.liger_kernels: Liger's kernels run on an NVIDIA GPU, and this training is on "
-            f"{device.type}. Set it to false."
-        )
+    for setting, what in FOR_GPUS.items():
+        if getattr(spec.optimisation, setting) and device.type != "cuda":
+            raise ResourceError(
+                f"optimisation.{setting}: {what}, and this training is on {device.type}. Set it to false."
+            )
     for need in needs(spec):
         if find_spec(need.module) is None:
             raise ResourceError(
