@@ -65,6 +65,7 @@ class LLaDA(Family):
             "n_heads": 2,
         },
         **{"mlp_hidden_size": 48, "max_sequence_length": 64, "init_std": 0.2, "weight_tying": False},
+        "rope_theta": 10000.0,
     }
 
     def stock_config(self, config: dict[str, Any]) -> PreTrainedConfig:

@@ -86,7 +86,7 @@ class Reporting(TrainerCallback):
             step < state.max_steps
         ):  # after the last one there is nothing to stop, and `finish` looks at the model
             self._between(step, control)
-        if control.should_training_stop:
+        if control.should_training_stop and not self.report.probe_of:
             control.should_save = True
         self._mark = time.monotonic()
 

@@ -1,5 +1,6 @@
 """The bundled files: recipes that validate, a tokenizer that fits the grammar, small models that load."""
 
+import json
 import random
 from pathlib import Path
 
@@ -14,15 +15,24 @@ from jobs.specs.job import TrainSpec
 from jobs.specs.load import load_spec
 
 ASSETS = Path(make_tokenizer.__file__).parent
-RECIPES = sorted((ASSETS / "recipes").glob("*.yaml"))
+RECIPES = sorted((ASSETS / "recipes").rglob("*.yaml"))
 MODELS = sorted(folder for folder in (ASSETS / "models").iterdir() if folder.is_dir())
 
 
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.relative_to(ASSETS / "recipes").as_posix())
 def test_a_recipe_is_a_spec_whose_data_can_be_built(path):
     spec = load_spec(path)
     assert isinstance(spec, TrainSpec) and spec.name
-    assert next(build(str(spec.data.builder), spec.data.options))
+    if spec.data.builder is not None:
+        assert next(build(spec.data.builder, spec.data.options))
+
+
+def test_the_tables_are_pictures_with_questions_about_them():
+    """Small, and beside the file that names them."""
+    rows = [json.loads(line) for line in (ASSETS / "data" / "tables.jsonl").read_text().splitlines()]
+    assert len(rows) == 32 and len({row["messages"][1]["content"] for row in rows}) == 8
+    pictures = {ASSETS / "data" / name for row in rows for name in row["images"]}
+    assert len(pictures) == 16 and all(path.stat().st_size < 1000 for path in pictures)
 
 
 def test_the_stories_tokenizer_is_what_its_script_makes():
