@@ -19,7 +19,13 @@ class SpecError(StudioError):
 
 
 class DataError(StudioError):
-    """A data file is wrong."""
+    """A data file is wrong. Of a bad row: `kind` is the word under which a check counts it
+    (jobs.data.checks.KINDS), `raw` the row as it stands, as far as it was read."""
+
+    def __init__(self, text: str, kind: str = "row", raw: object = None):
+        super().__init__(text)
+        self.kind = kind
+        self.raw = raw
 
 
 class ModelError(StudioError):
