@@ -29,7 +29,8 @@ REMEDIES = {
     "model": "Look at the model folder named above, or choose another model.",
     "configuration": "Change the setting named above and start again.",
     "resource": "Free what is missing, then resume the job.",
-    "killed": "If nobody killed it, the machine ran out of memory: use a smaller batch, then resume.",
+    "killed": "If nobody killed it, the machine ran out of memory: use a smaller batch, "
+    "gradient_checkpointing or LoRA, then start again.",
     "lost": "Resume it: it goes on from its last checkpoint.",
     "program": "The last lines of the log say where. If it is our mistake, please report it with the log.",
 }
@@ -39,9 +40,12 @@ LOG_TEXTS: list[tuple[re.Pattern[str], str, str]] = [
     (re.compile(pattern, re.IGNORECASE), failure, reason)
     for pattern, failure, reason in (
         (r"CUDA out of memory|torch\.(cuda\.)?OutOfMemoryError", "memory", "The GPU ran out of memory."),
-        (r"CUDA error: out of memory|CUBLAS_STATUS_ALLOC_FAILED", "memory", "The GPU ran out of memory."),
-        (r"DefaultCPUAllocator: can't allocate|Cannot allocate memory", "memory", "Main memory ran out."),
+        (r"CUDA (driver )?error: out of memory|HIP out of memory", "memory", "The GPU ran out of memory."),
+        (r"CU(BLAS|DNN)_STATUS_ALLOC_FAILED", "memory", "The GPU ran out of memory."),
+        (r"DefaultCPUAllocator: (can't allocate|not enough) memory", "memory", "Main memory ran out."),
+        (r"Cannot allocate memory|Unable to allocate .* for an array", "memory", "Main memory ran out."),
         (r"\bMemoryError\b|std::bad_alloc", "memory", "Main memory ran out."),
+        (r"Detected \d+ oom.kill event|Out of memory: Killed process", "memory", "Main memory ran out."),
         (r"No space left on device|Disk quota exceeded", "resource", "The disk is full."),
         (r"Read-only file system", "resource", "The disk cannot be written."),
         (r"EADDRINUSE|Address already in use", "resource", "A network port was taken by another program."),
@@ -49,12 +53,13 @@ LOG_TEXTS: list[tuple[re.Pattern[str], str, str]] = [
         (r"Error building extension", "resource", "DeepSpeed could not build its extension (needs g++)."),
         (r"NCCL error|ncclSystemError|ncclUnhandledCudaError", "resource", "The GPUs could not talk (NCCL)."),
         (r"no kernel image is available", "resource", "This PyTorch was not built for this GPU."),
-        (r"ModuleNotFoundError: (No module named .*)", "program", "A Python package is missing."),
+        (r"ModuleNotFoundError: (?P<package>No module named .*)", "program", "A Python package is missing."),
         (r"Signal 9 \(SIGKILL\) received by PID|exitcode\s*: -9\b", "killed", "A process was killed."),
         (r"^Killed$", "killed", "The process was killed."),
     )
 ]
 
+KERNEL = "The machine ran out of memory and the kernel killed it."
 LAST_LINES = 30
 LOG_BYTES = 65_536
 ERROR_LINE = re.compile(r"^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception): .+)")
@@ -106,11 +111,14 @@ def _from_end(ended: dict[str, Any], lines: list[str], log: list[str], same_boot
     for pattern, failure, reason in LOG_TEXTS:
         for line in reversed(log):
             if match := pattern.search(line):
-                detail = f" {match.group(1)}." if match.groups() and match.group(1) else ""
+                if failure == "killed" and ended.get("oom_kills"):  # one process of several
+                    return _outcome("memory", KERNEL, lines)
+                named = pattern.groupindex.get("package")
+                detail = f" {match.group(named)}." if named else ""
                 return _outcome(failure, reason + detail, lines)
     if number == 9 or code == 137:
         if ended.get("oom_kills"):
-            return _outcome("memory", "The machine ran out of memory and the kernel killed it.", lines)
+            return _outcome("memory", KERNEL, lines)
         return _outcome("killed", "The process was killed (signal 9).", lines)
     if number is not None:
         what = SIGNALS.get(number)

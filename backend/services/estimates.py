@@ -15,11 +15,13 @@ from backend.services.models import ModelService
 from jobs.protocol.errors import ModelError, ResourceError
 from jobs.specs.estimate import GIB, Estimate, estimate
 from jobs.specs.job import JobSpec, TrainSpec
+from jobs.specs.less_memory import less_memory
 from jobs.specs.sizes import DEBUG, Sizes, sizes_of
 
 CHARACTERS = "characters:"
 SPECIAL = 3  # tokens of a character tokenizer beside its characters
 IN_LABEL = re.compile(r", (\d+) GiB \(")
+OVERRIDE = "launcher.check_memory: false starts it all the same."
 SPEEDS = {
     "H200": 990,
     "H100": 990,
@@ -37,10 +39,6 @@ FP32 = 1 / 8
 """How fast a GPU is in float32 against bf16, roughly."""
 CORE = 2.5e10
 """Operations a second of a CPU core in float32, the lower end of what was measured here."""
-REMEDIES = (
-    "a smaller optimisation.batch_size with more gradient_accumulation, optimisation.gradient_checkpointing, "
-    "tuning.method: lora, launcher.name: fsdp or deepspeed over more devices, or offload"
-)
 
 
 class Need(BaseModel):
@@ -87,8 +85,9 @@ class EstimateService:
         machine_has = psutil.virtual_memory().total
         has = min((memory for _, memory in gpus), default=None) if gpus is not None else machine_has
         machine = found.machine if gpus is not None else found.on_device * spec.launcher.processes
-        problem = _problem(found.on_device, has, "each GPU") if gpus is not None else ""
-        problem = problem or _problem(machine, machine_has, "this machine in main memory")
+        short = _short(found.on_device, has, "each GPU") if gpus is not None else ""
+        short = short or _short(machine, machine_has, "this machine in main memory")
+        problem = f"{short} {less_memory(spec)} {OVERRIDE}" if short else ""
         return Need(
             values=found.values,
             trained=found.trained,
@@ -111,11 +110,8 @@ class EstimateService:
         """(sizes, exact number of values where the weights are there)."""
         new = spec.model.new
         if new is not None:
-            base = DEBUG if new.family else {}
-            vocabulary = _vocabulary(new.tokenizer)
-            config = {"vocab_size": vocabulary, "model_type": new.architecture or new.family, **new.config}
-            named = sizes_of(config)
-            return named or sizes_of({**base, **config}), None
+            told = {"vocab_size": _vocabulary(new.tokenizer), "model_type": new.architecture or new.family}
+            return sizes_of({**told, **new.config}, DEBUG if new.family else None), None
         folder = Path(str(spec.model.path))
         try:
             config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -162,13 +158,10 @@ def _speed(spec: TrainSpec, gpus: list[tuple[str, int]] | None) -> float | None:
     return min(known) * 1e12 * UTILISATION * width * several if known else None
 
 
-def _problem(wanted: int, there: int | None, where: str) -> str:
+def _short(wanted: int, there: int | None, where: str) -> str:
     if there is None or wanted <= there:
         return ""
-    return (
-        f"By estimate it needs {size(wanted)} and {where} has {size(there)}. What helps: {REMEDIES}. "
-        "launcher.check_memory: false starts it all the same."
-    )
+    return f"By estimate it needs {size(wanted)} and {where} has {size(there)}."
 
 
 def _lines(found: Estimate, has: int | None, seconds: float | None) -> list[tuple[str, str]]:

@@ -23,6 +23,8 @@ from transformers.utils.logging import disable_progress_bar
 from jobs.protocol.errors import DataError, ModelError, ResourceError, StudioError
 from jobs.protocol.events import EventWriter, read_events
 from jobs.protocol.folder import AttemptFolder, RunFolder, write_json
+from jobs.specs.job import JobSpec
+from jobs.specs.less_memory import less_memory
 from jobs.specs.load import parse_spec
 
 ATTEMPT = "DLLM_STUDIO_ATTEMPT"
@@ -31,9 +33,15 @@ PROGRESS_SECONDS = 0.5  # shortest time between two progress events
 FULL_DISK = 2**20  # fewer bytes free than these: an error while writing is the disk's
 ERROR_TAIL = 65536  # bytes of events.jsonl searched for an error that another rank wrote
 
-MEMORY_REMEDY = (
-    "Lower the batch size (with more gradient accumulation), turn on gradient checkpointing, "
-    "or shorten max_length."
+OUT_OF_MEMORY = (
+    "out of memory",
+    "not enough memory",
+    "can't allocate memory",
+    "cannot allocate memory",
+    "unable to allocate",  # numpy, pyarrow
+    "failed to allocate",
+    "std::bad_alloc",
+    "alloc_failed",  # cuBLAS, cuDNN
 )
 DISK_REMEDY = "Free disk space or move the studio's home folder, then resume the job."
 
@@ -143,6 +151,7 @@ def main(kind: str, body: Callable[[Process], None], arguments: list[str] | None
     run = RunFolder(given.run_folder)
     rank = int(os.environ.get("RANK", "0"))
     attempt: AttemptFolder | None = None
+    spec: JobSpec | None = None
     try:
         run.spec()  # a folder that is no run folder must not become one
         attempt = _attempt(run, rank)
@@ -160,7 +169,7 @@ def main(kind: str, body: Callable[[Process], None], arguments: list[str] | None
         return 2
     except Exception as error:  # noqa: BLE001 - the process edge: every end must be recorded
         traceback.print_exc()
-        failure, remedy = classify(error)
+        failure, remedy = classify(error, spec)
         if failure == "program" and shutil.disk_usage(run.path).free < FULL_DISK:
             failure, remedy = "resource", DISK_REMEDY  # torch reports a full disk as an error of its own
         report_error(run, attempt, _sentence(error), failure, remedy)
@@ -215,8 +224,9 @@ def failure_of(error: StudioError) -> str:
     return "configuration"
 
 
-def classify(error: BaseException) -> tuple[str, str]:
-    """(name of FAILURES, remedy) of any other exception, judged by the whole chain of causes."""
+def classify(error: BaseException, spec: JobSpec | None = None) -> tuple[str, str]:
+    """(name of FAILURES, remedy) of any other exception, judged by the whole chain of causes. `spec` is the
+    job's, for a remedy that names its settings."""
     chain: list[BaseException] = []
     link: BaseException | None = error
     while link is not None and link not in chain:
@@ -224,11 +234,15 @@ def classify(error: BaseException) -> tuple[str, str]:
         link = link.__cause__ or link.__context__
     for e in chain:
         text = str(e).lower()
-        if isinstance(e, MemoryError) or "out of memory" in text or "not enough memory" in text:
-            return "memory", MEMORY_REMEDY
-        if "can't allocate memory" in text or type(e).__name__ == "OutOfMemoryError":
-            return "memory", MEMORY_REMEDY
-        if getattr(e, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
+        number = getattr(e, "errno", None)
+        if (
+            isinstance(e, MemoryError)
+            or type(e).__name__ == "OutOfMemoryError"
+            or number == errno.ENOMEM
+            or any(words in text for words in OUT_OF_MEMORY)
+        ):
+            return "memory", less_memory(spec)
+        if number in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
             return "resource", DISK_REMEDY
     return "program", ""
 

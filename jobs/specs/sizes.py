@@ -23,8 +23,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "shared": ("n_shared_experts", "num_shared_experts"),
     "dense_layers": ("first_k_dense_replace",),
 }
-DEBUG = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
-"""What a family's debug size is, as far as a spec does not say otherwise."""
+DEBUG = {"hidden": 32, "layers": 2, "heads": 2, "inner": 48}
+"""A family's debug size, as far as a spec does not say otherwise. Experts are left out."""
 GPT2 = {"vocab_size": 50257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}
 BERT = {**{"vocab_size": 30522, "hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12}}
 DEFAULTS: dict[str, dict[str, Any]] = {
@@ -114,15 +114,19 @@ class Sizes(Spec):
         return (self.chosen + self.shared) * self.expert_inner if self.experts else self.inner
 
 
-def sizes_of(config: Mapping[str, Any]) -> Sizes | None:
-    """The sizes in a config.json, ours or of a family's own format; None where they are not in it."""
+def sizes_of(config: Mapping[str, Any], base: Mapping[str, int] | None = None) -> Sizes | None:
+    """The sizes in a config.json, ours or of a family's own format; None where they are not in it.
+
+    `base`: sizes by our names for what the config leaves out.
+    """
     inside = next((config[key] for key in ("text_config", "model") if isinstance(config.get(key), dict)), {})
     kind = str(inside.get("model_type") or config.get("model_type") or "")
     kind = "modernbert" if "ModernBert" in str(config.get("architectures")) else kind
     merged = {**DEFAULTS.get(kind, {}), **config, **inside}
 
     def get(name: str, otherwise: Any = None) -> Any:
-        return next((merged[key] for key in KEYS[name] if merged.get(key) is not None), otherwise)
+        found = next((merged[key] for key in KEYS[name] if merged.get(key) is not None), None)
+        return found if found is not None else (base or {}).get(name, otherwise)
 
     hidden, layers, heads, vocabulary = (get(key) for key in ("hidden", "layers", "heads", "vocabulary"))
     if not all(isinstance(n, int) and n > 0 for n in (hidden, layers, heads, vocabulary)):

@@ -45,6 +45,13 @@ def test_an_error_event_speaks_for_itself():
         ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 20.00 MiB", "memory"),
         ("RuntimeError: CUDA error: out of memory", "memory"),
         ("RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried", "memory"),
+        ("RuntimeError: DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes", "memory"),
+        ("RuntimeError: CUDA driver error: out of memory", "memory"),
+        ("RuntimeError: cuDNN error: CUDNN_STATUS_ALLOC_FAILED", "memory"),
+        ("numpy._core._exceptions._ArrayMemoryError: Unable to allocate 4 GiB for an array", "memory"),
+        ("OSError: [Errno 12] Cannot allocate memory", "memory"),
+        ("slurmstepd: error: Detected 1 oom_kill event in StepId=7.0", "memory"),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", "memory"),
         ("MemoryError", "memory"),
         ("OSError: [Errno 28] No space left on device", "resource"),
         ("OSError: [Errno 30] Read-only file system: 'x'", "resource"),
@@ -67,6 +74,18 @@ def test_signals():
     assert judge(1, ended(code=137), None, None).failure == "killed"
     assert "segfault" in str(judge(1, ended(signal=11), None, None).reason)
     assert judge(1, ended(signal=15), None, None).failure == "killed"
+
+
+def test_one_of_several_processes_killed_by_the_kernel_is_memory():
+    log = ["worker", "Signal 9 (SIGKILL) received by PID 4711"]
+    assert judge(1, ended(1, lines=log), None, None).failure == "killed"
+    found = judge(1, ended(1, lines=log, oom_kills=1), None, None)
+    assert found.failure == "memory" and "kernel" in str(found.reason)
+
+
+def test_a_missing_package_is_named():
+    found = judge(1, ended(1, lines=["ModuleNotFoundError: No module named 'x'"]), None, None)
+    assert "No module named 'x'" in str(found.reason)
 
 
 def test_no_result_is_no_success():

@@ -140,6 +140,36 @@ def test_the_cause_of_an_error_counts():
     assert classify(error)[0] == "resource"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 20.00 MiB"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("std::bad_alloc"),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        ValueError("Unable to allocate 4.00 GiB for an array with shape (1,)"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_memory_that_ran_out_is_told_with_the_settings_to_change(error, tmp_path):
+    spec = {
+        "kind": "train",
+        "model": {"path": "/m"},
+        "data": {"path": "/d", "max_length": 64},
+        "optimisation": {"batch_size": 6, "gradient_accumulation": 2, "gradient_checkpointing": True},
+        "launcher": {"device": "cpu"},
+    }
+    run = RunFolder.create(tmp_path, "train", spec)
+    assert start(run, raising(error), "train") == 1
+    told = events(run, "error")[0]
+    assert told["failure"] == "memory"
+    assert "batch_size: 3 with gradient_accumulation: 4, which is the same step" in told["remedy"]
+    assert "tuning.method: lora" in told["remedy"] and "max_length below 64" in told["remedy"]
+    assert "checkpointing" not in told["remedy"] and "bf16" not in told["remedy"], "set, or no use here"
+
+
 def test_only_the_first_error_of_an_attempt_is_recorded(run):
     start(run, raising(DataError("the cause")))
     start(run, raising(RuntimeError("Connection closed by peer")))
