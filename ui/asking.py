@@ -1,8 +1,10 @@
 """From what a person typed in the playground to a request to the model server."""
 
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from backend.services import pictures
 from backend.services.checkpoints import ModelView
 from jobs.protocol.errors import StudioError
 
@@ -10,7 +12,7 @@ if TYPE_CHECKING:
     from backend.studio import Studio
 
 COMPLETE, CHAT, INFILL, GRID = "Complete", "Chat", "Infill", "Grid"
-Turns = list[dict[str, str]]  # role, content and, of a question, the request that answers it
+Turns = list[dict[str, str]]  # role, content; of a question also its picture and the request that answers it
 
 
 def modes(view: ModelView | None) -> list[str]:
@@ -38,8 +40,9 @@ def ask(
     seed: float | None,
     talk: Turns,
     blanks: float | None = None,
+    picture: str | None = None,
 ) -> tuple[str, Turns]:
-    """Ask the model server; returns (request id, the talk with this question).
+    """Ask the model server; returns (request id, the talk with this question). `picture`: a file to show.
 
     Raises: StudioError in one sentence.
     """
@@ -50,10 +53,11 @@ def ask(
         question = (contents["message"] or "").strip()
         if not question:
             raise StudioError("Write a message first.")
-        turns = [*heard(studio, talk), {"role": "user", "content": question}]
+        shown = {"picture": pictures.keep(Path(picture), studio.sampling.pictures)} if picture else {}
+        turns = [*heard(studio, talk), {"role": "user", "content": question, **shown}]
     given = {
         COMPLETE: {"prompt": contents["prompt"] or ""},
-        CHAT: {"messages": [{"role": turn["role"], "content": turn["content"]} for turn in turns]},
+        CHAT: {"messages": [message(turn) for turn in turns]},
         INFILL: {"infill": contents["infill"] or "", "blanks": int(blanks or 8)},
         GRID: {"grid": "".join((contents["grid"] or "").split())},
     }[mode]
@@ -63,6 +67,13 @@ def ask(
     if mode == CHAT:
         turns[-1]["request"] = handle.request
     return handle.request, turns
+
+
+def message(turn: dict[str, str]) -> dict[str, Any]:
+    """A turn as the model is told it."""
+    if picture := turn.get("picture"):
+        return pictures.message(turn["content"], [picture])
+    return {"role": turn["role"], "content": turn["content"]}
 
 
 def heard(studio: "Studio", talk: Turns) -> Turns:

@@ -59,6 +59,7 @@ class ModelView(BaseModel):
     is_dllm: bool = False
     is_adapter: bool = False
     chat: bool = False
+    sees_images: bool = False
     problem: str = ""
     modified: float = 0.0
 
@@ -112,10 +113,11 @@ def _facts(folder: Path) -> dict[str, Any]:
         "modified": max(file.stat().st_mtime for file in weights),
     }
     if (folder / diffusion_config.FILE).is_file():
-        return facts | _diffusion_facts(_diffusion_config(folder))
-    if official:
-        return facts | _official_facts(families.FAMILIES[official], config)
-    return facts
+        facts |= _diffusion_facts(_diffusion_config(folder))
+    elif official:
+        facts |= _official_facts(families.FAMILIES[official], config)
+    known = families.FAMILIES.get(facts["family"])
+    return facts | {"sees_images": known is not None and known.sees_images}
 
 
 def _adapter_facts(folder: Path) -> dict[str, Any]:

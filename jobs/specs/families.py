@@ -39,6 +39,8 @@ class FamilyInfo(Spec):
     """Whether the output at position i - 1 predicts token i."""
     block_size: int | None = None
     """Tokens in a block, where config.json does not say it."""
+    sees_images: bool = False
+    """Whether its models are shown images here."""
     hub: tuple[str, ...] = ()
     """Hub ids that are known to be of it; some formats can be told by nothing else."""
 
@@ -164,6 +166,7 @@ _ALL = (
         evidence="unverified",
         classes="Qwen3VLForConditionalGeneration",
         tensor=r"model\.visual\.",
+        sees_images=True,
         key="mask_token_id",
     ),
     FamilyInfo(

@@ -22,6 +22,10 @@ Model = Annotated[
     str | None, typer.Argument(help="A model's name, `run:train-0001`, or a folder. With --from: none.")
 ]
 Prompt = Annotated[str | None, typer.Option("--prompt", "-p", help=PROMPT_HELP)]
+Image = Annotated[
+    list[Path] | None,
+    typer.Option("--image", help="A picture to show with the prompt, to a model that sees them. May repeat."),
+]
 Prompts = Annotated[
     Path | None, typer.Option("--prompts", help="A file of prompts: .txt, one a line, or .jsonl.")
 ]
@@ -80,6 +84,7 @@ Keep = Annotated[
 def sample(
     model: Model = None,
     prompt: Prompt = None,
+    image: Image = None,
     prompts: Prompts = None,
     plain: Plain = False,
     constrain: Constrain = None,
@@ -108,8 +113,8 @@ def sample(
     forced = {"constraints": placed(constrain, "--constrain"), "prefix": prefix, "suffix": suffix}
     forced = {name: value for name, value in forced.items() if value}
     edits = {"step": step, "pins": placed(pin, "--pin"), "remask": positions(remask)}
-    if forced and prompt is None:
-        raise SpecError("--constrain, --prefix and --suffix go with --prompt.")
+    if (forced or image) and prompt is None:
+        raise SpecError("--constrain, --prefix, --suffix and --image go with --prompt.")
     if from_ is None and any(value not in (None, {}, []) for value in edits.values()):
         raise SpecError("--step, --pin and --remask go with --from.")
     with services(home, schedule=True) as studio:
@@ -120,7 +125,8 @@ def sample(
             if from_ is not None:
                 _branch(studio, from_, edits, changes, seed, json)
             else:
-                _prompt(studio, str(model), prompt or "", plain, forced, changes, seed or 0, json)
+                request = {"model": str(model), "seed": seed or 0, **forced}
+                _prompt(studio, request, prompt or "", plain, image or [], changes, json)
 
 
 def _check_choice(model: str | None, prompt: str | None, prompts: Path | None, source: str | None) -> None:
@@ -159,6 +165,23 @@ def _changes(
     return changes
 
 
+def show(studio: "Studio", view: "ModelView", prompt: str, plain: bool, images: list[Path]) -> dict[str, Any]:
+    """How a prompt with pictures is put to a model. Raises: SpecError, DataError."""
+    from backend.services import pictures
+    from jobs.protocol.errors import SpecError
+
+    if not view.sees_images:
+        raise SpecError(f"{view.name} sees no images: leave --image out, or take a model that does.")
+    if plain or not view.chat:
+        raise SpecError(
+            "Pictures are shown in the model's own chat format: leave --plain out."
+            if view.chat
+            else f"{view.name} has no chat template, so there is no place for a picture in its text."
+        )
+    names = [pictures.keep(file, studio.sampling.pictures) for file in images]
+    return {"messages": [pictures.message(prompt, names)]}
+
+
 def ask(view: "ModelView", prompt: str, plain: bool) -> dict[str, Any]:
     """How a prompt is put to a model: as in a file of prompts, a chat model is asked, others go on."""
     if view.task == "grid":
@@ -172,21 +195,20 @@ def ask(view: "ModelView", prompt: str, plain: bool) -> dict[str, Any]:
 
 def _prompt(
     studio: "Studio",
-    model: str,
+    request: dict[str, Any],
     prompt: str,
     plain: bool,
-    forced: dict[str, Any],
+    images: list[Path],
     changes: dict[str, Any],
-    seed: int,
     json: bool,
 ) -> None:
-    """One prompt."""
+    """One prompt; `request` holds the model, the seed and what is forced."""
     from studio.cli.sampling import sampler_settings
 
-    view = studio.models.get(model)
-    request = {"model": model, **ask(view, prompt, plain), **forced, "seed": seed}
-    request["sampler"] = sampler_settings(view.sampler, changes)
-    _show(studio, studio.sampling.generate(**request), {"model": model, "prompt": prompt, "seed": seed}, json)
+    view = studio.models.get(request["model"])
+    words = show(studio, view, prompt, plain, images) if images else ask(view, prompt, plain)
+    handle = studio.sampling.generate(**request, **words, sampler=sampler_settings(view.sampler, changes))
+    _tell(studio, handle, {"model": request["model"], "prompt": prompt, "seed": request["seed"]}, json)
 
 
 def _branch(
@@ -205,10 +227,10 @@ def _branch(
     settings = sampler_settings(start.get("sampler", {}), changes)
     handle = studio.sampling.branch(source, **edits, sampler=settings, seed=seed)
     facts = {"model": start["model"], "prompt": start["prompt"], "parent": source}
-    _show(studio, handle, {**facts, "seed": start["seed"] if seed is None else seed}, json)
+    _tell(studio, handle, {**facts, "seed": start["seed"] if seed is None else seed}, json)
 
 
-def _show(studio: "Studio", handle: "Handle", facts: dict[str, Any], json: bool) -> None:
+def _tell(studio: "Studio", handle: "Handle", facts: dict[str, Any], json: bool) -> None:
     """One text, live on a terminal, as plain text elsewhere, as an object with --json."""
     from rich.console import Console
 

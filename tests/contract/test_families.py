@@ -41,6 +41,7 @@ def debug():
 def test_the_light_table_has_the_same_families():
     assert set(TABLE) == set(FAMILIES)
     assert all(name == family.name == TABLE[name].name for name, family in FAMILIES.items())
+    assert all(bool(family.debug_images) == TABLE[name].sees_images for name, family in FAMILIES.items())
 
 
 @pytest.mark.parametrize("name", [name for name in TABLE if TABLE[name].objective in OBJECTIVES])

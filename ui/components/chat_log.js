@@ -8,9 +8,9 @@
     const draw = () => {
       const turns = (props.value || {}).turns || [];
       root.hidden = !turns.length;
-      root.replaceChildren(...turns.map(({ role, content }) =>
+      root.replaceChildren(...turns.map(({ role, content, picture }) =>
         el("p", { class: `turn ${role === "user" ? "user" : "model"}` },
-          el("b", { text: role === "user" ? "You" : "Model" }), el("span", { text: content }))));
+          el("b", { text: role === "user" ? "You" : "Model" }), el("span", { text: picture ? `(with a picture) ${content}` : content }))));
     };
     watch("value", draw);
     draw();

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from backend.services import pictures
 from backend.services.checkpoints import ModelView
 from jobs.protocol.errors import StudioError
 from ui import asking, sampler_form
@@ -88,6 +89,14 @@ def contents(first: ModelView | None) -> dict[str, Any]:
     return {
         "prompt": box("prompt", "Prompt", start, asking.COMPLETE),
         "message": box("message", "Message", talk, asking.CHAT, value=asking.suggestion(first)),
+        "picture": gr.File(
+            label="Picture",
+            file_types=list(pictures.SUFFIXES),
+            height=120,
+            elem_id="play-picture",
+            elem_classes="field",
+            visible=takes_picture(first, asking.modes(first)[0]),
+        ),
         "infill": box("infill", "Text with gaps", gaps, asking.INFILL),
         "blanks": gr.Number(
             8,
@@ -145,6 +154,9 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     def view_of(name: str | None) -> ModelView | None:
         return page.studio.models.get(name) if name else None
 
+    def picture(name: str | None, mode: str) -> Any:
+        return gr.update(visible=takes_picture(view_of(name), mode), value=None)
+
     def chosen(name: str | None) -> list[Any]:
         view = view_of(name)
         mode = asking.modes(view)[0]
@@ -161,11 +173,12 @@ def wire(page: Page, p: dict[str, Any]) -> None:
                 sampler=sampler_form.read(values[p["sampler"]], [values[c] for c in p["controls"]]),
                 seed=values[p["seed"]],
                 blanks=values[p["blanks"]],
+                picture=values[p["picture"]],
                 talk=values[talk],
             )
         except StudioError as error:
             return {p["problem"]: note(str(error))}
-        sent = {p["message"]: ""} if values[p["mode"]] == asking.CHAT else {}
+        sent = {p["message"]: "", p["picture"]: None} if values[p["mode"]] == asking.CHAT else {}
         return {
             p["canvas"]: {"request": request},
             talk: turns,
@@ -179,13 +192,15 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     outputs = [p["facts"], p["mode"], *shown, *sampler, talk, p["problem"]]
     p["model"].change(chosen, p["model"], outputs, **quick)
     p["mode"].change(visibility, p["mode"], shown, **quick)
+    for change in (p["model"].change, p["mode"].change):
+        change(picture, [p["model"], p["mode"]], p["picture"], **quick)
     p["reset"].click(lambda name: preset_updates(view_of(name)), p["model"], sampler, **quick)
     p["sampler"].input(other_sampler, [p["sampler"], p["model"]], sampler, **quick)
     p["puzzle"].click(lambda name: new_puzzle(view_of(name)), p["model"], p["grid"], **quick)
     p["go"].click(
         generate,
-        {p["model"], p["mode"], *contents, p["blanks"], p["seed"], talk, *sampler},
-        [p["canvas"], talk, p["chat"], p["message"], p["problem"]],
+        {p["model"], p["mode"], *contents, p["picture"], p["blanks"], p["seed"], talk, *sampler},
+        [p["canvas"], talk, p["chat"], p["message"], p["picture"], p["problem"]],
         **quick,
     )
     p["stop"].click(fn=None, js=CANCEL)
@@ -200,6 +215,11 @@ def choices(page: Page) -> list[str]:
 
 def shows(view: ModelView | None, mode: str) -> bool:
     return asking.modes(view)[0] == mode
+
+
+def takes_picture(view: ModelView | None, mode: str) -> bool:
+    """Whether a picture can be shown with what is asked."""
+    return view is not None and view.sees_images and mode == asking.CHAT
 
 
 def preset_updates(view: ModelView | None) -> list[Any]:

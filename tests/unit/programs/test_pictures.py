@@ -4,30 +4,20 @@ import pytest
 from PIL import Image
 
 from jobs.models import checkpoint
-from jobs.models.debug import debug_checkpoint
-from jobs.models.tokenizers import character_tokenizer
 from jobs.programs.asks import Ask
 from jobs.programs.branching import Branch, branch_canvas
 from jobs.programs.generation import Generation, make_canvas, replies
 from jobs.protocol import trajectory
 from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.samplers import LLaDASampler
+from tests.fakes.debug_models import debug_model
 
 SAMPLER = LLaDASampler(steps=4, max_new_tokens=4, block_size=4)
-TEMPLATE = (
-    "{% for m in messages %}{% if m['content'] is string %}{{ m['content'] }}{% else %}"
-    "{% for part in m['content'] %}{% if part['type'] == 'image' %}<image>{% else %}{{ part['text'] }}"
-    "{% endif %}{% endfor %}{% endif %}{% endfor %}"
-)
 
 
 @pytest.fixture(scope="module")
 def seeing() -> checkpoint.Checkpoint:
-    """A tiny vision model with a template that has a place for images."""
-    made = debug_checkpoint("qwen3_vl", character_tokenizer("abcdefghij"))
-    image = made.tokenizer.convert_ids_to_tokens(made.model.config.image_token_id)
-    made.tokenizer.chat_template = TEMPLATE.replace("<image>", image)
-    return made
+    return debug_model("qwen3_vl")
 
 
 @pytest.fixture

@@ -19,7 +19,10 @@ class Server:
         self.folder = folder
         self.models = self.jobs = self.sampling = self
         self.asked, self.stopped, self.serving = [], [], []
-        self.view = SimpleNamespace(task="text", chat=True, sampler={"name": "llada", "steps": 8})
+        self.pictures = folder / "pictures"
+        self.view = SimpleNamespace(
+            name="m", task="text", chat=True, sees_images=True, sampler={"name": "llada", "steps": 8}
+        )
         self.failure = None
 
     def get(self, name):
@@ -105,6 +108,33 @@ def test_gaps_are_filled_and_grids_solved(server, studio, task, text, form):
 def test_a_chat_model_is_asked_as_in_a_file_of_prompts(server, studio):
     assert studio("sample", "m", "--prompt", "Who?")[0] == 0
     assert server.asked[0]["messages"] == [{"role": "user", "content": "Who?"}]
+
+
+def test_pictures_are_shown_before_the_words(server, studio, tmp_path):
+    for name in ("cat.png", "dog.JPG"):
+        (tmp_path / name).write_bytes(name.encode())
+    images = ("--image", str(tmp_path / "cat.png"), "--image", str(tmp_path / "dog.JPG"))
+    assert studio("sample", "m", "--prompt", "Which?", *images)[0] == 0
+    (said,) = server.asked[0]["messages"]
+    *shown, words = said["content"]
+    assert said["role"] == "user" and words == {"type": "text", "text": "Which?"}
+    kept = [(server.pictures / part["image"]).read_bytes() for part in shown]
+    assert kept == [b"cat.png", b"dog.JPG"]
+
+
+@pytest.mark.parametrize(
+    ("view", "words", "says"),
+    [
+        ({"sees_images": False}, [], "m sees no images"),
+        ({"chat": False}, [], "no chat template"),
+        ({}, ["--plain"], "leave --plain out"),
+    ],
+)
+def test_a_picture_that_cannot_be_shown_is_a_sentence(server, studio, tmp_path, view, words, says):
+    (tmp_path / "cat.png").touch()
+    vars(server.view).update(view)
+    code, _, err = studio("sample", "m", "--prompt", "x", "--image", str(tmp_path / "cat.png"), *words)
+    assert code == 2 and says in err and not server.asked
 
 
 def test_the_model_server_leaves_with_the_command_unless_it_is_kept_or_was_there(server, studio):
