@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from backend.services.datasets import DatasetService
     from backend.services.estimates import EstimateService
     from backend.services.models import ModelService
+    from backend.services.precision import PrecisionService
     from backend.services.resolve import Resolver
     from backend.services.sampling import SamplingService
     from backend.services.training import TrainingService
@@ -101,6 +102,12 @@ class Studio:
         return TrainingService(
             jobs=self.jobs, resolver=self.resolver, home=self.home, need=self.estimates.need
         )
+
+    @cached_property
+    def precision(self) -> "PrecisionService":
+        from backend.services.precision import PrecisionService  # noqa: PLC0415
+
+        return PrecisionService(self.sampling, self.models)
 
     @cached_property
     def sampling(self) -> "SamplingService":

@@ -7,6 +7,7 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from backend.api.errors import NotFound
+from backend.services.precision import Dtype
 from backend.services.samples import SampleView
 from backend.services.sampling import Handle
 from backend.studio import Studio
@@ -87,6 +88,15 @@ def router(studio: Studio) -> APIRouter:
     def unload(model: Annotated[str, Body(embed=True)]) -> dict:
         studio.sampling.unload(model)
         return {"unloaded": model}
+
+    @routes.post("/serving/probe")
+    def probe(model: Annotated[str, Body(embed=True)]) -> dict:
+        return studio.precision.probe(model)
+
+    @routes.post("/serving/load")
+    def load(model: Annotated[str, Body()], dtype: Annotated[Dtype, Body()] = "auto") -> dict:
+        studio.precision.load(model, dtype)
+        return {"loaded": model, "dtype": dtype}
 
     return routes
 

@@ -19,8 +19,7 @@ from backend.services.job_view import JobView
 from backend.services.jobs import JobService
 from backend.services.model_server import Unreachable, ask
 from backend.services.models import ModelService, ModelView
-from backend.services.samples import SampleView, answer, ends, read_start, read_view, recent_files
-from jobs.protocol import trajectory
+from backend.services.samples import SampleView, answer, append_end, ends, read_start, read_view, recent_files
 from jobs.protocol.errors import JobError, SpecError, StudioError
 from jobs.protocol.folder import REQUEST_ID, RunFolder
 from jobs.protocol.states import TERMINAL, State
@@ -198,8 +197,7 @@ class SamplingService:
             reply = self._ask(path.parent.parent.name, {"op": op, "request": request}, timeout=10)
         except Unreachable:
             raise JobError("the model server does not answer; the sample may not have begun yet.") from None
-        if not reply.get("ok"):
-            raise JobError(str(reply.get("error", "the model server refused.")))
+        _agreed(reply)
 
     def find(self, request: str) -> Path:
         """The trajectory file of a request (it may not be there yet).
@@ -248,7 +246,7 @@ class SamplingService:
             if ends(path):
                 return False
             reason = getattr(job, "reason", None)
-            _append_end(path, "error", "The model server ended." + (f" {reason}" if reason else ""))
+            append_end(path, "error", "The model server ended." + (f" {reason}" if reason else ""))
         return True
 
     def status(self) -> dict[str, Any]:
@@ -271,8 +269,21 @@ class SamplingService:
             reply = self._ask(job.id, {"op": "unload", "model": str(self.models.resolve(model))}, timeout=30)
         except Unreachable as error:
             raise JobError(f"the model server does not answer: {error}.") from None
-        if not reply.get("ok"):
-            raise JobError(str(reply.get("error", "the model server refused.")))
+        _agreed(reply)
+
+    def tell(self, model: Path, words: dict[str, Any], timeout: float) -> dict[str, Any]:
+        """The reply of the model server, which is started if there is none. Raises: JobError."""
+        run, deadline = self._server(model).id, time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            if (job := self.jobs.get(run)).state in TERMINAL:
+                raise JobError(f"the model server ended. {job.reason or ''}".strip())
+            try:
+                reply = self._ask(run, words, left)
+            except Unreachable:
+                time.sleep(POLL_SECONDS)
+                continue
+            return _agreed(reply)
+        raise JobError(f"the model server has not answered within {timeout:.0f} seconds.")
 
     def recent(self, n: int = 20) -> list[SampleView]:
         """The newest requests of the playground, newest first."""
@@ -343,7 +354,7 @@ class SamplingService:
         path = self.find(request)
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._lock:
-            _append_end(path, reason, error)
+            append_end(path, reason, error)
 
 
 def check_sampler(sampler: Spec | dict[str, Any] | None, model: ModelView) -> dict[str, Any] | None:
@@ -360,6 +371,13 @@ def check_sampler(sampler: Spec | dict[str, Any] | None, model: ModelView) -> di
     return options.model_dump(mode="json")
 
 
+def _agreed(reply: dict[str, Any]) -> dict[str, Any]:
+    """Raises: JobError with the server's sentence where it refused."""
+    if not reply.get("ok"):
+        raise JobError(str(reply.get("error", "the model server refused.")))
+    return reply
+
+
 def _check_seed(seed: int) -> None:
     if not 0 <= seed < 2**31:
         raise SpecError(f"seed must be between 0 and {2**31 - 1}; it is {seed}.")
@@ -369,17 +387,3 @@ def _waiting_for(job: JobView) -> str:
     if job.state == State.QUEUED:
         return f"waiting for the model server. {job.waiting or ''}".strip()
     return "starting the model server" if job.state == State.STARTING else "loading the model"
-
-
-def _append_end(path: Path, reason: str, error: str | None) -> None:
-    line = {
-        "type": "end",
-        "reason": reason,
-        "nfe": 0,
-        "seconds": 0.0,
-        "text": "",
-        "texts": [],
-        "error": error,
-    }
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(trajectory.encode(line))

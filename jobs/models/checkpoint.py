@@ -10,6 +10,7 @@ import torch
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
 
+from jobs.diffusion.compiled import CompiledDenoiser, compile_body
 from jobs.diffusion.denoiser import Denoiser
 from jobs.models.bidirectional import has_windows, make_bidirectional, open_windows
 from jobs.models.classes import VISION, model_class
@@ -42,9 +43,18 @@ class Checkpoint:
     """Where it was read from; None for a new model."""
     images: ImageProcessor | None = None
     """How pictures are read, for models that see them."""
+    compiled: bool = False
+    """Whether the model's body is compiled; see `compile`."""
 
     def denoiser(self) -> Denoiser:
-        return Denoiser(self.model, self.config)
+        return (CompiledDenoiser if self.compiled else Denoiser)(self.model, self.config)
+
+    def compile(self) -> None:
+        """Have the model compiled as shapes are met. Raises: ResourceError, ModelError where it cannot be."""
+        if self.images is not None or self.config.noise != "mask":
+            raise ModelError(f"{self.path or 'This model'} cannot be compiled: set compile to false.")
+        compile_body(self.model, self.model.device)
+        self.compiled = True
 
     @property
     def eos_id(self) -> int | None:

@@ -14,6 +14,8 @@ Listens on attempts/<n>/serve.sock: one JSON object a line, one request a connec
     {"op": "cancel", "request": ID}  -> {"ok": true}; the trajectory ends with reason "cancelled"
     {"op": "status"}                 -> {"ok": true, "models": [...], "requests": [{request, model, state}]}
     {"op": "unload", "model": FOLDER}, {"op": "shutdown"} -> {"ok": true}
+    {"op": "probe", "model": FOLDER} -> {"ok": true, what bfloat16 gains and changes: speedup, words ...}
+    {"op": "load", "model": FOLDER, "dtype": "auto" | "float32" | "bfloat16"} -> {"ok": true} when it is held
     otherwise                        -> {"ok": false, "error": one sentence}
 
 Requests on one model run side by side: every pass of the model is a step of each. A second model is held
@@ -29,18 +31,19 @@ from jobs.programs.process import Process, main
 from jobs.programs.serving.desk import Desk
 from jobs.programs.serving.line_socket import LineSocket
 from jobs.programs.serving.models import Models
+from jobs.programs.serving.requests import parse_dtype
 from jobs.protocol.errors import SpecError
 from jobs.specs.job import ServeSpec
 
 POLL_SECONDS = 0.25  # between two looks at the stop file and the clock
-OPS = ("generate", "branch", "pause", "resume", "cancel", "status", "unload", "shutdown")
+OPS = ("generate", "branch", "pause", "resume", "cancel", "status", "unload", "probe", "load", "shutdown")
 LEAVING_SECONDS = 30.0  # for the step that runs when the server is told to leave
 
 
 def serve(process: Process) -> None:
     """Answer requests until told to stop, or until nobody has asked for `spec.idle_seconds`."""
     spec: ServeSpec = process.spec
-    models = Models(device.pick(spec.launcher), spec.dtype)
+    models = Models(device.pick(spec.launcher), spec.dtype, spec.compile)
     device.keep_freed_memory()
     desk = Desk(process, models, model_seconds=spec.idle_seconds)
     leave = threading.Event()
@@ -78,6 +81,10 @@ def _handle(request: dict[str, Any], desk: Desk, models: Models, leave: threadin
         return {"models": models.names(), "requests": desk.requests()}
     elif op == "unload":
         desk.unload(str(request.get("model")))
+    elif op == "probe":
+        return desk.probe(str(request.get("model"))).as_dict()
+    elif op == "load":
+        desk.load(str(request.get("model")), parse_dtype(request.get("dtype")))
     elif op == "shutdown":
         leave.set()
     else:

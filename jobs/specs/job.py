@@ -177,7 +177,11 @@ class ServeSpec(JobSpec):
     idle_seconds: int = Field(default=900, ge=5)
     """Leave after so long without a request."""
     dtype: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Number format in memory; auto keeps the checkpoint's on a GPU and float32 on a CPU."""
+    """Number format in memory; auto keeps the checkpoint's on a GPU and float32 on a CPU. `studio probe` says
+    what bfloat16 gains and changes."""
+    compile: bool = False
+    """Compile models by torch.compile, as CUDA graphs on a GPU. The first passes of a length take seconds to
+    minutes; passes that read from a cache are not compiled."""
 
 
 KINDS: dict[str, type[JobSpec]] = {

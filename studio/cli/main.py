@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.protocol.errors import StudioError
-from studio.cli import chat, convert, datasets, doctor, jobs, launch, models, run, sample
+from studio.cli import chat, convert, datasets, doctor, jobs, launch, models, probe, run, sample
 
 # panel of the help page -> command -> function
 COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
@@ -31,6 +31,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "convert": convert.convert,
         "sample": sample.sample,
         "chat": chat.chat,
+        "probe": probe.probe,
     },
 }
 

@@ -5,12 +5,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
-from jobs.models.checkpoint import Checkpoint
+from jobs.models.checkpoint import Checkpoint, Dtype
+from jobs.programs import device
 from jobs.programs.branching import Branch, branch_canvas, source_start
 from jobs.programs.generation import Generation, make_canvas, open_lines
+from jobs.programs.precision import Precision, probe
 from jobs.programs.process import Process
 from jobs.programs.serving.batch import Batch, Work, explain
 from jobs.programs.serving.models import Models, free_memory
@@ -115,6 +118,44 @@ class Desk:
         """Give a model's memory back, after the requests that have begun on it."""
         self._chores.append(lambda: self._unload(model))
         self._wake.set()
+
+    def probe(self, model: str) -> Precision:
+        """What a model gains and loses in bfloat16; all requests wait for these few passes.
+
+        Raises: JobError where it cannot be told.
+        """
+        return self._have_done(lambda: self._probe(model))
+
+    def load(self, model: str, dtype: Dtype) -> None:
+        """Hold a model in a number format, after the requests that have begun on it. Raises: JobError."""
+        self._have_done(lambda: self._load_as(model, dtype))
+
+    def _have_done(self, work: Callable[[], Any]) -> Any:
+        """What the worker returns from `work`, between two passes; a None: not yet, ask again.
+
+        Raises: JobError with the sentence of what went wrong.
+        """
+        done: Future[Any] = Future()
+
+        def chore() -> bool:
+            try:
+                result = work()
+            except Exception as error:  # noqa: BLE001 - told to the one who asked, below
+                done.set_exception(error)
+                return True
+            if result is not None:
+                done.set_result(result)
+            return result is not None
+
+        self.last_used = time.monotonic()
+        self._chores.append(chore)
+        self._wake.set()
+        while not wait([done], LOOK_SECONDS).done:
+            if self._closing:
+                raise JobError("The model server is leaving.")
+        if (error := done.exception()) is not None:
+            raise JobError(explain(error)) from error
+        return done.result()
 
     def _find(self, request_id: str) -> Request:
         if request_id not in self._known:
@@ -264,6 +305,24 @@ class Desk:
             self._load(model)
         except Exception as error:  # noqa: BLE001 - the server lives on; the next request says it again
             self.process.note(f"{model} could not be loaded: {explain(error)}", "warning")
+        return True
+
+    def _probe(self, model: str) -> Precision:
+        loaded = self._load(model)
+        self.process.phase("comparing float32 and bfloat16")
+        busy = {*self._busy(), model}
+        full, half = (self.models.beside(model, dtype, busy) for dtype in ("float32", "bfloat16"))
+        try:
+            return probe(full, half)
+        finally:
+            del loaded, full, half
+            device.give_memory_back(self.models.where)
+
+    def _load_as(self, model: str, dtype: Dtype) -> bool | None:
+        if model in self._busy():
+            return None
+        self.models.choose(model, dtype)
+        self._load(model)
         return True
 
     def _unload(self, model: str) -> bool:

@@ -32,9 +32,11 @@ class _Held:
 class Models:
     """Loads checkpoints on first use. Used by the worker thread alone, but for `names`."""
 
-    def __init__(self, where: torch.device, dtype: Dtype):
+    def __init__(self, where: torch.device, dtype: Dtype, compile: bool = False):
         self.where = where
         self.dtype = device.inference_dtype(where, dtype)
+        self.compile = compile
+        self._dtypes: dict[str, Dtype] = {}  # of the models that somebody chose one for
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
     def names(self) -> list[str]:
@@ -52,10 +54,28 @@ class Models:
             self._held.move_to_end(path)
             return held.loaded
         self.unload(path)
-        self._make_room(folder, busy)
-        loaded = checkpoint.load(folder, dtype=self.dtype, device=str(self.where))
+        dtype = self._dtypes.get(path, self.dtype)
+        self._make_room(self._wanted(folder, dtype), folder, busy)
+        loaded = self._read(folder, dtype)
         self._held[path] = _Held(loaded, stamp)
         return loaded
+
+    def choose(self, path: str, dtype: Dtype) -> None:
+        """Hold a model in another number format from now on."""
+        self._dtypes[path] = device.inference_dtype(self.where, dtype)
+        self.unload(path)
+
+    def beside(self, path: str, dtype: Dtype, busy: Collection[str]) -> Checkpoint:
+        """A model in `dtype`: the one held, if it is that, else another one that is not kept.
+
+        Raises: ModelError, ResourceError.
+        """
+        held = self._held.get(path)
+        if held is not None and held.loaded.model.dtype == getattr(torch, dtype):
+            return held.loaded
+        folder = _folder(path)
+        self._make_room(self._wanted(folder, dtype), folder, {*busy, path})
+        return self._read(folder, dtype)
 
     def fits(self, path: str, busy: Collection[str]) -> bool:
         """Whether a model is held, or can be beside those that are `busy`.
@@ -64,7 +84,8 @@ class Models:
         """
         if path in self._held:
             return True
-        wanted, free = self._wanted(_folder(path)), free_memory(self.where)
+        dtype = self._dtypes.get(path, self.dtype)
+        wanted, free = self._wanted(_folder(path), dtype), free_memory(self.where)
         if free + sum(held.size for held in self._held.values()) < wanted:
             raise _too_big(Path(path), wanted, free)
         return free + sum(held.size for name, held in self._held.items() if name not in busy) >= wanted
@@ -82,12 +103,17 @@ class Models:
         device.give_memory_back(self.where)
         return True
 
-    def _wanted(self, folder: Path) -> float:
-        weights = sum(f.stat().st_size for f in folder.glob("*.safetensors"))
-        return weights * (WIDENING if self.dtype == "float32" else 1.0) * ROOM
+    def _read(self, folder: Path, dtype: Dtype) -> Checkpoint:
+        loaded = checkpoint.load(folder, dtype=dtype, device=str(self.where))
+        if self.compile:
+            loaded.compile()
+        return loaded
 
-    def _make_room(self, folder: Path, busy: Collection[str]) -> None:
-        wanted = self._wanted(folder)
+    def _wanted(self, folder: Path, dtype: Dtype) -> float:
+        weights = sum(f.stat().st_size for f in folder.glob("*.safetensors"))
+        return weights * (WIDENING if dtype == "float32" else 1.0) * ROOM
+
+    def _make_room(self, wanted: float, folder: Path, busy: Collection[str]) -> None:
         while (free := free_memory(self.where)) < wanted:
             idle = [path for path in self._held if path not in busy]
             if not idle:

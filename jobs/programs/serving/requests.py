@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from jobs.models.checkpoint import Dtype
 from jobs.programs.asks import BLANKS, MODES, PROMPTS, Ask
 from jobs.programs.branching import Branch, source_start
 from jobs.protocol.errors import SpecError
@@ -88,6 +89,13 @@ def parse_branch(given: Mapping[str, Any]) -> Request:
         _sampler(start["sampler"] if sampler is None else sampler),
         _seed(start["seed"] if seed is None else seed),
     )
+
+
+def parse_dtype(given: Any) -> Dtype:
+    """The number format of a load request. Raises: SpecError."""
+    if given not in ("auto", "float32", "bfloat16"):
+        raise SpecError(f"'dtype' must be auto, float32 or bfloat16, not {given!r}.")
+    return given
 
 
 def _known_keys(given: Mapping[str, Any], known: Collection[str]) -> None:

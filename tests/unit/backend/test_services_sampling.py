@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from backend.services.models import ModelService
+from backend.services.precision import PrecisionService
 from backend.services.sampling import SamplingService
 from jobs.programs.serving.line_socket import LineSocket
 from jobs.protocol import trajectory
@@ -303,3 +304,33 @@ def test_recent_samples(sampling: SamplingService, jobs: Jobs):
     assert views["serve-0001_a"].prompt == "Once" and views["serve-0001_a"].seed == 3
     assert not views["serve-0001_b"].done and not views["serve-0001_c"].done
     assert len(sampling.recent(1)) == 1
+
+
+def test_a_model_server_is_started_for_a_probe_and_heard(sampling, jobs, serve):
+    found: list[dict] = []
+    precision = PrecisionService(sampling, sampling.models)
+    asking = threading.Thread(target=lambda: found.append(precision.probe("stories")))
+    asking.start()
+    until(lambda: "serve-0001" in jobs.views)
+    server = serve("serve-0001", lambda request: {"speedup": 2.9, "words": "faster"})
+    asking.join()
+    assert found == [{"speedup": 2.9, "words": "faster"}]
+    precision.load("stories", "bfloat16")
+    path = str(sampling.models.dllm("stories"))
+    assert server.heard == [
+        {"op": "probe", "model": path},
+        {"op": "load", "model": path, "dtype": "bfloat16"},
+    ]
+
+
+def test_a_probe_whose_server_fails_says_why(sampling, jobs):
+    submit = jobs.submit
+
+    def fails(spec: Any, request_id: str | None = None) -> Any:
+        view = submit(spec, request_id)
+        view.state, view.reason = State.FAILED, "No memory."
+        return view
+
+    jobs.submit = fails
+    with pytest.raises(JobError, match="the model server ended. No memory."):
+        PrecisionService(sampling, sampling.models).probe("stories")
