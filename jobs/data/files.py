@@ -1,28 +1,50 @@
-"""Reading files of rows: .jsonl, .json and .txt. Every error names the file and the line."""
+"""Reading files and folders of rows. Every error names the file and the line or row."""
 
-import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
+from jobs.data.readers import COMPRESSED, READERS, Broken, kind_of
 from jobs.protocol.errors import DataError
 
-ReadRows = Callable[[Path], Iterator[tuple[str, dict]]]
+NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
+"""What `datasets` and LLaMA-Factory lay beside files of rows."""
+SPLITS = {
+    "train": ("train", "training"),
+    "validation": ("validation", "valid", "val", "dev"),
+    "test": ("test", "testing", "eval"),
+}
 
 
-def read_file(path: Path) -> Iterator[tuple[str, dict]]:
+def refuse(error: DataError) -> None:
+    """The `broken` that stops at the first row that cannot be read."""
+    raise error
+
+
+def read_file(path: Path, broken: Broken = refuse) -> Iterator[tuple[str, dict]]:
     """(place, row as it stands in the file) for every row.
 
+    `broken` is told of a row that cannot be read: it raises, or returns to leave it out.
     Raises: DataError for a missing, empty or broken file.
     """
     if path.is_dir():
         raise DataError(f"{path} is a folder; give a file ({', '.join(READERS)}).")
     if not path.exists():
         raise DataError(f"{path}: there is no such file.")
-    if path.suffix.lower() not in READERS:
-        raise DataError(f"{path}: files ending in {path.suffix!r} are not read; known: {', '.join(READERS)}.")
+    if not kind_of(path):
+        raise DataError(
+            f"{path}: files ending in {path.suffix!r} are not read; known: {', '.join(READERS)}, the texts "
+            f"among them also with {', '.join(COMPRESSED)} after it."
+        )
     empty = True
+
+    def told(error: DataError) -> None:
+        nonlocal empty
+        empty = False
+        broken(error)
+
     try:
-        for place, row in READERS[path.suffix.lower()](path):
+        for place, row in READERS[kind_of(path)](path, told):
             empty = False
             yield place, row
     except UnicodeDecodeError as error:
@@ -33,63 +55,31 @@ def read_file(path: Path) -> Iterator[tuple[str, dict]]:
         raise DataError(f"{path} is empty: it holds no rows.")
 
 
-def _jsonl(path: Path) -> Iterator[tuple[str, dict]]:
-    with open(path, "rb") as file:
-        for number, raw in enumerate(file, 1):
-            place = f"{path.name}, line {number}"
-            try:
-                line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-            except UnicodeDecodeError:
-                raise DataError(f"{place}: not UTF-8 text; save the file in UTF-8.") from None
-            if not line:
-                continue
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise DataError(f"{place}: broken JSON: {error}.") from None
-            yield place, _object(row, place)
+def files_in(folder: Path) -> dict[str, list[Path]]:
+    """The files of rows in a folder and the folders below it, in the order of their names, by split.
+
+    A split is told by a word in the file's own name or its folders' (`train-00000-of-00003.parquet`,
+    `test/a.jsonl`); a name without such a word is of `train`. Hidden files and those beside the rows
+    (NOT_ROWS) are none. Where folders of Arrow files were written by `datasets`, its caches are left out.
+
+    Raises: DataError where there is none.
+    """
+    found: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*")):
+        below = path.relative_to(folder)
+        if any(part.startswith(".") for part in below.parts) or path.name in NOT_ROWS:
+            continue
+        if path.is_file() and kind_of(path) and not path.name.startswith("cache-"):
+            found.setdefault(split_of(below), []).append(path)
+    if not found:
+        raise DataError(f"{folder} has no files of rows ({', '.join(READERS)}).")
+    return found
 
 
-def _json(path: Path) -> Iterator[tuple[str, dict]]:
-    text = path.read_text(encoding="utf-8-sig")
-    if not text.strip():
-        return
-    try:
-        rows = json.loads(text)
-    except json.JSONDecodeError as error:
-        hint = " One object a line is JSONL: name the file .jsonl." if "Extra data" in error.msg else ""
-        raise DataError(f"{path.name}, line {error.lineno}: broken JSON: {error.msg}.{hint}") from None
-    if not isinstance(rows, list):
-        raise DataError(f"{path.name}: a .json file of rows is a list [...], this is {type(rows).__name__}.")
-    for number, row in enumerate(rows, 1):
-        place = f"{path.name}, row {number}"
-        yield place, _object(row, place)
-
-
-def _object(row: object, place: str) -> dict:
-    if not isinstance(row, dict):
-        raise DataError(f"{place}: a row is an object with fields, this is {type(row).__name__}.")
-    return row
-
-
-def _txt(path: Path) -> Iterator[tuple[str, dict]]:
-    """Texts parted by blank lines; where the file has none, one text a line."""
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
-    by_line = not blank_lines_part(lines)
-    start, text = 0, []
-    for number, line in enumerate([*lines, ""], 1):
-        if line.strip():
-            start = start if text else number
-            text.append(line)
-        if text and (by_line or not line.strip()):
-            yield f"{path.name}, line {start}", {"text": "\n".join(text)}
-            text = []
-
-
-def blank_lines_part(lines: list[str]) -> bool:
-    """Whether a blank line stands between two texts (those at the very end do not count)."""
-    filled = [number for number, line in enumerate(lines) if line.strip()]
-    return bool(filled) and filled[-1] - filled[0] + 1 > len(filled)
-
-
-READERS: dict[str, ReadRows] = {".jsonl": _jsonl, ".json": _json, ".txt": _txt}
+def split_of(path: Path) -> str:
+    """The split that a path's words name, `train` where they name none."""
+    words = {word for part in path.parts for word in re.split(r"[\W_\d]+", part.lower())}
+    for split in ("test", "validation", "train"):
+        if words & set(SPLITS[split]):
+            return split
+    return "train"

@@ -1,16 +1,18 @@
-"""All rows of a job: from a file or a builder, in one known form."""
+"""All rows of a job: from files, the Hub, a builder or a mix of them, in one known form."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from jobs.data import formats
-from jobs.data.builders import build
-from jobs.data.files import blank_lines_part, read_file
+from jobs.data.files import read_file
 from jobs.data.rows import Row
+from jobs.data.sources import Source, from_builder, open_source
+from jobs.data.split import is_held_out, split
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
+from jobs.specs.mix import Part, parse
 
 CHUNK = 2048  # rows read between two calls of `report`
 
@@ -20,81 +22,194 @@ class Rows:
     """What was read: the rows, and how it was understood."""
 
     rows: list[Row]
-    form: str  # a name of formats.FORMATS
+    form: str  # names of formats.FORMATS
     kind: str  # "messages" or "text"
     note: str  # one sentence for the person who started the job
+    held_out: list[Row] | None = None
+    """Rows that the source itself holds out, which are not among `rows`; None: a hash decides."""
+
+    def split(self, share: float) -> tuple[list[Row], list[Row]]:
+        """(rows to train on, rows held out). Raises: DataError where nothing would be left to train on."""
+        return split(self.rows, share) if self.held_out is None else (self.rows, self.held_out)
 
 
 def load_rows(data: DataSpec, report: Callable[[int], None] = lambda done: None) -> Rows:
-    """Every row of the source, at most `data.limit`.
+    """Every row of the source, at most `data.limit` to train on.
 
     `report(rows read)` is called every CHUNK rows and may raise to stop.
 
     Raises: DataError with file, line and field; SpecError for an unknown builder or option.
     """
-    source = Path(data.path).name if data.path is not None else f"builder {data.builder}"
+    stream = RowStream(data)
     rows: list[Row] = []
-    form = ""
-    for row_form, row in _located(data):
-        form = row_form
+    for row in stream.rows():
         rows.append(row)
         if len(rows) % CHUNK == 0:
             report(len(rows))
-        if data.limit is not None and len(rows) >= data.limit:
-            break
-    if not rows:
-        raise DataError(f"{source} gives no rows.")
     report(len(rows))
-    kind = "text" if rows[0].text is not None else "messages"
-    note = f"{source}: {len(rows)} rows read as {form} ({formats.FORMATS[form].NOTE})"
-    return Rows(rows, form, kind, f"{note}{_how_parted(data)}.")
+    return Rows(rows, " + ".join(stream.forms), stream.kind, stream.note(), stream.held_out())
 
 
 def read_rows(path: Path, format: str = "auto") -> Iterator[Row]:
     """Rows of a file, one by one. Raises: DataError naming file, line and field."""
-    for _, row in _in_form(read_file(path), format, str(path.name)):
-        yield _beside(path, row)
+    part = _Reading(Source(path.name, {"train": lambda: read_file(path)}, folder=path.resolve().parent))
+    return part.rows("train", DataSpec(path=str(path), format=format))
 
 
-def _located(data: DataSpec) -> Iterator[tuple[str, Row]]:
-    if data.path is not None:
-        path = Path(data.path)
-        found = _in_form(read_file(path), data.format, path.name)
-        return ((form, _beside(path, row)) for form, row in found)
-    return _in_form(_built(str(data.builder), data.options), data.format, f"builder {data.builder}")
+class RowStream:
+    """The rows of a data spec one by one, and, after that, what was found."""
+
+    def __init__(self, data: DataSpec):
+        """Raises: DataError, SpecError where a source cannot be opened."""
+        self.data = data
+        self.parts = [(part, _Reading(source)) for part, source in opened(data)]
+        self._held: list[Row] | None = None
+        self._twice = 0  # rows to train on that are held out too
+
+    @property
+    def forms(self) -> list[str]:
+        """The forms of the rows read so far."""
+        return list(dict.fromkeys(part.form for _, part in self.parts if part.form))
+
+    @property
+    def kind(self) -> str:
+        return next((part.kind for _, part in self.parts if part.kind), "text")
+
+    def held_out(self) -> list[Row] | None:
+        """The rows that the slices hold out, in order; None where they hold out none."""
+        if self._held is None and any(set(part.slices) - {"train"} for part, _ in self.parts):
+            self._held = [
+                row
+                for part, reading in self.parts
+                for name, count in part.slices.items()
+                if name != "train"
+                for row in islice(reading.side(name, self.data), count)
+            ]
+            if not self._held:
+                raise DataError("data.path: the rows to hold out are none; ask for other slices.")
+        return self._held
+
+    def rows(self) -> Iterator[Row]:
+        """The rows to train on, and, where `held_out()` is None, those that a hash will hold out.
+
+        Raises: DataError where there is none, or the parts are conversations and texts.
+        """
+        held = self.held_out()
+        known = {row.hash() for row in held or ()}
+        given = 0
+        for part, reading in self.parts:
+            taken = islice(reading.side("train", self.data, held is not None), part.slices.get("train"))
+            if part.slices and "train" not in part.slices:
+                continue
+            for row in repeated(taken, part.weight):
+                if row.kind != self.kind:
+                    raise DataError(f"{row.place}: a mix is of conversations or of texts, never of both.")
+                if known and row.hash() in known:
+                    self._twice += 1
+                    continue
+                yield row
+                given += 1
+                if given == self.data.limit:
+                    return
+        if not given:
+            raise DataError(f"{' + '.join(part.source.name for _, part in self.parts)} gives no rows.")
+
+    def note(self) -> str:
+        """What was read, in sentences."""
+        told = [part.note() for _, part in self.parts if part.form]
+        if self._twice:
+            told.append(f"{self._twice} rows to train on were left out, for they are held out too.")
+        return " ".join(told)
 
 
-def _beside(path: Path, row: Row) -> Row:
-    """A row that knows where its pictures lie."""
-    return replace(row, folder=path.resolve().parent) if row.pictures else row
+@dataclass
+class _Reading:
+    """A source while it is read."""
 
+    source: Source
+    form: str = ""
+    kind: str = ""
+    count: int = 0
+    fields: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
 
-def _built(name: str, options: dict[str, Any]) -> Iterator[tuple[str, dict]]:
-    for number, row in enumerate(build(name, options), 1):
-        yield f"builder {name}, row {number}", row
+    def side(self, name: str, data: DataSpec, apart: bool = False) -> Iterator[Row]:
+        """The rows of a split. A source without splits of its own has two: a hash holds rows out for every
+        split but `train`. `apart`: leave these out of `train`. Raises: DataError."""
+        if self.source.is_split:
+            if name not in self.source.splits:
+                known = ", ".join(self.source.splits)
+                raise DataError(
+                    f"{self.source.name} has no split {name!r}, only {known}. Write [split:rows]."
+                )
+            yield from self.rows(name, data)
+            return
+        if name != "train" and not data.validation:
+            raise DataError(f"{self.source.name}: a split {name!r} needs data.validation above 0.")
+        for row in self.rows("train", data):
+            if (name == "train" and not apart) or is_held_out(row, data.validation) == (name != "train"):
+                yield row
 
+    def rows(self, split_name: str, data: DataSpec) -> Iterator[Row]:
+        """Rows in the form of the first one. Raises: DataError where another one differs."""
+        for place, given in self.source.splits[split_name]():
+            if self.source.adapt is not None:
+                given = self.source.adapt(given, place)
+            if data.columns:
+                given = formats.renamed(given, data.columns, place)
+            if not self.form:
+                self.form = _form(given, data.format, place, self.source.name)
+                self.fields = formats.used_fields(self.form, given)
+            row = formats.to_row(self.form, given, place)
+            self.kind = self.kind or row.kind
+            self.count += 1
+            yield replace(row, folder=self.source.folder) if row.pictures else row
 
-def _in_form(located: Iterator[tuple[str, dict]], wanted: str, source: str) -> Iterator[tuple[str, Row]]:
-    """Rows in the form of the first one. Raises: DataError where another one differs."""
-    form = ""
-    for place, given in located:
-        if not form:
-            form = formats.detect(given, place)
-            _fits(form, wanted, source)
-        yield form, formats.to_row(form, given, place)
-
-
-def _fits(form: str, wanted: str, source: str) -> None:
-    kind = "text" if form == "text" else "messages"
-    if wanted not in ("auto", kind):
-        raise DataError(
-            f"{source} holds {form} rows ({formats.FORMATS[form].NOTE}), but data.format is {wanted!r}. "
-            f"Set data.format to {kind!r} or auto."
+    def note(self) -> str:
+        """How the source was read."""
+        read, left = self.fields
+        others = f"; not read: {', '.join(left)}" if left else ""
+        unread = [name for name in self.source.splits if name != "train"]
+        splits = f" Its other splits: {', '.join(unread)}." if unread else ""
+        return (
+            f"{self.source.name}: {self.count} rows read as {self.form} for their fields {', '.join(read)} "
+            f"({formats.FORMATS[self.form].NOTE}{others}){self.source.note}.{splits}"
         )
 
 
-def _how_parted(data: DataSpec) -> str:
-    if data.path is None or Path(data.path).suffix.lower() != ".txt":
-        return ""
-    lines = Path(data.path).read_text(encoding="utf-8-sig").splitlines()
-    return ", parted by blank lines" if blank_lines_part(lines) else ", one text a line"
+def opened(data: DataSpec) -> list[tuple[Part, Source]]:
+    """The parts of the spec's mix with their sources. Raises: DataError, SpecError."""
+    if data.path is None:
+        return [(Part(str(data.builder)), from_builder(data))]
+    return [(part, open_source(part.name, data)) for part in parts_of(data.path)]
+
+
+def parts_of(path: str) -> tuple[Part, ...]:
+    """A path that exists is one part, whatever its letters; else it is read as a mix. Raises: DataError."""
+    return (Part(path),) if Path(path).exists() else parse(path)
+
+
+def repeated(rows: Iterator[Row], weight: float) -> Iterator[Row]:
+    """Each row `weight` times: 2 gives each twice, 0.5 every second one, evenly spread."""
+    for number, row in enumerate(rows):
+        for _ in range(int((number + 1) * weight) - int(number * weight)):
+            yield row
+
+
+def _form(given: dict, wanted: str, place: str, source: str) -> str:
+    """The form of a source's first row. Raises: DataError where it is another one than wanted."""
+    if wanted not in ("auto", "messages"):
+        if formats.FORMATS[wanted].detect(given):
+            return wanted
+        found = formats.detect(given, place)
+        kind = formats.to_row(found, given, place).kind
+        raise DataError(
+            f"{source} holds {found} rows ({formats.FORMATS[found].NOTE}), but data.format is {wanted!r}. "
+            f"Set data.format to {kind!r} or auto."
+        )
+    found = formats.detect(given, place)
+    if wanted == "messages" and formats.to_row(found, given, place).kind == "text":
+        raise DataError(
+            f"{source} holds {found} rows ({formats.FORMATS[found].NOTE}), but data.format is 'messages'. "
+            "Set data.format to 'text' or auto."
+        )
+    return found

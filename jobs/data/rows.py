@@ -42,12 +42,21 @@ class Message:
 
 @dataclass(frozen=True)
 class Row:
-    """A conversation (`messages`) or a plain text (`text`), never both."""
+    """A conversation (`messages`), a plain text (`text`) or token ids (`tokens`), never two of them."""
 
     place: str  # where it came from, for error messages: "stories.jsonl, line 12"
     text: str | None = None
     messages: tuple[Message, ...] = ()
     folder: Path | None = None  # of the file that it came from; pictures are looked for there, and only there
+    tokens: tuple[int, ...] | None = None
+    prompt_length: int | None = None
+    """Of `tokens`: how many are the prompt. None: they are a plain text."""
+
+    @property
+    def kind(self) -> str:
+        """ "messages" where there is a prompt that is never masked, else "text"."""
+        plain = self.text is not None or (self.tokens is not None and self.prompt_length is None)
+        return "text" if plain else "messages"
 
     @property
     def pictures(self) -> tuple[Picture, ...]:
@@ -60,5 +69,10 @@ class Row:
 
     def hash(self) -> int:
         """64 bits of SHA-256 over the content alone: the same text hashes alike in every file and run."""
-        content = self.text if self.text is not None else json.dumps(self.conversation(), ensure_ascii=False)
+        if self.text is not None:
+            content = self.text
+        elif self.tokens is not None:
+            content = json.dumps([self.prompt_length, *self.tokens])
+        else:
+            content = json.dumps(self.conversation(), ensure_ascii=False)
         return int.from_bytes(hashlib.sha256(content.encode("utf-8", "surrogatepass")).digest()[:8], "big")

@@ -8,20 +8,32 @@ from jobs.specs.base import Spec
 
 
 class DataSpec(Spec):
-    """Training data: a file, or rows made by one of our builders."""
+    """Training data: a file, a folder, a data set of the Hub, a mix of them, or rows made by a builder."""
 
     path: str | None = None
-    """JSONL, JSON or text file, or the name of a listed dataset."""
+    """A file, folder or listed name, a Hub id with its commit (owner/name@commit), prepared data, or a mix:
+    name[train:1000,test:100] + 0.5 * other."""
     builder: str | None = None
     """Instead of a file: make the rows (stories, sudoku, wordnet ...)."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Options of the builder."""
-    format: Literal["auto", "messages", "text"] = "auto"
-    """messages: conversations, the prompt is never masked. text: plain text, everything may be masked."""
+    info: str | None = None
+    """A dataset_info.json of LLaMA-Factory; names in path are looked up in it first."""
+    format: Literal[
+        "auto", "messages", "text", "conversations", "prompt_completion", "alpaca", "input_ids"
+    ] = "auto"
+    """messages: conversations, the prompt is never masked. text: plain text, everything may be masked. The
+    others: rows of that form alone."""
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Fields under other names: {prompt: question} reads the prompt from the column question."""
+    template: str | None = None
+    """Chat template for tokenizers without one: chatml, llama3, plain ... None: plain."""
     max_length: int = Field(default=256, ge=2, le=131072)
     """Longest sequence in tokens."""
     packing: bool = True
     """Text only: join texts and cut them into full sequences; off: one text, one sequence."""
+    whole_documents: bool = False
+    """Packing: a text is cut only where it is longer than a sequence, so sequences may end early."""
     append_eos: bool = True
     """End every text with the end-of-text token."""
     validation: float = Field(default=0.02, ge=0, lt=0.9)

@@ -40,7 +40,8 @@ RULES = {
     ),
     "jobs.models.quantize": Rule(("jobs.protocol",), (*ENGINE, "bitsandbytes")),
     "jobs.data": Rule(
-        ("jobs.data", "jobs.specs", "jobs.protocol", "jobs.diffusion"), (*ENGINE, "datasets", "jinja2", "PIL")
+        ("jobs.data", "jobs.specs", "jobs.protocol", "jobs.diffusion"),
+        (*ENGINE, "datasets", "pyarrow", "jinja2", "PIL"),
     ),
     "jobs.programs": Rule(
         (
@@ -54,6 +55,7 @@ RULES = {
         ),
         (*ENGINE, "datasets", "deepspeed", "psutil"),
     ),
+    "jobs.programs.training.packages": Rule(("jobs.specs", "jobs.protocol"), (*ENGINE, "liger_kernel")),
     "jobs.programs.training.optimizers": Rule(("jobs.specs", "jobs.programs"), (*ENGINE, *OPTIMIZERS)),
     "backend": Rule(
         ("backend", "jobs.specs", "jobs.protocol", "jobs.executors"),

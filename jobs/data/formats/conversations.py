@@ -1,5 +1,7 @@
 """{"conversations": [{"from": "human", "value": "..."}, {"from": "gpt", "value": "..."}]} (ShareGPT)"""
 
+from collections.abc import Callable, Container
+
 from jobs.data.formats import fields
 from jobs.data.rows import Message, Row
 from jobs.protocol.errors import DataError
@@ -9,8 +11,8 @@ NOTE = "ShareGPT conversations; the last answer is trained"
 ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
 
 
-def detect(row: dict) -> bool:
-    return "conversations" in row
+def detect(given: Container[str]) -> bool:
+    return "conversations" in given
 
 
 def to_row(row: dict, place: str) -> Row:
@@ -26,3 +28,11 @@ def to_row(row: dict, place: str) -> Row:
         speaker = fields.string(message, "from", where)
         messages.append(Message(ROLES.get(speaker, speaker), fields.string(message, "value", where)))
     return Row(place, messages=fields.in_order(messages, place))
+
+
+def from_row(row: Row, lost: Callable[[str], None]) -> dict:
+    """Raises: DataError for rows of tokens."""
+    messages = fields.conversation(row, lost)
+    fields.without_pictures(messages, lost)
+    speakers = {"user": "human", "assistant": "gpt", "system": "system"}
+    return {"conversations": [{"from": speakers[m.role], "value": m.content} for m in messages]}

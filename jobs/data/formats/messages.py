@@ -4,6 +4,8 @@ A user's content may also be a list of parts, {"type": "text", "text": "..."} an
 "cat.png"}. Image parts without a path, and the mark <image> in a text, stand for the row's `images` in order.
 """
 
+from collections.abc import Callable, Container
+
 from jobs.data.formats import fields, parts
 from jobs.data.rows import Message, Row
 from jobs.protocol.errors import DataError
@@ -12,8 +14,8 @@ FIELDS = '{"messages": [{"role", "content"}, ...]}'
 NOTE = "conversations; the last answer is trained"
 
 
-def detect(row: dict) -> bool:
-    return "messages" in row
+def detect(given: Container[str]) -> bool:
+    return "messages" in given
 
 
 def to_row(row: dict, place: str) -> Row:
@@ -41,3 +43,8 @@ def _message(message: dict, images: parts.Images, where: str) -> Message:
             raise DataError(f"{where}: only a user's message can hold images, this is from {role!r}.")
         return Message(role, "".join(part for part in found if isinstance(part, str)), found)
     return Message(role, fields.string(message, "content", where))
+
+
+def from_row(row: Row, lost: Callable[[str], None]) -> dict:
+    """Raises: DataError for rows of tokens."""
+    return {"messages": [message.turn() for message in fields.conversation(row, lost)]}

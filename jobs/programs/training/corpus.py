@@ -10,7 +10,6 @@ from jobs.data.encode import Encoded, Sequence, encode
 from jobs.data.images import PictureReader
 from jobs.data.load import load_rows
 from jobs.data.rows import Row
-from jobs.data.split import split
 from jobs.programs.process import Countdown, Process
 from jobs.protocol.errors import SpecError
 from jobs.specs.data import DataSpec
@@ -66,7 +65,7 @@ def load_corpus(
             "The tokenizer has no chat template. Conversations are written plainly, `User: ...` and "
             "`Assistant: ...` a line each; the template is stored with the trained model."
         )
-    train_rows, held_out = split(found.rows, data.validation)
+    train_rows, held_out = found.split(data.validation)
     process.phase("encoding rows")
     validation = _encode(process, _few(held_out), tokenizer, data, check, reader)
     train = _encode(process, train_rows, tokenizer, data, check, reader)

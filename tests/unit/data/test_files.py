@@ -1,11 +1,18 @@
 """Files of rows: what is read, and which file and line an error names."""
 
+import bz2
+import gzip
 import json
+import lzma
+from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
-from jobs.data.files import read_file
+from jobs.data.files import files_in, read_file, split_of
 from jobs.data.load import load_rows, read_rows
+from jobs.data.readers import READERS, json_list, kind_of
 from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.data import DataSpec
 
@@ -56,7 +63,24 @@ def test_txt_with_blank_lines_is_parted_by_them(tmp_path):
         ("a.json", b'{"text": "a"}', "is a list"),
         ("a.json", b"[1]", "a.json, row 1: a row is an object"),
         ("a.txt", b"\xff\xfe", "not UTF-8"),
-        ("a.csv", b"a,b", "known: .jsonl, .json, .txt"),
+        ("a.json", b'[{"text": "a"} {"text": "b"}]', "a.json, line 1: broken JSON: Expecting ','"),
+        ("a.json", b'[{"text": "a"}] 3', "Extra data"),
+        ("a.json", b'[{"text": "a"}', "a.json, line 1: broken JSON"),
+        ("a.json", b"[" * 100_000, "nested"),
+        ("a.csv", b"text\n", "is empty"),
+        ("a.csv", b"text,text\nx,y\n", "name every field, each once"),
+        ("a.csv", b"text,other\nx\n", "a.csv, line 2: 1 cells, but the first line names 2"),
+        ("a.csv", b'text\n"x\n', "a.csv, line 2: broken table"),
+        ("a.tsv", b"messages\n[oops\n", "a.tsv, line 2: the field 'messages' must hold JSON"),
+        ("a.parquet", b"PAR1 no", "a.parquet is no whole Parquet file"),
+        ("a.arrow", b"ARROW1", "a.arrow is no whole Arrow file"),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n')[:-9], "is no whole .gz file"),
+        ("a.jsonl.xz", b"no", "is no whole .xz file"),
+        ("a.jsonl.zst", b"no", "is no whole .zst file"),
+        ("a.jsonl.bz2", b"no", "is no whole .bz2 file"),
+        ("a.xml", b"<a>", "known: .jsonl, .json, .csv"),
+        ("a.gz", b"", "known: .jsonl"),
+        ("a.parquet.gz", b"", "known: .jsonl"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, name, content, says):
@@ -65,6 +89,105 @@ def test_what_is_wrong_is_said(tmp_path, name, content, says):
     with pytest.raises(DataError) as caught:
         rows(path)
     assert says in str(caught.value)
+
+
+ROWS = [{"text": "first é"}, {"text": "second, with\ta tab"}, {"text": 'third "quoted"'}]
+
+
+def write_arrow(path, table, stream=False):
+    opened = pyarrow.ipc.new_stream if stream else pyarrow.ipc.new_file
+    with opened(str(path), table.schema) as writer:
+        writer.write_table(table)
+
+
+WRITERS = {
+    ".jsonl": lambda path: path.write_text("".join(json.dumps(row) + "\r\n" for row in ROWS)),
+    ".json": lambda path: path.write_text(json.dumps(ROWS, indent=1)),
+    ".csv": lambda path: path.write_text('text\n"first é"\n"second, with\ta tab"\n"third ""quoted"""\n'),
+    ".tsv": lambda path: path.write_text('text\nfirst é\n"second, with\ta tab"\n"third ""quoted"""\n'),
+    ".parquet": lambda path: parquet.write_table(pyarrow.Table.from_pylist(ROWS), path),
+    ".arrow": lambda path: write_arrow(path, pyarrow.Table.from_pylist(ROWS)),
+    ".txt": lambda path: path.write_text("\n\n".join(row["text"] for row in ROWS)),
+}
+
+
+@pytest.mark.parametrize("ending", READERS)
+def test_every_kind_of_file_gives_the_same_rows(tmp_path, ending):
+    path = tmp_path / f"rows{ending}"
+    WRITERS[ending](path)
+    assert [row for _, row in rows(path)] == ROWS
+    assert all(place.startswith(f"rows{ending}, ") for place, _ in rows(path))
+
+
+def zst(data):
+    sink = pyarrow.BufferOutputStream()
+    with pyarrow.CompressedOutputStream(sink, "zstd") as stream:
+        stream.write(data)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.mark.parametrize("ending", [".jsonl", ".json", ".csv", ".txt"])
+@pytest.mark.parametrize(
+    ("outer", "compress"),
+    [(".gz", gzip.compress), (".bz2", bz2.compress), (".xz", lzma.compress), (".zst", zst)],
+)
+def test_compressed_files_are_read_as_they_are(tmp_path, ending, outer, compress):
+    plain, packed = tmp_path / f"rows{ending}", tmp_path / f"rows{ending}{outer}"
+    WRITERS[ending](plain)
+    packed.write_bytes(compress(plain.read_bytes()))
+    assert kind_of(packed) == ending
+    assert [row for _, row in rows(packed)] == ROWS
+
+
+def test_a_stream_as_datasets_writes_it(tmp_path):
+    write_arrow(tmp_path / "a.arrow", pyarrow.Table.from_pylist(ROWS), stream=True)
+    assert [row for _, row in rows(tmp_path / "a.arrow")] == ROWS
+
+
+def test_a_json_list_is_read_in_pieces_of_any_size(tmp_path, monkeypatch):
+    (tmp_path / "a.json").write_text(json.dumps([{"text": "x" * n, "n": n} for n in range(40)], indent=1))
+    whole = rows(tmp_path / "a.json")
+    for piece in (1, 7, 64):
+        monkeypatch.setattr(json_list, "PIECE", piece)
+        assert rows(tmp_path / "a.json") == whole
+
+
+def test_cells_of_a_table_that_are_no_text_hold_json(tmp_path):
+    (tmp_path / "a.csv").write_text('input_ids,note\n"[1, 2]",3\n')
+    assert rows(tmp_path / "a.csv") == [("a.csv, line 2", {"input_ids": [1, 2], "note": "3"})]
+
+
+def test_a_row_that_cannot_be_read_may_be_left_out(tmp_path):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b'{"text": "a"}\noops\n3\n\xff\n{"text": "b"}\n')
+    told = []
+    assert [row["text"] for _, row in read_file(path, told.append)] == ["a", "b"]
+    assert [str(error).split(":")[0] for error in told] == [f"a.jsonl, line {n}" for n in (2, 3, 4)]
+
+
+@pytest.mark.parametrize(
+    ("name", "split"),
+    [
+        ("train-00000-of-00003.parquet", "train"),
+        ("main/test-0.parquet", "test"),
+        ("dev.jsonl", "validation"),
+        ("tests.jsonl", "train"),
+        ("contest.jsonl", "train"),
+        ("part1.csv", "train"),
+    ],
+)
+def test_the_split_of_a_file_is_a_word_of_its_name(name, split):
+    assert split_of(Path(name)) == split
+
+
+def test_files_in_a_folder_are_found_in_order(tmp_path):
+    for name in ("b/2.jsonl", "b/10.jsonl", "a.csv", "test.jsonl", ".hidden.jsonl", "state.json", "notes.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = {split: [p.name for p in files] for split, files in files_in(tmp_path).items()}
+    assert found == {"train": ["a.csv", "10.jsonl", "2.jsonl"], "test": ["test.jsonl"]}
+    with pytest.raises(DataError, match="no files of rows"):
+        files_in(tmp_path / ".none")
 
 
 def test_a_missing_file_and_a_folder(tmp_path):
@@ -93,8 +216,9 @@ def test_load_rows_tells_what_it_read(tmp_path):
     path.write_text("one\ntwo\nthree\n")
     found = load_rows(DataSpec(path=str(path), limit=2))
     assert (found.kind, found.form, len(found.rows)) == ("text", "text", 2)
-    assert (
-        found.note == "a.txt: 2 rows read as text (plain text; every token may be masked), one text a line."
+    assert found.note == (
+        "a.txt: 2 rows read as text for their fields text (plain text; every token may be masked), "
+        "one text a line."
     )
 
 

@@ -19,6 +19,7 @@ ROWS = {
     },
     "prompt_completion": {"prompt": "What is two?", "completion": "A number."},
     "alpaca": {"instruction": "What is two?", "input": "", "output": "A number."},
+    "input_ids": {"input_ids": [5, 6, 7], "prompt_length": 1},
     "text": {"text": "Two is a number."},
 }
 
@@ -29,6 +30,8 @@ def test_each_form_is_detected_and_read(name):
     row = formats.to_row(name, ROWS[name], "here")
     if name == "text":
         assert (row.text, row.messages) == ("Two is a number.", ())
+    elif name == "input_ids":
+        assert (row.tokens, row.prompt_length, row.kind) == ((5, 6, 7), 1, "messages")
     else:
         assert (row.text, row.messages) == (None, (QUESTION, ANSWER))
 
@@ -39,6 +42,95 @@ def test_each_form_has_the_fixed_shape(name):
     assert form.FIELDS and form.NOTE and form.__doc__
     with pytest.raises(DataError, match="row 3"):
         form.to_row({}, "rows.jsonl, row 3")
+
+
+@pytest.mark.parametrize("name", formats.FORMATS)
+def test_each_form_is_written_as_it_was_read(name):
+    lost = []
+    row = formats.to_row(name, ROWS[name], "here")
+    assert formats.FORMATS[name].from_row(row, lost.append) == ROWS[name]
+    assert lost == []
+
+
+LONG = {
+    "messages": [
+        {"role": role, "content": text}
+        for role, text in zip(("system", *("user", "assistant") * 2), "sabcd", strict=True)
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "loses"),
+    [
+        ("messages", []),
+        ("conversations", []),
+        ("alpaca", []),
+        ("prompt_completion", ["system message", "turns before the last question"]),
+        ("text", ["who says what"]),
+    ],
+)
+def test_what_a_form_has_no_room_for_is_told(name, loses):
+    lost = []
+    row = formats.to_row("messages", LONG, "here")
+    written = formats.FORMATS[name].from_row(row, lost.append)
+    assert lost == loses
+    assert loses or formats.to_row(name, written, "here") == row
+
+
+def test_a_text_becomes_an_answer_to_nothing_and_tokens_become_no_text():
+    lost = []
+    text = formats.to_row("text", ROWS["text"], "here")
+    assert formats.FORMATS["prompt_completion"].from_row(text, lost.append) == {
+        "prompt": "",
+        "completion": "Two is a number.",
+    }
+    assert "no question" in lost[0]
+    with pytest.raises(DataError, match="needs a tokenizer"):
+        formats.FORMATS["input_ids"].from_row(text, lost.append)
+    with pytest.raises(DataError, match="no tokenizer here"):
+        formats.FORMATS["text"].from_row(formats.to_row("input_ids", ROWS["input_ids"], "here"), lost.append)
+
+
+@pytest.mark.parametrize(
+    ("row", "length"),
+    [
+        ({"input_ids": [5, 6, 7]}, None),
+        ({"input_ids": [5, 6, 7], "prompt_length": 0}, 0),
+        ({"input_ids": [5, 6, 7], "labels": [-100, -100, 7]}, 2),
+        ({"input_ids": [5, 6, 7], "labels": [5, 6, 7], "prompt_length": None}, 0),
+    ],
+)
+def test_the_prompt_of_token_ids(row, length):
+    assert formats.to_row("input_ids", row, "here").prompt_length == length
+
+
+@pytest.mark.parametrize(
+    ("row", "says"),
+    [
+        ({"input_ids": []}, "at least one"),
+        ({"input_ids": [1, -2]}, "token ids"),
+        ({"input_ids": [1, 2.5]}, "whole numbers"),
+        ({"input_ids": [1, True]}, "whole numbers"),
+        ({"input_ids": [1, 2], "prompt_length": 2}, "from 0 to 1"),
+        ({"input_ids": [1, 2], "prompt_length": "1"}, "from 0 to 1"),
+        ({"input_ids": [1, 2], "labels": [-100, -100]}, "other patterns are not read"),
+        ({"input_ids": [1, 2, 3], "labels": [-100, 2, -100]}, "other patterns are not read"),
+        ({"input_ids": [1, 2], "labels": [1, 2, 3]}, "other patterns are not read"),
+        ({"input_ids": [1, 2], "labels": [-100, 2], "prompt_length": 0}, "says otherwise"),
+    ],
+)
+def test_token_ids_that_cannot_be_are_named(row, says):
+    with pytest.raises(DataError, match="ids.jsonl, line 7") as caught:
+        formats.to_row("input_ids", row, "ids.jsonl, line 7")
+    assert says in str(caught.value)
+
+
+def test_columns_may_have_other_names():
+    row = formats.renamed({"question": "a", "answer": "b", "id": 3}, {"prompt": "question"}, "here")
+    assert row == {"prompt": "a", "answer": "b", "id": 3}
+    with pytest.raises(DataError, match="here: data.columns reads 'ask', but the row has 'question'"):
+        formats.renamed({"question": "a"}, {"prompt": "ask"}, "here")
 
 
 def test_response_stands_for_completion_but_not_beside_it():

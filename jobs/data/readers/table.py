@@ -1,0 +1,61 @@
+"""Tables: CSV with commas, TSV with tabs. The first line names the fields."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from jobs.data.readers.opening import opened_text
+from jobs.protocol.errors import DataError
+
+LONGEST = 2**28  # characters of a cell
+JSON_FIELDS = ("messages", "conversations", "input_ids", "labels", "prompt_length", "history", "images")
+"""Fields that are no text: their cells hold JSON."""
+
+
+def read(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[str, dict]]:
+    """The table's rows, all cells text but those of JSON_FIELDS. Raises: DataError for a wrong head."""
+    csv.field_size_limit(LONGEST)
+    tabs = ".tsv" in [ending.lower() for ending in path.suffixes[-2:]]
+    with opened_text(path) as file:
+        table = csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
+        names = _head(table, path)
+        while names:
+            place = f"{path.name}, line {table.line_num + 1}"
+            try:
+                cells = next(table)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                broken(DataError(f"{place}: broken table: {error}."))
+                continue
+            if not cells:
+                continue
+            if len(cells) != len(names):
+                broken(DataError(f"{place}: {len(cells)} cells, but the first line names {len(names)}."))
+                continue
+            row = dict(zip(names, cells, strict=True))
+            try:
+                yield place, _parsed(row, place)
+            except DataError as error:
+                broken(error)
+
+
+def _head(table: Iterator[list[str]], path: Path) -> list[str]:
+    try:
+        names = next(table, [])
+    except csv.Error as error:
+        raise DataError(f"{path.name}, line 1: broken table: {error}.") from None
+    if len(set(names)) != len(names) or not all(name.strip() for name in names):
+        raise DataError(f"{path.name}, line 1: the first line must name every field, each once.")
+    return names
+
+
+def _parsed(row: dict, place: str) -> dict:
+    for name in JSON_FIELDS:
+        if row.get(name):
+            try:
+                row[name] = json.loads(row[name])
+            except ValueError as error:
+                raise DataError(f"{place}: the field {name!r} must hold JSON: {error}.") from None
+    return row
