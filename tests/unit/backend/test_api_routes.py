@@ -148,7 +148,21 @@ def test_checking_a_spec(web: TestClient):
         assert answer.status_code == 200 and answer.json()["problem"]
 
 
+def test_a_probe_is_a_job_of_three_steps(web: TestClient):
+    job = web.post("/api/jobs", json={"spec": SUDOKU, "probe": True})
+    assert job.status_code == 201, job.text
+    assert (
+        job.json()["spec"]["optimisation"]["steps"] == 3 and job.json()["spec"]["report"]["probe_of"] == 1000
+    )
+
+
+def test_checking_a_training_estimates_it(web: TestClient):
+    need = web.post("/api/specs/check", json={"spec": SUDOKU}).json()["need"]
+    assert need["values"] > 80e6 and need["lines"] and set(need["device"]) >= {"weights", "optimizer"}
+
+
 def test_recipes(web: TestClient):
+    assert web.get("/api/recipes/llada/sft").json()["group"] == "llada"
     saved = web.post("/api/recipes", json={"name": "mine", "spec": SUDOKU, "title": "Mine"})
     assert saved.status_code == 201 and saved.json()["title"] == "Mine"
     assert "mine" in [recipe["name"] for recipe in web.get("/api/recipes").json()["recipes"]]

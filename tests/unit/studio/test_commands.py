@@ -84,6 +84,28 @@ def test_a_job_that_fails_is_exit_code_1_with_reason_and_remedy(studio, spec, pr
     assert "Traceback" not in err
 
 
+def test_an_estimate_starts_nothing(studio, spec):
+    code, out, err = studio("run", spec, "--estimate")
+    assert code == 0, err
+    assert "Weights, of these trained: 8" in out and "Memory on each device, about: " in out
+    code, _, err = studio("run", spec, "--estimate", "--set", "optimisation.batch_size=100000")
+    assert code != 0 and "By estimate it needs" in err and "batch_size: 50000" in err
+    assert json.loads(studio("jobs", "--json")[1]) == []
+
+
+def test_a_probe_is_run_to_its_end_and_tells_what_it_measured(studio, spec, program):
+    def measured(run, attempt):
+        assert run.spec()["report"]["probe_of"] == 1000 and run.spec()["optimisation"]["steps"] == 3
+        told = {"attempt": attempt.number, "status": "succeeded", "probe": "Probe: 7 MiB on each device."}
+        write_json(run.result_json, told)
+        return 0
+
+    program["train"] = measured
+    code, out, err = studio("run", spec, "--probe")
+    assert code == 0, err
+    assert out == "train-0001\nProbe: 7 MiB on each device.\n"
+
+
 def test_without_wait_it_is_queued_and_says_who_will_start_it(studio, spec):
     code, out, err = studio("run", spec, "--set", "optimisation.steps=7", "--set", "name=seven")
     assert (code, out) == (0, "train-0001\n") and "studio launch" in err
