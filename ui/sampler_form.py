@@ -36,8 +36,8 @@ def shared_fields() -> dict[str, Field]:
             if known is None:
                 found[name] = field
             else:
-                most = max(known.choices, field.choices, key=len)
-                found[name] = replace(known, optional=known.optional or field.optional, choices=most)
+                every = tuple(dict.fromkeys((*known.choices, *field.choices)))  # Gradio refuses any other
+                found[name] = replace(known, optional=known.optional or field.optional, choices=every)
     return _shared_last(found)
 
 

@@ -43,3 +43,10 @@ def test_tokens_are_ids_or_words():
     assert forms.read(SAMPLERS["llada"], ["suppress_tokens"], ["12 <eos>\nthe"]) == {
         "suppress_tokens": [12, "<eos>", "the"]
     }
+
+
+def test_a_shared_control_has_the_choices_of_all_samplers():
+    """A hidden control is sent too, and Gradio refuses a value that it was not made with."""
+    for name in SAMPLERS:
+        for key, field in sampler_form.own_fields(name).items():
+            assert set(field.choices) <= set(sampler_form.FIELDS[key].choices)
