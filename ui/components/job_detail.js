@@ -7,7 +7,8 @@ window.studio.components.job_detail = (element) => {
   const root = element.querySelector(".job-detail") || element;
   let id = null;
   let job = null;
-  let data = null; // {metrics, levels, samples, checkpoints, notes}
+  let data = null; // {metrics, levels, validation_levels, checkpoints, notes}
+  const nothing = () => ({ metrics: {}, levels: [], validation_levels: [], checkpoints: [], notes: [] });
   let leave = () => null;
 
   // --- the parts, made once ----------------------------------------------------------------------------------------
@@ -16,9 +17,20 @@ window.studio.components.job_detail = (element) => {
   const charts = {
     loss: chart({ title: "Training loss", series: [{ name: "loss" }], controls: true }),
     validation: chart({ title: "Validation loss", series: [{ name: "validation_loss", dots: true }], note: "same rows, same masks each time" }),
+    accuracy: chart({ title: "Accuracy", series: [
+      { name: "accuracy_15", label: "15 %", dots: true },
+      { name: "accuracy_50", label: "50 %", look: "l2", dots: true },
+      { name: "accuracy_85", label: "85 %", look: "l3", dots: true },
+    ], note: "of masked tokens, by share masked; same masks each time" }),
+    ends: chart({ title: "End-of-text in the loss", series: [
+      { name: "eos_share", label: "ends" },
+      { name: "padding_share", label: "filling", look: "l2" },
+    ], note: "share of the tokens that are trained" }),
     speed: chart({ title: "Tokens per second", series: [{ name: "tokens_per_second" }] }),
     rate: chart({ title: "Learning rate", series: [{ name: "learning_rate" }], height: 132 }),
     norm: chart({ title: "Gradient norm", series: [{ name: "grad_norm" }], height: 132, note: "before clipping" }),
+    memory: chart({ title: "Memory, MB", series: [{ name: "memory_mb" }], height: 132, note: "the most so far, of a process" }),
+    use: chart({ title: "Model FLOPs use", series: [{ name: "model_flops_use" }], height: 132, note: "share of the GPUs' peak" }),
   };
   const levels = new window.StudioLevelMap();
   const film = new window.StudioFilmStrip();
@@ -35,7 +47,7 @@ window.studio.components.job_detail = (element) => {
   const reason = el("div", { class: "reason" });
   const progress = el("div", { class: "prog" });
   head.append(el("div", { class: "row names" }, title, state, about), actions, reason, progress);
-  const grid = el("div", { class: "grid2 charts" }, charts.loss.root, levels.root, charts.validation.root, charts.speed.root, charts.rate.root, charts.norm.root);
+  const grid = el("div", { class: "grid2 charts" }, charts.loss.root, levels.root, ...["validation", "accuracy", "ends", "speed", "rate", "norm", "memory", "use"].map((name) => charts[name].root));
   const notes = el("section", { class: "panel run-notes", hidden: true });
   const settings = el("section", { class: "panel settings" });
   const checkpoints = el("section", { class: "panel checkpoints" });
@@ -54,7 +66,7 @@ window.studio.components.job_detail = (element) => {
     id = run;
     job = null;
     drawn = {};
-    data = { metrics: {}, levels: [], checkpoints: [], notes: [] };
+    data = nothing();
     film.clear();
     missing.hidden = true;
     everything.forEach((part) => (part.hidden = true));
@@ -66,12 +78,12 @@ window.studio.components.job_detail = (element) => {
   function receive(news) {
     if (news.error || news.gone) return absent(news.error ? sentence(news.error) : `${id.replace("-", " ")} was deleted.`);
     if (news.reset) {
-      data = { metrics: {}, levels: [], checkpoints: [], notes: [] };
+      data = nothing();
       film.clear();
     }
     if (news.job) job = news.job;
     for (const [name, points] of Object.entries(news.metrics || {})) data.metrics[name] = merge(data.metrics[name] || [], points, (point) => point[0]);
-    if (news.levels) data.levels = merge(data.levels, news.levels, (level) => level.step);
+    for (const kind of ["levels", "validation_levels"]) if (news[kind]) data[kind] = merge(data[kind], news[kind], (level) => level.step);
     if (news.checkpoints) data.checkpoints = merge(data.checkpoints, news.checkpoints, (checkpoint) => checkpoint.step);
     if (news.notes) data.notes.push(...news.notes);
     if (job) draw(news);
@@ -112,7 +124,7 @@ window.studio.components.job_detail = (element) => {
     checkpoints.hidden = !training;
     drawHead();
     if (training && (news.metrics || news.reset || !drawn.charts)) drawCharts();
-    if (training && (news.levels || news.reset)) levels.set(data.levels);
+    if (training && (news.levels || news.validation_levels || news.reset)) levels.set(data.levels, data.validation_levels);
     once("notes", data.notes.length, () => facts.notes(notes, data.notes));
     once("spec", job.spec, () => facts.settings(settings, job));
     once("place", [job.folder, job.state, job.id], () => facts.place(place, job, data.metrics));
@@ -122,6 +134,7 @@ window.studio.components.job_detail = (element) => {
   function drawCharts() {
     drawn.charts = "1";
     for (const one of Object.values(charts)) one.set(data.metrics, job.total || 0);
+    for (const name of ["memory", "use"]) charts[name].root.hidden = !data.metrics.model_flops_use; // for GPUs whose peak is known
     const memory = last("memory_mb");
     charts.speed.note.textContent = [words.devices(job), memory === null ? "" : `${format.bytes(memory * 1e6)} used`].filter(Boolean).join(", ");
     const rate = last("learning_rate");
@@ -155,7 +168,8 @@ window.studio.components.job_detail = (element) => {
     }
     const again = words.again(job);
     if (again) list.push(words.button(again, () => words.resume(job), { class: "primary" }, "play"));
-    if (job.state === "succeeded" && (job.kind === "train" || job.kind === "convert")) {
+    const search = ((job.spec || {}).optimisation || {}).lr_schedule === "rising"; // for a learning rate: it leaves no model
+    if (job.state === "succeeded" && (job.kind === "convert" || (job.kind === "train" && !search))) {
       list.push(words.button("Try in playground", () => open("playground", { model: `run:${job.id}`, run: null }), { class: "primary" }));
     }
     if (job.state === "succeeded" && job.kind === "convert") {

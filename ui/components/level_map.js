@@ -1,7 +1,7 @@
 // Loss by noise level over the steps of a training: eight rows, most masked on top, the newest figure printed in each.
 (() => {
   "use strict";
-  const { el, format } = window.studio;
+  const { el, format, segments } = window.studio;
   const ROWS = 8; // as LEVELS in jobs/protocol/events.py
   const SHADES = 7; // --h0 to --h6
   const PAD = { left: 48, right: 52, top: 10, bottom: 24 };
@@ -10,6 +10,8 @@
   class LevelMap {
     constructor({ height = 190 } = {}) {
       this.height = height;
+      this.sets = { training: [], validation: [] };
+      this.shown = "training";
       this.levels = [];
       this.svg = el("svg", { role: "img", tabindex: 0, height, "aria-label": "Loss by noise level: no figures yet" });
       this.tip = el("div", { class: "chart-tip num", hidden: true });
@@ -17,16 +19,25 @@
       const scale = el("span", { class: "shades", "aria-hidden": "true" }, ...Array.from({ length: SHADES }, (_, i) => el("i", { class: `h${i}` })));
       this.low = el("span", { class: "num", text: "low" });
       this.high = el("span", { class: "num", text: "high" });
+      this.choice = segments("Rows", ["training", "validation"], this.shown, (name) => {
+        this.shown = name;
+        this.levels = this.sets[name];
+        this.draw();
+      });
+      this.choice.hidden = true;
       this.root = el("section", { class: "panel chart levels" },
         el("div", { class: "head" }, el("h2", { text: "Loss by noise level" }),
-          el("span", { class: "small muted legend" }, "rows: share masked, loss", this.low, scale, this.high)), this.box);
+          el("div", { class: "row" }, el("span", { class: "small muted legend" }, "share masked, loss", this.low, scale, this.high), this.choice)), this.box);
       new ResizeObserver(() => this.draw()).observe(this.box);
       this.svg.addEventListener("pointermove", (event) => this.point(event));
       this.svg.addEventListener("pointerleave", () => (this.tip.hidden = true));
     }
 
-    set(levels) {
-      this.levels = levels;
+    // training, validation: [{step, loss, count}]; the rows held out have the same masks each time.
+    set(training, validation) {
+      this.sets = { training, validation };
+      this.choice.hidden = !validation.length;
+      this.levels = this.sets[this.choice.hidden ? "training" : this.shown];
       this.draw();
     }
 
