@@ -60,6 +60,8 @@ def train(process: Process) -> None:
     start = load_model(spec)
     spec = process.spec = with_objective(spec, start.config)
     vote.check()
+    if spec.optimisation.liger_kernels:
+        packages.check_liger(start.model)
     loaded = replace(start, config=trained_config(start.config, spec))
     limit = positions(loaded.model)
     corpus = load_corpus(process, loaded.tokenizer, loaded.config, limit, vote.check, picture_reader(loaded))

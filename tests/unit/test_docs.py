@@ -61,12 +61,15 @@ def registries() -> dict[str, list[str]]:
     from jobs.executors import EXECUTORS
     from jobs.models.families import FAMILIES
     from jobs.programs import PROGRAMS
+    from jobs.programs.training.optimizers import BUILDERS as OPTIMIZER_BUILDERS
     from jobs.specs.job import KINDS
     from jobs.specs.objective import OBJECTIVES as OBJECTIVE_OPTIONS
+    from jobs.specs.optimisation import OPTIMIZERS
     from jobs.specs.samplers import SAMPLERS as SAMPLER_OPTIONS
 
     return {
         "training objective": [*OBJECTIVES, *OBJECTIVE_OPTIONS],
+        "optimizer": [*OPTIMIZERS, *OPTIMIZER_BUILDERS],
         "noise schedule": [*SCHEDULES],
         "sampler": [*SAMPLERS, *SAMPLER_OPTIONS],
         "model family": [*FAMILIES],

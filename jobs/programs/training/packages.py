@@ -4,8 +4,9 @@ from importlib.util import find_spec
 from typing import NamedTuple
 
 import torch
+from torch import nn
 
-from jobs.protocol.errors import ResourceError
+from jobs.protocol.errors import ModelError, ResourceError
 from jobs.specs.job import TrainSpec
 from jobs.specs.optimisation import OPTIMIZERS
 
@@ -52,3 +53,14 @@ def check(spec: TrainSpec, device: torch.device) -> None:
                 f"{need.setting} needs a package that is not installed. Install it with: pip install "
                 f"{need.package}"
             )
+
+
+def check_liger(model: nn.Module) -> None:
+    """Raises: ModelError for a model that Liger would leave as it is without a word."""
+    from liger_kernel.transformers.monkey_patch import (  # noqa: PLC0415 - optional, and needs a GPU's compiler
+        MODEL_TYPE_TO_APPLY_LIGER_FN as KNOWN,
+    )
+
+    kind = model.config.model_type
+    if kind not in KNOWN:
+        raise ModelError(f"optimisation.liger_kernels: Liger does not know {kind} models; set it to false.")

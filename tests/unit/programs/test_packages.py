@@ -1,11 +1,16 @@
 """What a training asks for beside the studio's own packages is looked for before its model is."""
 
+import sys
+from types import ModuleType
+
 import pytest
 import torch
 
+from jobs.models.debug import debug_checkpoint
+from jobs.models.tokenizers import character_tokenizer
 from jobs.programs import train
 from jobs.programs.training import arguments, packages
-from jobs.protocol.errors import ResourceError
+from jobs.protocol.errors import ModelError, ResourceError
 from jobs.specs.job import TrainSpec
 from tests.fakes.small_training import begin, go_on
 
@@ -44,6 +49,16 @@ def test_liger_needs_its_package(tmp_path, monkeypatch):
     monkeypatch.setattr(packages, "find_spec", lambda name: None)
     with pytest.raises(ResourceError, match="pip install liger-kernel"):
         packages.check(spec, torch.device("cuda"))
+
+
+def test_a_model_that_liger_does_not_know_is_refused(monkeypatch):
+    known = ModuleType("liger_kernel.transformers.monkey_patch")
+    known.MODEL_TYPE_TO_APPLY_LIGER_FN = {"qwen3": None}
+    for name in ("liger_kernel", "liger_kernel.transformers", known.__name__):
+        monkeypatch.setitem(sys.modules, name, known)
+    packages.check_liger(debug_checkpoint("a2d", character_tokenizer("ab")).model)
+    with pytest.raises(ModelError, match="Liger does not know bert models"):
+        packages.check_liger(debug_checkpoint("bert", character_tokenizer("ab")).model)
 
 
 @pytest.mark.parametrize(
