@@ -4,7 +4,11 @@ import json
 import re
 from typing import Any
 
+from PIL import Image
+
+from jobs.models import checkpoint
 from tests.fakes.browser import PHONE
+from tests.fakes.debug_models import debug_model
 
 STATE = "document.querySelector('.denoise')?.dataset"
 SLOW = 90_000  # the model server loads torch first
@@ -117,3 +121,25 @@ def test_stop_keeps_the_last_frame(open_tab):
     request = page.evaluate("window.studio.params.sample")
     lines = json.loads(page.evaluate(f"fetch('/api/samples/{request}').then((r) => r.text())"))["lines"]
     assert lines[-1]["reason"] in ("cancelled", "finished")
+
+
+def test_a_picture_is_shown_to_a_model_that_sees(open_tab, server, tmp_path):
+    made = debug_model("qwen3_vl")
+    checkpoint.save(made.model, made.tokenizer, made.config, server.home / "models" / "sees", made.images)
+    Image.effect_noise((24, 16), 90).convert("RGB").save(tmp_path / "cat.png")
+    page = open_tab("playground")
+    choose(page, "stories")
+    page.locator("#play-picture").wait_for(state="hidden")
+    choose(page, "sees")
+    page.wait_for_selector("#play-picture")
+    page.set_input_files("#play-picture input[type=file]", tmp_path / "cat.png")
+    page.locator("#play-picture", has_text="cat").wait_for()
+    page.fill("#play-message textarea", "abc")
+    page.click("#play-go")
+    assert wait_for(page, "done", "error") == "done"
+    request = page.evaluate("window.studio.params.sample")
+    start = json.loads(page.evaluate(f"fetch('/api/samples/{request}').then((r) => r.text())"))["lines"][0]
+    (shown,) = start["pictures"]
+    assert shown.startswith(str(server.home / "pictures")) and start["prompt"] == "abc"
+    assert "with a picture" in page.locator(".chat-log").inner_text()
+    assert page.locator("#play-picture", has_text="cat").count() == 0, "the next question has its own"
