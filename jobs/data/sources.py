@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from jobs.data import dataset_info, hub
@@ -69,7 +70,7 @@ def _listed(name: str, data: DataSpec) -> Source | None:
         raise DataError(f"{name}: its source has no split {entry.split!r}, only {', '.join(splits)}.")
     return Source(
         name,
-        {"train": splits[entry.split]},
+        {"train": lambda: islice(splits[entry.split](), entry.limit)},
         inner.files,
         f"{inner.identity} {entry}",
         inner.folder,
