@@ -14,6 +14,7 @@ def read(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[str,
     number = 0
     try:
         for batch in batches(path):
+            batch.validate(full=True)  # offsets that point anywhere would end the process
             for start in range(0, batch.num_rows, ROWS):
                 for row in batch.slice(start, ROWS).to_pylist():
                     number += 1
