@@ -122,7 +122,8 @@ def _group(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def facts(data: Mapping[str, Any], rows: int | None) -> list[tuple[str, str]]:
     """What a checked spec amounts to: (label, figure)."""
     run, launcher = data["optimisation"], data["launcher"]
-    together = run["batch_size"] * run["gradient_accumulation"] * launcher["processes"]
+    copies = launcher["processes"] * max(1, len(launcher["hosts"])) // launcher["sequence_parallel"]
+    together = run["batch_size"] * run["gradient_accumulation"] * copies
     seen = together * run["steps"]
     found = [
         ("Sequences a step", f"{together:,}"),

@@ -32,7 +32,7 @@ class LLaDAObjective(Masking):
     time_epsilon: float = Field(default=1e-3, gt=0, lt=1)
     """Smallest masking probability."""
     antithetic: bool = False
-    """Spread the times of a batch evenly: less noise in the loss."""
+    """Spread the times of a step's rows evenly: less noise in the loss."""
 
 
 class BoundOptions(Masking):
@@ -54,7 +54,7 @@ class MDLMObjective(BoundOptions):
     loss_weight_type: Literal["scheduler", "uniform"] = "scheduler"
     """scheduler: the bound's own weight; uniform: every masked token counts the same."""
     antithetic: bool = True
-    """Spread the times of a batch evenly: less noise in the loss."""
+    """Spread the times of a step's rows evenly: less noise in the loss."""
 
 
 class DreamObjective(BoundOptions):
@@ -71,7 +71,7 @@ class DreamObjective(BoundOptions):
     padding_is_context: bool = False
     """CART: count padding as readable context, as dLLM does; off: padding tells nothing."""
     antithetic: bool = False
-    """Spread the times of a batch evenly: less noise in the loss."""
+    """Spread the times of a step's rows evenly: less noise in the loss."""
 
 
 class DDMOptions(Masking):
@@ -83,7 +83,7 @@ class DDMOptions(Masking):
     loss_norm_type: Literal["masked", "token", "sequence", "batch"] = "masked"
     """What the sum is divided by: masked tokens, maskable tokens, maskable tokens of the row, or rows."""
     antithetic: bool = False
-    """Spread the times of a batch evenly: less noise in the loss."""
+    """Spread the times of a step's rows evenly: less noise in the loss."""
 
 
 class DDMObjective(DDMOptions):
@@ -138,7 +138,7 @@ class BD3LMObjective(BoundOptions, NoiseRange):
     loss_weight_type: Literal["scheduler", "uniform"] = "scheduler"
     """scheduler: the bound's own weight; uniform: every masked token counts the same."""
     antithetic: bool = True
-    """Spread the times of a batch evenly: less noise in the loss."""
+    """Spread the times of a step's rows evenly: less noise in the loss."""
 
 
 class DFactoryObjective(Masking, NoiseRange):
@@ -158,7 +158,7 @@ class DFactoryObjective(Masking, NoiseRange):
     """How far short answers are filled with trained end-of-text tokens: to data.max_length (dFactory), to the
     end of their last block (dLLM), or to the longest row of the batch (LLaDA)."""
     antithetic: bool = False
-    """Spread the noise levels of a batch evenly: less noise in the loss."""
+    """Spread the noise levels of a step's rows evenly: less noise in the loss."""
 
 
 class SEDDObjective(Masking):
@@ -171,7 +171,7 @@ class SEDDObjective(Masking):
     loss_norm_type: Literal["batch", "token", "sequence", "masked"] = "batch"
     """What the sum is divided by: rows, maskable tokens, maskable tokens of the row, or masked tokens."""
     antithetic: bool = False
-    """Spread the times of a batch evenly: less noise in the loss."""
+    """Spread the times of a step's rows evenly: less noise in the loss."""
 
 
 class ARObjective(Spec):
