@@ -16,6 +16,7 @@ from jobs.protocol.errors import SpecError, StudioError
 from jobs.protocol.folder import write_atomic
 from jobs.specs.job import JobSpec, TrainSpec
 from jobs.specs.load import parse_spec, read_yaml, to_yaml
+from jobs.specs.objective import ARObjective
 
 RECIPE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 
@@ -123,6 +124,8 @@ class TrainingService:
             return []
         path, objective = resolved.model.path, resolved.objective
         assert objective is not None  # the resolver sees to it
+        if isinstance(objective, ARObjective):
+            return [f"Objective: {objective.name}: the result is a causal model, not a dLLM."]
         start = self.resolver.models.get(path) if path is not None else None
         chosen = "as you chose" if spec.objective is not None else "the default for a new model"
         if start is not None:

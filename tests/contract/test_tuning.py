@@ -24,7 +24,11 @@ CHOICES = {
     "qlora": {"tuning": {**LORA, "quantize": "4bit"}},
     "average": {"optimisation": {"ema_decay": 0.5}},
     "neftune": {"optimisation": {"neftune_alpha": 5}},
-    **{f"optimizer {name}": {"optimisation": {"optimizer": name}} for name in OPTIMIZERS if name != "adamw"},
+    **{
+        f"optimizer {name}": {"optimisation": {"optimizer": name, "optimizer_rank": 4}}
+        for name in OPTIMIZERS
+        if name != "adamw"
+    },
 }
 CHOICES["optimizer schedule_free"]["optimisation"]["lr_schedule"] = "constant"
 PACKAGES = {f"optimizer {name}": info.module for name, info in OPTIMIZERS.items()} | {"qlora": "bitsandbytes"}

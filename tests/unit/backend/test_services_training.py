@@ -56,6 +56,13 @@ def test_save_and_read_back(studio: Studio):
     assert studio.training.recipe("my-run").title == "Again"
 
 
+def test_the_causal_baseline_is_announced_as_one(studio: Studio):
+    make_model(studio.home / "models" / "causal", dllm=False)
+    spec = {**SPEC, "model": {"path": "causal"}, "objective": {"name": "ar-sft"}}
+    preview = studio.training.preview(spec)
+    assert preview.notes == ["Objective: ar-sft: the result is a causal model, not a dLLM."], preview.problem
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "A", "a.b", "x" * 65, "-a"])
 def test_a_recipe_name_cannot_leave_the_folder(studio: Studio, name: str):
     with pytest.raises(SpecError, match="small letters"):

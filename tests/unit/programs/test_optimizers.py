@@ -25,7 +25,8 @@ def model():
 
 def spec_of(name="adamw", **tuning):
     schedule = {"lr_schedule": "constant"} if name == "schedule_free" else {}
-    optimisation = {"optimizer": name, "learning_rate": 1e-2, "weight_decay": 0.1, **schedule}
+    rates = {"learning_rate": 1e-2, "weight_decay": 0.1, "optimizer_rank": 4}
+    optimisation = {"optimizer": name, **rates, **schedule}
     return TrainSpec.parse(
         {
             "kind": "train",
@@ -111,3 +112,24 @@ def test_muon_and_adamw_look_like_one_optimizer(model):
     before = [p.detach().clone() for p in model.parameters()]
     steps(model, made, 1)
     assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_eight_bits_are_eight_bits_but_for_embeddings():
+    """Small tensors are kept whole by bitsandbytes, so this model is larger."""
+    sizes = {"hidden_size": 64, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 80}
+    model = LlamaForCausalLM(LlamaConfig(**sizes, vocab_size=80, tie_word_embeddings=True)).train()
+    made = build(model, "adamw_8bit")
+    first = steps(model, made, 8)
+    assert first[-1] < 0.97 * first[0]
+    kinds = {name: made.state[p]["state1"].dtype for name, p in model.named_parameters()}
+    assert kinds["model.layers.0.mlp.up_proj.weight"] == torch.uint8
+    assert kinds["model.embed_tokens.weight"] == torch.float32
+
+
+@pytest.mark.parametrize(("name", "kept"), [("galore", "exp_avg"), ("apollo", "exp_avg")])
+def test_projected_gradients_have_small_states(name, kept, model):
+    made = build(model, name)
+    steps(model, made, 1)
+    matrix, vector = model.model.layers[0].mlp.up_proj.weight, model.model.norm.weight
+    assert 4 in made.state[matrix][kept].shape and made.state[matrix][kept].numel() < matrix.numel()
+    assert made.state[vector][kept].shape == vector.shape
