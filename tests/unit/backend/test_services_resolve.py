@@ -71,6 +71,13 @@ def test_the_objective_is_the_checkpoints_unless_chosen(resolver: Resolver, chec
     assert resolver(resolver(spec)) == resolver(spec)
 
 
+def test_a_causal_model_is_for_the_causal_baseline_alone(resolver: Resolver):
+    spec = parse_spec({**train(path="causal"), "objective": {"name": "ar-sft"}})
+    assert Path(resolver(spec).model_dump()["model"]["path"]).name == "causal"
+    with pytest.raises(StudioError, match="causal is a causal language model"):
+        resolver(parse_spec({**train(path="causal"), "objective": {"name": "mdlm"}}))
+
+
 def test_an_objective_of_nobody_is_named(resolver: Resolver):
     make_model(resolver.models.home_root / "start", objective="plaid")
     with pytest.raises(StudioError, match="was trained with 'plaid', .* choose one of llada, mdlm"):
