@@ -76,7 +76,7 @@ class EstimateService:
         """The estimate for a resolved spec; None for other jobs and models whose sizes are not known."""
         if not isinstance(spec, TrainSpec):
             return None
-        sizes, values = self._sizes(spec)
+        sizes, values = self.sizes(spec)
         if sizes is None:
             return None
         gpus = self._gpus(spec)
@@ -106,7 +106,7 @@ class EstimateService:
         if need is not None and need.problem:
             raise ResourceError(need.problem)
 
-    def _sizes(self, spec: TrainSpec) -> tuple[Sizes | None, int | None]:
+    def sizes(self, spec: TrainSpec) -> tuple[Sizes | None, int | None]:
         """(sizes, exact number of values where the weights are there)."""
         new = spec.model.new
         if new is not None:
@@ -173,7 +173,7 @@ def _lines(found: Estimate, has: int | None, seconds: float | None) -> list[tupl
         ("Most of it", ", ".join(f"{name} {size(bytes)}" for name, bytes in parts[:3])),
     ]
     if found.machine:
-        lines.append(("In main memory beside that", size(found.machine)))
+        lines.append(("In main memory of each machine", size(found.machine)))
     lines.append(("Operations a step", f"{found.operations:.2g}"))
     return [*lines, ("Time, about", "unknown; measure it" if seconds is None else duration(seconds))]
 
@@ -195,5 +195,5 @@ def duration(seconds: float) -> str:
     """Time for people."""
     for unit, scale in (("days", 86400), ("hours", 3600), ("minutes", 60)):
         if seconds >= 2 * scale:
-            return f"{seconds / scale:.2g} {unit}"
+            return f"{seconds / scale:.{0 if seconds >= 10 * scale else 1}f} {unit}"
     return f"{max(1, seconds):.0f} seconds"

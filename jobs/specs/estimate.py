@@ -23,6 +23,8 @@ RUNTIME = {"cpu": 480 * MIB, "cuda": 900 * MIB}
 SPARE = 1.1
 """Buffers of kernels and communication, and memory that the allocator cannot use."""
 FOUR_BITS = 0.56  # bytes for a value: nf4 with its scales
+LORA_KEEPS = 2  # copies of a layer's outputs beside LoRA's matrices; fitted to what was measured
+BACKWARD = 2  # layers' worth of gradients and products while one is gone through backwards; measured too
 ALL_LINEAR = 7  # matrices in a layer that LoRA stands beside
 
 
@@ -36,7 +38,8 @@ class Estimate(Spec):
     device: dict[str, int]
     """On each device: weights, gradients, optimizer, activations, logits, runtime."""
     machine: int = 0
-    """In the machine's main memory, where weights or optimizer states wait there."""
+    """In the machine's main memory: each process loads the whole model there first, and what is offloaded
+    waits there."""
     operations: float
     """Floating-point operations of a step, on all devices together."""
     tokens: int
@@ -69,7 +72,7 @@ def estimate(spec: TrainSpec, sizes: Sizes, values: int | None = None, on_gpu: b
         values=total,
         trained=trained,
         device=parts,
-        machine=machine,
+        machine=max(machine, spec.launcher.processes * _loaded(spec, total, trained)),
         operations=_operations(spec, sizes, rows * length, length) * batches,
         tokens=rows * spec.data.max_length * batches,
     )
@@ -133,11 +136,17 @@ def _states(spec: TrainSpec, total: int, trained: int, sizes: Sizes) -> tuple[di
             gradients *= 2  # DistributedDataParallel's buckets
         if launcher.name == "fsdp":
             weights, gradients, states = (n / processes(spec) for n in (weights, gradients, states))
-            gathered = _gathered(sizes, 2 if half else 4)
+            gathered = _gathered(sizes, 4)
             if launcher.offload_weights:
                 waiting, weights, gradients, states = weights + gradients + states, 0, 0, 0
     parts = {"weights": weights + gathered, "gradients": gradients, "optimizer": states}
     return parts, int(waiting * launcher.processes)
+
+
+def _loaded(spec: TrainSpec, total: int, trained: int) -> int:
+    """Bytes of the model as a process reads it: float32, a frozen base in bf16."""
+    halved = spec.optimisation.precision == "bf16" and spec.tuning.method != "full"
+    return 4 * trained + (2 if halved else 4) * (total - trained)
 
 
 def _gathered(sizes: Sizes, width: int) -> int:
@@ -150,14 +159,17 @@ def _activations(spec: TrainSpec, sizes: Sizes, tokens: int) -> int:
     """Bytes kept for the backward pass; attention keeps no scores (sdpa's fused kernels)."""
     width = 2 if spec.optimisation.precision == "bf16" else 4
     tokens //= spec.launcher.sequence_parallel
-    attention = sizes.head_dim * (3 * sizes.heads + 2 * sizes.kv_heads)
+    heads = sizes.head_dim * (sizes.heads + 2 * sizes.kv_heads)
     inside = (4 if sizes.gated else 3) * sizes.inner_at_work
-    layer = width * (3 * sizes.hidden + attention + inside) + 4 * 2 * sizes.hidden  # norms stay in float32
-    at_the_end = 4 * 3 * sizes.hidden
+    layer = width * (3 * sizes.hidden + heads + 2 * sizes.head_dim * sizes.heads + inside)
+    layer += 4 * 2 * sizes.hidden  # norms stay in float32
+    if spec.tuning.method == "lora":
+        layer += width * LORA_KEEPS * (2 * sizes.hidden + heads + inside // 2)
+    kept = sizes.layers * layer
     if spec.optimisation.gradient_checkpointing:
         kept = 0 if spec.optimisation.offload_activations else width * sizes.hidden * sizes.layers
-        return tokens * (kept + layer + at_the_end)
-    return tokens * (sizes.layers * layer + at_the_end)
+        kept += layer
+    return tokens * (kept + BACKWARD * layer + 4 * 3 * sizes.hidden)
 
 
 def _operations(spec: TrainSpec, sizes: Sizes, tokens: int, length: int) -> float:

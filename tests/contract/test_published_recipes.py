@@ -101,8 +101,8 @@ STARTS: dict[str, Donor | str] = {
 
 @pytest.fixture
 def studio(studio_home, monkeypatch):
-    """One with sixteen GPUs of 80 GiB, and 2 TiB of main memory."""
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=2 * 2**40))
+    """One with sixteen GPUs of 80 GiB, and 4 TiB of main memory."""
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=4 * 2**40))
     found = [Device(f"cuda:{i}", "cuda", "NVIDIA H100, 80 GiB (GPU-1)") for i in range(GPUS)]
     with Studio(studio_home, executor=InlineExecutor(), census=lambda: found) as studio:
         yield studio

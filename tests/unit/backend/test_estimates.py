@@ -20,10 +20,10 @@ CPU = [Device("cpu:0", "cpu", "CPU slot 1 of 2"), Device("cpu:1", "cpu", "CPU sl
 
 @pytest.fixture
 def make(studio_home, monkeypatch):
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8 * 2**30))
     made = []
 
-    def make(devices):
+    def make(devices, memory=8):
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=memory * 2**30))
         made.append(Studio(studio_home, executor=InlineExecutor(), census=lambda: devices))
         return made[-1]
 
@@ -67,9 +67,14 @@ def test_who_knows_better_starts_it_all_the_same(make):
 
 
 def test_a_gpu_has_memory_and_a_speed_of_its_own(make):
-    need = make(GPU + CPU).training.preview(large()).need
+    need = make(GPU + CPU, memory=16).training.preview(large()).need
     assert need.device_has == 80 * 2**30 and not need.problem and need.seconds > 0
     assert ("Memory on each device, about", f"{size(sum(need.device.values()))} of 80.0 GiB") in need.lines
+
+
+def test_a_model_that_cannot_be_loaded_beside_a_gpu_is_refused(make):
+    problem = make(GPU + CPU, memory=8).training.preview(large()).problem
+    assert "needs 11.4 GiB and this machine in main memory has 8.0 GiB" in problem
 
 
 def test_the_speed_of_an_unknown_gpu_is_unknown(make):
@@ -123,7 +128,7 @@ def test_what_a_form_starts_from_comes_in_groups(make):
         (count(12), "12"),
         (duration(0.2), "1 seconds"),
         (duration(5400), "90 minutes"),
-        (duration(4 * 86400), "4 days"),
+        (duration(4 * 86400), "4.0 days"),
     ],
 )
 def test_figures_for_people(said, wanted):

@@ -81,7 +81,8 @@ def test_split_weights_leave_one_share_and_what_is_gathered(name):
     weights, gradients, optimizer = states(shared)
     assert gradients == 0.5 and optimizer in (1.0, 1.5) and 0.5 < weights < states(whole)[0]
     moved = plan(launcher={**split, "offload_weights": True})
-    assert moved.device["weights"] < shared.device["weights"] and moved.machine > 0
+    assert moved.device["weights"] < shared.device["weights"]
+    assert shared.machine == 8 * 4 * whole.values, "each process loads the whole model first"
 
 
 def test_lora_trains_little_and_four_bits_keep_little():
@@ -95,7 +96,7 @@ def test_lora_trains_little_and_four_bits_keep_little():
 
 def test_checkpointing_saves_activations_and_costs_a_pass():
     plain, saved = plan(), plan(optimisation={"gradient_checkpointing": True})
-    assert saved.device["activations"] < plain.device["activations"] / 4
+    assert saved.device["activations"] < plain.device["activations"] / 3
     assert saved.operations == pytest.approx(plain.operations * 4 / 3)
 
 
