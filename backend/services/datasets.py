@@ -3,16 +3,20 @@
 import difflib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from backend.services.models import RUN_PREFIX
 from backend.services.places import ASSETS, absolute, is_path, under
 from jobs.protocol.errors import DataError
+from jobs.protocol.folder import RUN_ID, RunFolder, read_json
 from jobs.specs.builders import BUILDERS
+from jobs.specs.mix import hub_name, parse, write
 
 SUFFIXES = (".jsonl", ".json", ".txt")
 COUNT_BYTES = 64_000_000  # rows are counted in at most so much of a file
@@ -42,6 +46,8 @@ class DatasetService:
 
     def __init__(self, home: Path, assets: Path = ASSETS):
         self.roots = {"bundled": assets / "data", "home": home / "datasets"}
+        self.prepared = home / "prepared"
+        self._runs = home / "runs"
         self._cache: dict[Path, tuple[tuple[int, int], DatasetView]] = {}
         self._lock = threading.Lock()
 
@@ -71,21 +77,55 @@ class DatasetService:
         raise self._unknown(name)
 
     def resolve(self, name: str) -> Path:
-        """The absolute file behind a listed name or a path that a job may read.
+        """The absolute file or folder behind a listed name, `run:ID` of a preparation, or a path.
 
         Raises: DataError that names the missing file or the nearest names.
         """
         for known, _, path in self._files():
             if name in (known, path.name):
                 return path
+        if name.startswith(RUN_PREFIX):
+            return self._prepared_by(name.removeprefix(RUN_PREFIX))
         path = absolute(name)
-        if path.is_file():
+        if path.exists():
             return path
-        if path.is_dir():
-            raise DataError(f"{path} is a folder; give a file ({', '.join(SUFFIXES)}).")
         if is_path(name) or name.endswith(SUFFIXES):
             raise DataError(f"{path}: there is no such file.")
         raise self._unknown(name)
+
+    def resolve_mix(self, text: str, listed: Container[str] = ()) -> str:
+        """What a person wrote in data.path, with absolute paths in place of names. Names of the Hub stay, and
+        those in `listed`, which a dataset_info.json explains. Raises: DataError."""
+        try:
+            return str(self.resolve(text)) if text not in listed else text
+        except DataError as error:
+            parts = parse(text)
+            if [part.name for part in parts] == [text]:
+                return self._of_the_hub(text, error)
+        found = []
+        for part in parts:
+            if part.name not in listed:
+                try:
+                    part = replace(part, name=str(self.resolve(part.name)))
+                except DataError as error:
+                    part = replace(part, name=self._of_the_hub(part.name, error))
+            found.append(part)
+        return write(tuple(found))
+
+    def _of_the_hub(self, name: str, error: DataError) -> str:
+        """The name, if it is one of the Hub and pinned. Raises: the error, with a hint where it could be."""
+        found = None if name.startswith(("/", ".", "~")) else hub_name(name)
+        if found is None:
+            raise error
+        if found.revision is None:
+            raise DataError(f"{error} If it is a data set of the Hub, write its commit too: {name}@<commit>.")
+        return name
+
+    def _prepared_by(self, run: str) -> Path:
+        result = read_json(RunFolder(self._runs / run).result_json) if RUN_ID.match(run) else None
+        if not result or "prepared" not in result:
+            raise DataError(f"{RUN_PREFIX}{run} is no preparation that has finished.")
+        return Path(result["prepared"])
 
     def _files(self) -> Iterator[tuple[str, str, Path]]:
         seen: set[str] = set()

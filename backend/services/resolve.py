@@ -10,12 +10,13 @@ from backend.services.datasets import DatasetService
 from backend.services.models import ModelService
 from backend.services.places import ASSETS, absolute
 from jobs.protocol.errors import DataError, ModelError, SpecError
+from jobs.protocol.folder import read_json
 from jobs.specs.base import Spec
 from jobs.specs.builders import BUILDERS
 from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.families import FAMILIES
-from jobs.specs.job import ConvertSpec, JobSpec, ModelSpec, SampleSpec, ServeSpec, TrainSpec
+from jobs.specs.job import ConvertSpec, JobSpec, ModelSpec, PrepareSpec, SampleSpec, ServeSpec, TrainSpec
 from jobs.specs.launcher import LauncherSpec, machines
 from jobs.specs.objective import ARObjective, objective_for
 
@@ -35,6 +36,7 @@ class Resolver:
         self._by_kind: dict[str, Callable[[JobSpec], JobSpec]] = {
             "train": self._train,
             "convert": self._convert,
+            "prepare": self._prepare,
             "sample": self._sample,
             "serve": self._serve,
         }
@@ -50,7 +52,7 @@ class Resolver:
         spec = cast(TrainSpec, spec)
         changes = {
             "model": self._start(spec),
-            "data": self._data(spec.data),
+            "data": self.data(spec.data),
             "objective": self._objective(spec),
             "launcher": self._launcher(spec.launcher),
         }
@@ -79,14 +81,29 @@ class Resolver:
         tokenizer = self.tokenizer(model.new.tokenizer)
         return model.model_copy(update={"new": model.new.model_copy(update={"tokenizer": tokenizer})})
 
-    def _data(self, data: DataSpec) -> DataSpec:
+    def data(self, data: DataSpec) -> DataSpec:
+        """With absolute paths in place of names. Raises: DataError, SpecError."""
         if data.path is None:
             if data.builder not in BUILDERS:
                 raise SpecError(f"data.builder: there is no builder {data.builder!r}. {_names(BUILDERS)}")
             return data
         if data.path in BUILDERS and not absolute(data.path).exists():
             raise DataError(f"{data.path} is a builder, not a file: write data.builder, not data.path.")
-        return data.model_copy(update={"path": str(self.datasets.resolve(data.path))})
+        if data.info is None:
+            return data.model_copy(update={"path": self.datasets.resolve_mix(data.path)})
+        info = self.datasets.resolve(data.info)
+        listed = read_json(info)
+        path = self.datasets.resolve_mix(data.path, listed if isinstance(listed, dict) else ())
+        return data.model_copy(update={"path": path, "info": str(info)})
+
+    def _prepare(self, spec: JobSpec) -> JobSpec:
+        spec = cast(PrepareSpec, spec)
+        changes = {
+            "data": self.data(spec.data),
+            "tokenizer": self.tokenizer(spec.tokenizer),
+            "folder": str(absolute(spec.folder) if spec.folder else self.datasets.prepared),
+        }
+        return spec.model_copy(update=changes)
 
     def tokenizer(self, name: str) -> str:
         """A tokenizer folder behind a bundled name, a model's name or a path; `characters:` stays.

@@ -1,28 +1,36 @@
 """From a conversation to the text that a model sees, through the tokenizer's own chat template."""
 
+from pathlib import Path
 from typing import Any
 
 from jinja2 import TemplateError
 
 from jobs.data.rows import Message
-from jobs.protocol.errors import DataError
+from jobs.protocol.errors import DataError, SpecError
 
-PLAIN_TEMPLATE = (
-    "{% for message in messages %}{{ message['role'] | capitalize }}: "
-    "{% if message['content'] is string %}{{ message['content'] }}{% else %}"
-    "{% for part in message['content'] %}{% if part['type'] == 'image' %}"
-    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
-    "{% endif %}{{ '\\n' }}{% endfor %}{% if add_generation_prompt %}Assistant: {% endif %}"
-)
-"""For tokenizers without a template: `User: ...`, `Assistant: ...`, a line each. It is stored in the trained
-model's tokenizer, so that every later use renders conversations the same way."""
+TEMPLATES: dict[str, str] = {
+    name: (Path(__file__).parent / "templates" / f"{name}.jinja").read_text(encoding="utf-8")
+    for name in ("plain", "chatml", "llama3", "gemma")
+}
+"""For tokenizers without a template of their own. plain: `User: ...`, `Assistant: ...`, a line each; the
+others are written as the models of that name do. The one used is stored in the trained model's tokenizer, so
+that every later use renders conversations the same way."""
 
 
-def ensure_template(tokenizer: Any) -> bool:
-    """Give the tokenizer the plain template if it has none. True if it did."""
+def ensure_template(tokenizer: Any, name: str | None = None) -> bool:
+    """Give the tokenizer the template of that name, the plain one if there is no name, unless it has one.
+    True if it did.
+
+    Raises: SpecError for an unknown name, or where the tokenizer has another template of its own.
+    """
+    if name is not None and name not in TEMPLATES:
+        raise SpecError(f"data.template: there is no template {name!r}; known: {', '.join(TEMPLATES)}.")
+    wanted = TEMPLATES[name or "plain"]
     if tokenizer.chat_template:
+        if name is not None and tokenizer.chat_template != wanted:
+            raise SpecError("data.template: the tokenizer has a chat template of its own; leave it out.")
         return False
-    tokenizer.chat_template = PLAIN_TEMPLATE
+    tokenizer.chat_template = wanted
     return True
 
 

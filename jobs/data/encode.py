@@ -1,8 +1,10 @@
 """From rows to token sequences.
 
 messages  prompt + answer; the prompt is never masked. The end-of-text token closes the answer.
-text      packed: all texts joined, each closed with the end-of-text token, cut into full sequences.
+text      packed: all texts joined, each closed with the end-of-text token, cut into full sequences;
+          with whole documents as many texts as fit, cut only where one alone is longer than a sequence.
           not packed: one text, one sequence.
+tokens    the same, with the ids that a row brings.
 """
 
 from collections.abc import Callable, Iterator
@@ -70,23 +72,61 @@ def encode(
     Raises: DataError where nothing is left to train on; ModelError where `data.append_eos` asks for an
         end-of-text token and the tokenizer has none.
     """
-    eos = end_of_text(tokenizer) if data.append_eos else None
     encoded = Encoded(rows=len(rows))
-    conversations = bool(rows) and rows[0].text is None
-    if conversations:
-        sequences = _conversations(rows, tokenizer, data.max_length, eos, encoded, report, reader)
-    else:
-        texts = _texts(rows, tokenizer, eos, encoded, report)
-        cut = _packed if data.packing else _one_each
-        sequences = cut(texts, data.max_length, encoded)
+    kind = rows[0].kind if rows else "text"
+    sequences = arranged(_all(rows, tokenizer, data, encoded, report, reader), kind, data)
     encoded.sequences = [s for s in sequences if s.input_ids]
     if rows and not encoded.sequences:
-        raise DataError(
-            f"{rows[0].place}: no row fits into {data.max_length} tokens; raise data.max_length."
-            if encoded.skipped
-            else f"{rows[0].place}: the tokenizer makes no tokens of these rows."
-        )
+        raise nothing_left(rows[0].place, data, encoded)
     return encoded
+
+
+def nothing_left(place: str, data: DataSpec, encoded: Encoded) -> DataError:
+    """The error for rows of which no sequence is left."""
+    return DataError(
+        f"{place}: no row fits into {data.max_length} tokens; raise data.max_length."
+        if encoded.skipped
+        else f"{place}: the tokenizer makes no tokens of these rows."
+    )
+
+
+def _all(
+    rows: list[Row],
+    tokenizer: Any,
+    data: DataSpec,
+    encoded: Encoded,
+    report: Callable[[int, int], None],
+    reader: PictureReader | None,
+) -> Iterator[Sequence]:
+    for start in range(0, len(rows), CHUNK):
+        report(start, len(rows))
+        yield from encode_rows(rows[start : start + CHUNK], tokenizer, data, encoded, reader)
+    report(len(rows), len(rows))
+
+
+def encode_rows(
+    rows: list[Row], tokenizer: Any, data: DataSpec, encoded: Encoded, reader: PictureReader | None = None
+) -> Iterator[Sequence]:
+    """Each row's sequence, in order, counted in `encoded`. Conversations whose prompt alone is too long are
+    left out; texts that will be packed are not cut yet. Raises: DataError, ModelError."""
+    eos = end_of_text(tokenizer) if data.append_eos else None
+    if rows and rows[0].kind == "messages":
+        yield from _conversations(rows, tokenizer, data.max_length, eos, encoded, reader)
+        return
+    for ids in _texts(rows, tokenizer, eos, encoded):
+        if data.packing:
+            yield Sequence(ids)
+            continue
+        encoded.truncated += len(ids) > data.max_length
+        yield Sequence(ids[: data.max_length])
+
+
+def arranged(sequences: Iterator[Sequence], kind: str, data: DataSpec) -> Iterator[Sequence]:
+    """Texts packed, as the spec says; conversations as they are. kind: see Row.kind."""
+    if kind == "messages" or not data.packing:
+        return sequences
+    texts = (s.input_ids for s in sequences)
+    return (_whole if data.whole_documents else _packed)(texts, data.max_length)
 
 
 def end_of_text(tokenizer: Any) -> int:
@@ -104,27 +144,46 @@ def _conversations(
     max_length: int,
     eos: int | None,
     encoded: Encoded,
-    report: Callable[[int, int], None],
     reader: PictureReader | None,
 ) -> Iterator[Sequence]:
-    for start in range(0, len(rows), CHUNK):
-        report(start, len(rows))
-        chunk = rows[start : start + CHUNK]
-        pairs = [_parts(row, tokenizer) for row in chunk]
-        prompts = tokenize([prompt for prompt, _ in pairs], tokenizer, chunk)
-        answers = tokenize([answer for _, answer in pairs], tokenizer, chunk)
-        for row, prompt, answer in zip(chunk, prompts, answers, strict=True):
-            encoded.unknown += _count_unknown(prompt + answer, tokenizer)
-            prompt, pictures = _with_pictures(row, prompt, answer, reader)
-            if len(prompt) >= max_length:
-                encoded.skipped += 1
-                continue
-            if eos is not None and eos not in answer[-2:]:  # a template may end in EOS and a line break
-                answer = [*answer, eos]
-            ids = prompt + answer
-            encoded.truncated += len(ids) > max_length
-            yield Sequence(ids[:max_length], len(prompt), pictures)
-    report(len(rows), len(rows))
+    for row, (prompt, answer) in zip(rows, _halves(rows, tokenizer), strict=True):
+        encoded.unknown += _count_unknown(prompt + answer, tokenizer)
+        prompt, pictures = _with_pictures(row, prompt, answer, reader)
+        if len(prompt) >= max_length:
+            encoded.skipped += 1
+            continue
+        if eos is not None and eos not in answer[-2:]:  # a template may end in EOS and a line break
+            answer = [*answer, eos]
+        ids = prompt + answer
+        encoded.truncated += len(ids) > max_length
+        yield Sequence(ids[:max_length], len(prompt), pictures)
+
+
+def _halves(rows: list[Row], tokenizer: Any) -> list[tuple[list[int], list[int]]]:
+    """Tokens of each row's prompt and answer."""
+    written = [row for row in rows if row.tokens is None]
+    pairs = [_parts(row, tokenizer) for row in written]
+    prompts = iter(tokenize([prompt for prompt, _ in pairs], tokenizer, written))
+    answers = iter(tokenize([answer for _, answer in pairs], tokenizer, written))
+    found = []
+    for row in rows:
+        if row.tokens is None:
+            found.append((next(prompts), next(answers)))
+        else:
+            ids = _own_tokens(row, tokenizer)
+            found.append((ids[: row.prompt_length], ids[row.prompt_length :]))
+    return found
+
+
+def _own_tokens(row: Row, tokenizer: Any) -> list[int]:
+    """The ids that a row brings. Raises: DataError where the tokenizer has fewer."""
+    ids = list(row.tokens or ())
+    if max(ids, default=0) >= len(tokenizer):
+        raise DataError(
+            f"{row.place}: the token id {max(ids)} is none of the tokenizer's {len(tokenizer)}; "
+            "these rows were made with another one."
+        )
+    return ids
 
 
 def _with_pictures(
@@ -147,20 +206,14 @@ def _parts(row: Row, tokenizer: Any) -> tuple[str, str]:
         raise DataError(f"{row.place}: {error}") from None
 
 
-def _texts(
-    rows: list[Row],
-    tokenizer: Any,
-    eos: int | None,
-    encoded: Encoded,
-    report: Callable[[int, int], None],
-) -> Iterator[list[int]]:
-    for start in range(0, len(rows), CHUNK):
-        report(start, len(rows))
-        chunk = rows[start : start + CHUNK]
-        for ids in tokenize([row.text or "" for row in chunk], tokenizer, chunk):
-            encoded.unknown += _count_unknown(ids, tokenizer)
-            yield ids if eos is None else [*ids, eos]
-    report(len(rows), len(rows))
+def _texts(rows: list[Row], tokenizer: Any, eos: int | None, encoded: Encoded) -> Iterator[list[int]]:
+    written = [row for row in rows if row.tokens is None]
+    made = iter(tokenize([row.text or "" for row in written], tokenizer, written))
+    for row in rows:
+        ids = next(made) if row.tokens is None else _own_tokens(row, tokenizer)
+        encoded.unknown += _count_unknown(ids, tokenizer)
+        closed = eos is None or (row.tokens is not None and ids[-1] == eos)
+        yield ids if closed else [*ids, eos]
 
 
 def tokenize(texts: list[str], tokenizer: Any, rows: list[Row] | None = None) -> list[list[int]]:
@@ -197,7 +250,7 @@ def _count_unknown(ids: list[int], tokenizer: Any) -> int:
     return ids.count(unknown)
 
 
-def _packed(texts: Iterator[list[int]], length: int, encoded: Encoded) -> Iterator[Sequence]:
+def _packed(texts: Iterator[list[int]], length: int) -> Iterator[Sequence]:
     """Full sequences; the tail that fills none is left out unless it is all there is."""
     held: list[int] = []
     made = 0
@@ -212,7 +265,15 @@ def _packed(texts: Iterator[list[int]], length: int, encoded: Encoded) -> Iterat
         yield Sequence(held)
 
 
-def _one_each(texts: Iterator[list[int]], length: int, encoded: Encoded) -> Iterator[Sequence]:
+def _whole(texts: Iterator[list[int]], length: int) -> Iterator[Sequence]:
+    """As many whole texts as fit, one after the other; a text that is longer than a sequence is cut."""
+    held: list[int] = []
     for ids in texts:
-        encoded.truncated += len(ids) > length
-        yield Sequence(ids[:length])
+        for start in range(0, len(ids), length):
+            piece = ids[start : start + length]
+            if len(held) + len(piece) > length:
+                yield Sequence(held)
+                held = []
+            held = held + piece
+    if held:
+        yield Sequence(held)

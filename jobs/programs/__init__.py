@@ -3,6 +3,7 @@
 PROGRAMS: dict[str, str] = {
     "train": "jobs.programs.train",
     "convert": "jobs.programs.convert",
+    "prepare": "jobs.programs.prepare",
     "sample": "jobs.programs.sample",
     "serve": "jobs.programs.serve",
 }

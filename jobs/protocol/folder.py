@@ -4,7 +4,9 @@
     <run>/events.jsonl         progress, metrics, samples; appended, each line with its attempt
     <run>/checkpoints/         checkpoint-<step>/ ...
     <run>/model/               the finished model of a train or convert job
+    <run>/prepared/            data that a prepare job tokenized
     <run>/samples/             one trajectory file a request: <request>.jsonl
+    <run>/data/bad-rows.jsonl  rows that were put aside
     <run>/predictions.jsonl    what a sample job wrote
     <run>/tensorboard/         the curves for TensorBoard, if asked for
     <run>/result.json          written by rank 0 when the program has finished its work
@@ -143,6 +145,11 @@ class RunFolder:
         return self.path / "model"
 
     @property
+    def prepared(self) -> Path:
+        """What a prepare job made, where it was given no other folder."""
+        return self.path / "prepared"
+
+    @property
     def samples(self) -> Path:
         return self.path / "samples"
 
@@ -155,6 +162,11 @@ class RunFolder:
     def data(self) -> Path:
         """Rows that the run's own builder made."""
         return self.path / "data"
+
+    @property
+    def bad_rows(self) -> Path:
+        """Rows that were put aside, each with what is wrong (data.on_bad_rows: quarantine)."""
+        return self.data / "bad-rows.jsonl"
 
     @property
     def predictions(self) -> Path:

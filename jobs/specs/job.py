@@ -150,6 +150,19 @@ class ConvertSpec(JobSpec):
     """How experts are written: separate (the Hub), merged (VeOmni), fused. None: as on the Hub."""
 
 
+class PrepareSpec(JobSpec):
+    """Tokenize data ahead of time, into files that trainings read without holding them in memory."""
+
+    kind: Literal["prepare"] = "prepare"
+    data: DataSpec
+    tokenizer: str
+    """The tokenizer to use: that of a model (its folder or name), a folder, or a bundled name."""
+    workers: int = Field(default=0, ge=0, le=512)
+    """Processes that tokenize; 0: as many as there are cores."""
+    folder: str | None = None
+    """Where prepared data is kept, so that the same is made once. None: prepared/ in the home folder."""
+
+
 class SampleSpec(JobSpec):
     """Answer a file of prompts."""
 
@@ -187,8 +200,9 @@ class ServeSpec(JobSpec):
 KINDS: dict[str, type[JobSpec]] = {
     "train": TrainSpec,
     "convert": ConvertSpec,
+    "prepare": PrepareSpec,
     "sample": SampleSpec,
     "serve": ServeSpec,
 }
 
-__all__ = ["KINDS", "ConvertSpec", "JobSpec", "LLaDASampler", "SampleSpec", "ServeSpec", "TrainSpec"]
+__all__ = ["KINDS", "ConvertSpec", "JobSpec", "LLaDASampler", "PrepareSpec", "SampleSpec", "ServeSpec", "TrainSpec"]

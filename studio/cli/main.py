@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from jobs.protocol.errors import StudioError
-from studio.cli import chat, convert, datasets, doctor, jobs, launch, models, probe, run, sample
+from studio.cli import chat, convert, datasets, doctor, jobs, launch, models, prepare, probe, run, sample
 
 # panel of the help page -> command -> function
 COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
@@ -28,6 +28,8 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Models and data": {
         "models": models.list_models,
         "datasets": datasets.list_datasets,
+        "prepare": prepare.prepare,
+        "convert-data": prepare.convert_data,
         "convert": convert.convert,
         "sample": sample.sample,
         "chat": chat.chat,

@@ -1,35 +1,41 @@
 """From the data spec to what the Trainer and the validation take."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from collections.abc import Sequence as Sequences
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from jobs.data.chat import ensure_template
 from jobs.data.collate import Collator
 from jobs.data.encode import Encoded, Sequence, encode
+from jobs.data.fingerprint import of_tokenizer
 from jobs.data.images import PictureReader
 from jobs.data.load import load_rows
+from jobs.data.prepare import HELD_OUT as VALIDATION_ROWS
+from jobs.data.prepared import PreparedSequences, is_prepared, validation_sequences
 from jobs.data.rows import Row
 from jobs.programs.process import Countdown, Process
-from jobs.protocol.errors import SpecError
+from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import DiffusionConfig
-
-VALIDATION_ROWS = 256  # more rows held out than these are left unused: validation must stay cheap
 
 
 @dataclass(frozen=True)
 class Corpus:
     """Sequences to train on, sequences held out, and how to make batches of either."""
 
-    train: list[Sequence]
+    train: Sequences[Sequence]
     validation: list[Sequence]
     collator: Collator
     kind: str  # "messages" or "text"
+    bad: dict[str, int] = field(default_factory=dict)  # bad rows that were left out, by kind
 
     @property
     def has_pictures(self) -> bool:
-        return any(s.pictures for s in self.train + self.validation)
+        if isinstance(self.train, PreparedSequences):
+            return False
+        return any(s.pictures for part in (self.train, self.validation) for s in part)
 
 
 def load_corpus(
@@ -47,6 +53,8 @@ def load_corpus(
 
     Raises: DataError, SpecError, ModelError.
     """
+    if process.spec.data.path is not None and is_prepared(Path(process.spec.data.path)):
+        return _prepared(process, tokenizer, config, positions)
     objective = process.spec.objective
     data = in_whole_blocks(process.spec.data, objective)
     if data.max_length < process.spec.data.max_length:
@@ -58,12 +66,12 @@ def load_corpus(
             process.progress(done, data.limit, None)
 
     process.phase("reading rows")
-    found = load_rows(data, reading)
+    found = load_rows(data, reading, process.run.bad_rows)
     process.note(found.note)
-    if found.kind == "messages" and ensure_template(tokenizer):
+    if found.kind == "messages" and ensure_template(tokenizer, data.template):
         process.note(
-            "The tokenizer has no chat template. Conversations are written plainly, `User: ...` and "
-            "`Assistant: ...` a line each; the template is stored with the trained model."
+            f"The tokenizer has no chat template. Conversations are written by the template "
+            f"{data.template or 'plain'}, which is stored with the trained model."
         )
     train_rows, held_out = found.split(data.validation)
     process.phase("encoding rows")
@@ -72,9 +80,41 @@ def load_corpus(
     for note in train.notes(data.max_length):
         process.note(note, "warning")
     collator = replace(make_collator(found.kind, tokenizer, data, config, objective), reader=reader)
-    _fits(train.sequences + validation.sequences, collator, positions, data)
-    _describe(process, train, validation, len(held_out), data)
-    return Corpus(train.sequences, validation.sequences, collator, found.kind)
+    _fits((len(s.input_ids) for s in train.sequences + validation.sequences), collator, positions, data)
+    tokens = sum(len(s.input_ids) for s in train.sequences)
+    _describe(process, len(train.sequences), tokens, len(validation.sequences), len(held_out), data)
+    return Corpus(train.sequences, validation.sequences, collator, found.kind, found.bad)
+
+
+def _prepared(process: Process, tokenizer: Any, config: DiffusionConfig, positions: int | None) -> Corpus:
+    """The corpus of a folder that a prepare job made; its settings are those that it was made with.
+
+    Raises: DataError for another tokenizer, SpecError where its sequences do not fit the model or objective.
+    """
+    folder = Path(process.spec.data.path)
+    train, validation = PreparedSequences(folder), validation_sequences(folder)
+    made = train.manifest
+    if of_tokenizer(tokenizer) != made.tokenizer:
+        raise DataError(
+            f"{folder} was prepared with another tokenizer; prepare the data again with that of this model."
+        )
+    if made.template is not None and tokenizer.chat_template not in (None, made.template):
+        raise DataError(f"{folder} was written by another chat template than this model's; prepare it again.")
+    tokenizer.chat_template = tokenizer.chat_template or made.template
+    data = made.spec().model_copy(update={"path": str(folder), "builder": None, "options": {}})
+    if in_whole_blocks(data, process.spec.objective) != data:
+        raise SpecError(
+            f"{folder} was prepared for {data.max_length} tokens, which are no whole blocks; "
+            "prepare it for a multiple of objective.block_size."
+        )
+    process.spec = process.spec.model_copy(update={"data": data})
+    process.note(f"Prepared data, max_length {data.max_length}. {made.note}")
+    for note in made.notes:
+        process.note(note, "warning")
+    collator = make_collator(made.kind, tokenizer, data, config, process.spec.objective)
+    _fits((made.longest, *(len(s.input_ids) for s in validation)), collator, positions, data)
+    _describe(process, len(train), train.tokens, len(validation), made.held_out, data)
+    return Corpus(train, validation, collator, made.kind)
 
 
 def in_whole_blocks(data: DataSpec, objective: Any) -> DataSpec:
@@ -128,8 +168,8 @@ def _encode(
     return encode(rows, tokenizer, data, report, reader)
 
 
-def _fits(sequences: list[Sequence], collator: Collator, positions: int | None, data: DataSpec) -> None:
-    longest = max((collator.end(len(s.input_ids)) for s in sequences), default=0)
+def _fits(lengths: Iterable[int], collator: Collator, positions: int | None, data: DataSpec) -> None:
+    longest = max((collator.end(length) for length in lengths), default=0)
     if positions is not None and longest > positions:
         raise SpecError(
             f"The longest sequence has {longest} tokens, but the model has {positions} positions. "
@@ -137,16 +177,17 @@ def _fits(sequences: list[Sequence], collator: Collator, positions: int | None, 
         )
 
 
-def _describe(process: Process, train: Encoded, validation: Encoded, held_out: int, data: DataSpec) -> None:
-    tokens = sum(len(s.input_ids) for s in train.sequences)
-    text = f"Training on {len(train.sequences)} sequences with {tokens} tokens"
-    if validation.sequences:
+def _describe(
+    process: Process, train: int, tokens: int, validation: int, held_out: int, data: DataSpec
+) -> None:
+    text = f"Training on {train} sequences with {tokens} tokens"
+    if validation:
         unused = (
-            f" (the first {validation.rows} of {held_out} rows held out)"
-            if held_out > validation.rows
+            f" (the first {VALIDATION_ROWS} of {held_out} rows held out)"
+            if held_out > VALIDATION_ROWS
             else ""
         )
-        process.note(f"{text}; validation on {len(validation.sequences)} sequences{unused}.")
+        process.note(f"{text}; validation on {validation} sequences{unused}.")
     elif data.validation > 0:
         process.note(
             f"{text}; there are too few different rows to hold any out, so no validation.", "warning"

@@ -8,6 +8,7 @@ import pytest
 from backend.services import datasets
 from backend.services.datasets import DatasetService
 from jobs.protocol.errors import AccessError, DataError
+from jobs.specs.mix import parse
 
 
 @pytest.fixture
@@ -97,5 +98,29 @@ def test_resolve(service: DatasetService, tmp_path: Path):
         service.resolve("nowhere.jsonl")
     with pytest.raises(DataError, match="Did you mean chat"):
         service.resolve("chatt")
-    with pytest.raises(DataError, match="is a folder"):
-        service.resolve(str(tmp_path))
+    assert service.resolve(str(tmp_path)) == tmp_path
+
+
+def test_resolve_a_mix(service: DatasetService, tmp_path: Path):
+    chat = service.roots["bundled"] / "chat.jsonl"
+    assert service.resolve_mix("chat") == str(chat)
+    odd = tmp_path / "a + b.jsonl"
+    odd.write_text('{"text": "a"}\n')
+    assert service.resolve_mix(str(odd)) == str(odd)
+    mix = service.resolve_mix(f'chat[train:3] + 0.5 * "{odd}" + mine', listed=["mine"])
+    assert [(p.name, p.weight) for p in parse(mix)] == [(str(chat), 1), (str(odd), 0.5), ("mine", 1)]
+    pinned = f"openai/gsm8k:main@{'0' * 40}"
+    assert service.resolve_mix(pinned) == pinned
+    with pytest.raises(DataError, match=r"write its commit too: openai/gsm8k@<commit>"):
+        service.resolve_mix("openai/gsm8k")
+    with pytest.raises(DataError, match="Did you mean chat"):
+        service.resolve_mix("chat + chatt")
+
+
+def test_resolve_what_a_job_prepared(service: DatasetService, tmp_path: Path):
+    run = tmp_path / "home" / "runs" / "prepare-0001"
+    run.mkdir(parents=True)
+    with pytest.raises(DataError, match="run:prepare-0001 is no preparation that has finished"):
+        service.resolve("run:prepare-0001")
+    (run / "result.json").write_text(json.dumps({"prepared": str(tmp_path)}))
+    assert service.resolve("run:prepare-0001") == tmp_path

@@ -40,6 +40,7 @@ def test_every_kind_resolves_to_absolute_paths_and_again(resolver: Resolver):
         "convert": {"kind": "convert", "source": "causal", "lora_base": "stories"},
         "sample": {"kind": "sample", "model": "stories", "prompts": "prompts"},
         "serve": {"kind": "serve", "model": "stories"},
+        "prepare": {"kind": "prepare", "data": {"path": "prompts"}, "tokenizer": "stories"},
     }
     assert set(specs) == set(KINDS)
     for data in specs.values():
