@@ -56,6 +56,9 @@ RULES = {
         (*ENGINE, "datasets", "deepspeed", "psutil"),
     ),
     "jobs.programs.training.packages": Rule(("jobs.specs", "jobs.protocol"), (*ENGINE, "liger_kernel")),
+    "jobs.programs.training.trackers": Rule(
+        ("jobs.programs", "jobs.protocol"), ("torch", "wandb", "trackio")
+    ),
     "jobs.programs.training.optimizers": Rule(("jobs.specs", "jobs.programs"), (*ENGINE, *OPTIMIZERS)),
     "backend": Rule(
         ("backend", "jobs.specs", "jobs.protocol", "jobs.executors"),

@@ -4,7 +4,6 @@ Everything that the run page draws is sent, under the same names. Each needs the
 """
 
 import contextlib
-import importlib
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -43,8 +42,12 @@ class TensorBoard:
 class Online:
     """wandb, and trackio, which speaks as wandb does. Keys are theirs to find, in the environment."""
 
-    def __init__(self, package: str, run: RunFolder, spec: dict[str, Any]):
-        self.package = importlib.import_module(package)
+    def __init__(self, name: str, run: RunFolder, spec: dict[str, Any]):
+        if name == "wandb":
+            import wandb as package  # noqa: PLC0415 - the package is optional
+        else:
+            import trackio as package  # noqa: PLC0415 - the same
+        self.package = package
         self.package.init(project=PROJECT, name=run.id, config=spec)
 
     def log(self, values: dict[str, float], step: int) -> None:
