@@ -7,6 +7,8 @@ roughly: tests hold the numbers against the published ones.
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from jobs.specs.base import Spec
 
 KEYS: dict[str, tuple[str, ...]] = {
@@ -132,24 +134,27 @@ def sizes_of(config: Mapping[str, Any], base: Mapping[str, int] | None = None) -
     if not all(isinstance(n, int) and n > 0 for n in (hidden, layers, heads, vocabulary)):
         return None
     tied = merged.get("tie_word_embeddings", merged.get("weight_tying", kind in TIED))
-    return Sizes(
-        hidden=hidden,
-        layers=layers,
-        heads=heads,
-        kv_heads=get("kv_heads", heads),
-        head_dim=merged.get("head_dim") or hidden // heads,
-        inner=get("inner", 4 * hidden),
-        gated=kind not in PLAIN and "cond_dim" not in merged,
-        vocabulary=vocabulary,
-        tied=bool(tied),
-        positions=get("positions", 0) if kind in TABLES else 0,
-        experts=get("experts", 0),
-        chosen=get("chosen", 0),
-        expert_inner=get("expert_inner", 0),
-        shared=get("shared", 0),
-        dense_layers=get("dense_layers", 0),
-        vision=_tower(config.get("vision_config")),
-    )
+    try:
+        return Sizes(
+            hidden=hidden,
+            layers=layers,
+            heads=heads,
+            kv_heads=get("kv_heads", heads),
+            head_dim=merged.get("head_dim") or hidden // heads,
+            inner=get("inner", 4 * hidden),
+            gated=kind not in PLAIN and "cond_dim" not in merged,
+            vocabulary=vocabulary,
+            tied=bool(tied),
+            positions=get("positions", 0) if kind in TABLES else 0,
+            experts=get("experts", 0),
+            chosen=get("chosen", 0),
+            expert_inner=get("expert_inner", 0),
+            shared=get("shared", 0),
+            dense_layers=get("dense_layers", 0),
+            vision=_tower(config.get("vision_config")),
+        )
+    except ValidationError:  # sizes that differ from layer to layer stand in lists
+        return None
 
 
 def _tower(config: Any) -> int:

@@ -42,6 +42,19 @@ def test_a_recipe_fills_the_form_and_changes_are_marked(open_tab: Open):
     assert "steps: 77" in page.locator("#train-review pre.yaml").inner_text()
 
 
+def test_recipes_come_in_groups_and_the_review_estimates(open_tab: Open):
+    page = open_tab("train")
+    page.get_by_text("ready to start").wait_for()
+    page.locator("#train-from-group").get_by_text("Debug size").click()
+    choose(page, "train-from", "LLaDA SFT, debug size")
+    until(lambda: spec_of(page)["model"]["new"].get("family") == "llada", what="the debug recipe")
+    figures = page.locator("#train-review dl.figures")
+    figures.get_by_text("Memory on each device, about").wait_for()
+    page.locator("#train-optimisation-batch-size input").fill("90000000")
+    page.locator("#train-review .note.bad").get_by_text("By estimate it needs").wait_for()
+    until(page.locator("#train-start").is_disabled, what="Start is off")
+
+
 def test_a_wrong_value_is_a_sentence_and_nothing_starts(open_tab: Open):
     page = open_tab("train")
     page.locator("#train-optimisation-steps input").fill("0")

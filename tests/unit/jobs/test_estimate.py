@@ -34,7 +34,16 @@ def test_what_works_on_a_token_of_a_mixture_is_little():
     assert 1.2e9 < found.active < 1.5e9 < found.values
 
 
-@pytest.mark.parametrize("config", [{}, {"hidden_size": 8}, {"model_type": "mamba", "vocab_size": 10}])
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"hidden_size": 8},
+        {"model_type": "mamba", "vocab_size": 10},
+        {**SMALL, "intermediate_size": [1, 2]},
+    ],
+    ids=len,
+)
 def test_a_config_without_sizes_has_none(config):
     assert sizes_of(config) is None
 
