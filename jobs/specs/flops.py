@@ -6,6 +6,8 @@ embeddings are left out. Nothing is halved for a causal mask: a dLLM has none.
 
 from typing import NamedTuple
 
+from jobs.specs.estimate import positions, processes
+from jobs.specs.job import TrainSpec
 from jobs.specs.sizes import Sizes
 from jobs.specs.tuning import TuningSpec
 
@@ -34,3 +36,27 @@ def passes(tuning: TuningSpec) -> int:
     """A step as so many forward passes: the backward pass counts twice, or once where hardly any weights are
     trained, for then only the inputs have gradients. Checkpointing computes more, but no more that counts."""
     return 3 if tuning.method == "full" else 2
+
+
+def counts(spec: TrainSpec, sizes: Sizes) -> dict[str, float]:
+    """What a training needs, label and figure: per token and per step, for sequences of full length."""
+    length = positions(spec)
+    each = forward(sizes, length)
+    copies = length / spec.data.max_length
+    token = copies * sum(each)
+    run = spec.optimisation
+    rows = run.batch_size * run.gradient_accumulation * processes(spec) / spec.launcher.sequence_parallel
+    tokens = rows * spec.data.max_length
+    step = passes(spec.tuning) * token * tokens
+    return {
+        "values": sizes.values,
+        "values at work on a token": sizes.active,
+        "forward, a token": token,
+        "of these in layers": copies * each.layers,
+        "of these in attention": copies * each.attention,
+        "of these in the vocabulary matrix": copies * each.vocabulary,
+        "forward and backward, a token": passes(spec.tuning) * token,
+        "tokens a step": tokens,
+        "forward and backward, a step": step,
+        "the whole training": step * run.steps,
+    }

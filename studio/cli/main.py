@@ -12,7 +12,23 @@ from typing import Annotated, Any
 import typer
 
 from jobs.protocol.errors import StudioError
-from studio.cli import chat, convert, datasets, doctor, jobs, launch, models, prepare, probe, run, sample
+from studio.cli import (
+    chat,
+    convert,
+    datasets,
+    doctor,
+    flops,
+    import_config,
+    jobs,
+    launch,
+    lengths,
+    lr_find,
+    models,
+    prepare,
+    probe,
+    run,
+    sample,
+)
 
 # panel of the help page -> command -> function
 COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
@@ -24,6 +40,12 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "stop": jobs.stop,
         "resume": jobs.resume,
         "delete": jobs.delete,
+    },
+    "Before a training": {
+        "import-config": import_config.import_config,
+        "lr-find": lr_find.lr_find,
+        "flops": flops.flops,
+        "lengths": lengths.lengths,
     },
     "Models and data": {
         "models": models.list_models,

@@ -43,7 +43,7 @@ def run(
     from studio.cli.follow import not_scheduled, wait_for
 
     with services(home, schedule=(wait or probe) and not estimate) as studio:
-        parsed = _read(studio, spec, set_ or [])
+        parsed = read_spec(studio, spec, set_ or [])
         if estimate:
             _tell_estimate(studio, parsed)
             return
@@ -81,7 +81,7 @@ def _tell_probe(studio: "Studio", job_id: str) -> None:
     typer.echo(result["probe"] if result else "The probe was stopped.")
 
 
-def _read(studio: "Studio", spec: str, changes: list[str]) -> "JobSpec":
+def read_spec(studio: "Studio", spec: str, changes: list[str]) -> "JobSpec":
     """The spec in a file, or of a recipe where there is no such file. Raises: SpecError."""
     from jobs.specs.load import apply_override, load_spec, parse_spec
 

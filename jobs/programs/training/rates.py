@@ -2,21 +2,24 @@
 (Smith 2017, arXiv 1506.01186, section 3.3; the tenth of the best rate is fastai's rule)."""
 
 import math
-from typing import Any
-
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from typing import TYPE_CHECKING, Any
 
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import RunFolder
+
+if TYPE_CHECKING:
+    from torch.optim import Optimizer
+    from torch.optim.lr_scheduler import LambdaLR
 
 LOWEST = 1e-6  # where the rate begins, as a share of where it ends
 WINDOW = 4  # points on either side that smooth the curve
 DIVERGED = 4.0  # a loss so many times the lowest ends the search
 
 
-def rising(optimizer: Optimizer, steps: int) -> LambdaLR:
+def rising(optimizer: "Optimizer", steps: int) -> "LambdaLR":
     """From LOWEST of the optimizer's rate up to it in `steps` steps, by the same factor each time."""
+    from torch.optim.lr_scheduler import LambdaLR  # noqa: PLC0415 - the command line reads curves without torch
+
     return LambdaLR(optimizer, lambda done: LOWEST ** (1 - min(1.0, done / max(1, steps - 1))))
 
 
