@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.protocol.errors import SpecError, StudioError
+from jobs.specs.importing import IMPORTERS, import_config
 from jobs.specs.load import parse_spec, read_yaml, to_yaml
 
 if TYPE_CHECKING:
@@ -50,7 +51,18 @@ def load(studio: "Studio", chosen: str, kind: str = "train") -> tuple[dict[str, 
     if not chosen:
         raise SpecError("Choose a recipe or a run, or give the path of a YAML file.")
     path = Path(chosen).expanduser()
-    return check(read_yaml(path), kind, str(path)), f"From {path}."
+    data = read_yaml(path)
+    if "kind" not in data:
+        return imported(path.read_text(encoding="utf-8"), path.name)
+    return check(data, kind, str(path)), f"From {path}."
+
+
+def imported(text: str, where: str) -> tuple[dict[str, Any], str]:
+    """(spec as data, one line about it) of another project's settings. Raises: SpecError."""
+    found = import_config(text, where)
+    left = "; ".join(f"{item.key}: {item.reason}" for item in found.left)
+    note = f"Settings of {IMPORTERS[found.project].TITLE}. {' '.join(found.notes)}"
+    return found.spec.model_dump(mode="json"), f"{note} Not taken: {left}." if left else note
 
 
 def check(data: dict[str, Any], kind: str, where: str) -> dict[str, Any]:
@@ -75,6 +87,9 @@ def from_bytes(content: bytes, kind: str = "train") -> tuple[dict[str, Any], str
         file.write(content or b"")
         file.flush()
         try:
-            return check(read_yaml(Path(file.name)), kind, file.name), "From your file."
+            data = read_yaml(Path(file.name))
+            if "kind" not in data:
+                return imported(content.decode(), "your file")
+            return check(data, kind, file.name), "From your file."
         except SpecError as error:
             raise SpecError(str(error).replace(file.name, "your file")) from None

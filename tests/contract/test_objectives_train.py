@@ -5,8 +5,9 @@ import pytest
 from jobs.diffusion.objectives import OBJECTIVES as IMPLEMENTED
 from jobs.programs import train
 from jobs.programs.process import Process
+from jobs.programs.training import rates
 from jobs.protocol.events import read_events
-from jobs.protocol.folder import RunFolder
+from jobs.protocol.folder import RunFolder, read_json
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
 from jobs.specs.job import TrainSpec
 from jobs.specs.objective import OBJECTIVES
@@ -52,6 +53,8 @@ def test_two_steps(name, tmp_path):
     assert len(losses) == len(levels) == 2 and all(loss > 0 for loss in losses)
     assert all(sum(e["count"]) > 0 for e in levels)
     assert any(e["event"] == "validation_levels" for e in events)
+    accuracy = {key for e in events if e["event"] == "metrics" for key in e["values"] if "accuracy" in key}
+    assert accuracy == (set() if name in CAUSAL else {"accuracy_15", "accuracy_50", "accuracy_85"})
     if name in CAUSAL:
         assert not (run.model / FILE).exists(), "a causal model, not a dLLM"
         return
@@ -71,3 +74,13 @@ def test_a_training_that_chooses_nothing_goes_on_as_the_checkpoint_was_trained(f
     one, two = DiffusionConfig.load(before.model), DiffusionConfig.load(after.model)
     assert (one.objective, one.block_size) == (two.objective, two.block_size)
     assert getattr(spec.objective, "anneal_steps", 1) == 1, "what is open already stays open"
+
+
+def test_a_search_for_the_learning_rate_raises_it_and_saves_no_model(tmp_path):
+    search = {"steps": 30, "batch_size": 4, "learning_rate": 1.0, "lr_schedule": "rising"}
+    run, _ = run_two_steps(tmp_path, {"new": MODEL}, optimisation=search)
+    result = read_json(run.result_json)
+    points = rates.curve(run)
+    assert [rate for rate, _ in points] == sorted(rate for rate, _ in points) and points[0][0] < 1e-5
+    assert result["status"] == "succeeded" and result["suggested_rate"] == rates.suggested(points)
+    assert result["steps"] == len(points) and not run.model.exists()

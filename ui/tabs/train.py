@@ -134,7 +134,7 @@ def _starting_point(form: Form, about: str) -> Filling:
             )
             _named(form, "name")
             upload = gr.UploadButton(
-                "Load YAML", file_types=[".yaml", ".yml"], elem_id="train-upload", type="binary"
+                "Load a file", file_types=[".yaml", ".yml", ".json"], elem_id="train-upload", type="binary"
             )
         note = gr.HTML(
             about, elem_id="train-note", html_template='<p class="small muted"></p>', js_on_load=NOTE

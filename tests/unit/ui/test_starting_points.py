@@ -1,0 +1,26 @@
+"""What fills the train form: specs, and files of other projects."""
+
+import pytest
+
+from jobs.protocol.errors import SpecError
+from ui import starting_points
+
+SPEC = b"kind: train\nmodel: {path: m}\ndata: {path: d.jsonl}\n"
+DDM = b"stage: ddm\nmodel_name_or_path: m\ndataset: d\nfinetuning_type: full\nmax_steps: 5\nown_flag: 1\n"
+
+
+def test_a_spec_is_taken_as_it_is():
+    data, about = starting_points.from_bytes(SPEC)
+    assert data["model"] == {"path": "m"} and about == "From your file."
+
+
+def test_a_file_of_another_project_is_imported_and_says_what_is_missing():
+    data, about = starting_points.from_bytes(DDM)
+    assert data["objective"]["name"] == "ddm" and data["optimisation"]["steps"] == 5
+    assert about.startswith("Settings of LLaMA-Factory.") and "own_flag" in about
+
+
+@pytest.mark.parametrize("content", [b"steps: 3\n", b"kind: convert\nsource: m\n", b"\xff\xfe", b"- a\n"])
+def test_anything_else_is_refused_in_a_sentence(content):
+    with pytest.raises(SpecError, match="your file|kind|convert spec"):
+        starting_points.from_bytes(content)
