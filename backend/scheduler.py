@@ -216,11 +216,14 @@ def never_fits(conn: Connection, kind: str, processes: int) -> str | None:
 def device_wanted(spec: JobSpec) -> str:
     """auto, cpu or cuda, as asked; a conversion computes nothing that a GPU is good for."""
     asked = spec.launcher.device
-    return "cpu" if spec.kind == "convert" and asked == "auto" else asked
+    return "cpu" if spec.kind in ("convert", "inspect") and asked == "auto" else asked
 
 
 def devices_taken(spec: JobSpec, has_gpus: bool) -> int:
-    """How many devices a job leases: one a process. A serve job on the CPU takes none: it mostly waits."""
+    """How many devices a job leases: one a process. A serve job on the CPU takes none: it mostly waits. Who
+    looks at data needs no device."""
+    if spec.kind == "inspect":
+        return 0
     wanted = device_wanted(spec)
     on_gpu = wanted == "cuda" or (wanted == "auto" and has_gpus)
     return 0 if spec.kind == "serve" and not on_gpu else spec.launcher.processes

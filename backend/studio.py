@@ -21,6 +21,7 @@ from jobs.specs.job import JobSpec
 if TYPE_CHECKING:
     from backend.services.datasets import DatasetService
     from backend.services.estimates import EstimateService
+    from backend.services.looking import LookingService
     from backend.services.models import ModelService
     from backend.services.precision import PrecisionService
     from backend.services.resolve import Resolver
@@ -102,6 +103,12 @@ class Studio:
         return TrainingService(
             jobs=self.jobs, resolver=self.resolver, home=self.home, need=self.estimates.need
         )
+
+    @cached_property
+    def looking(self) -> "LookingService":
+        from backend.services.looking import LookingService  # noqa: PLC0415
+
+        return LookingService(self.jobs, self.resolver, self.datasets, self.home)
 
     @cached_property
     def precision(self) -> "PrecisionService":

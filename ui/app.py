@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse, PlainTextResponse, Response
 from ui.components.frame_bar import FrameBar
 from ui.head_tags import HeadTags
 from ui.page import Page
-from ui.tabs import convert, jobs, models, playground, train
+from ui.tabs import convert, data, jobs, models, playground, train
 from ui.theme import theme
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ TYPES = {".css": "text/css", ".js": "text/javascript"}
 # One entry and one file a tab: `build(page)` draws it, `id` is its place in the address (?tab=jobs).
 TABS: dict[str, Callable[[Page], None]] = {
     "playground": playground.build,
+    "data": data.build,
     "train": train.build,
     "convert": convert.build,
     "jobs": jobs.build,

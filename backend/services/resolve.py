@@ -39,6 +39,7 @@ class Resolver:
             "prepare": self._prepare,
             "sample": self._sample,
             "serve": self._serve,
+            "inspect": lambda spec: spec,
         }
 
     def __call__(self, spec: JobSpec) -> JobSpec:

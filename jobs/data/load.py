@@ -1,11 +1,13 @@
 """All rows of a job: from files, the Hub, a builder or a mix of them, in one known form."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
 from jobs.data import formats
+from jobs.data.checks.decide import BadRows
+from jobs.data.checks.scan import Found, located, scanned
 from jobs.data.files import read_file
 from jobs.data.rows import Row
 from jobs.data.sources import Source, from_builder, open_source
@@ -27,42 +29,55 @@ class Rows:
     note: str  # one sentence for the person who started the job
     held_out: list[Row] | None = None
     """Rows that the source itself holds out, which are not among `rows`; None: a hash decides."""
+    bad: dict[str, int] = field(default_factory=dict)
+    """Rows that were left out, by kind (jobs.data.checks.KINDS)."""
 
     def split(self, share: float) -> tuple[list[Row], list[Row]]:
         """(rows to train on, rows held out). Raises: DataError where nothing would be left to train on."""
         return split(self.rows, share) if self.held_out is None else (self.rows, self.held_out)
 
 
-def load_rows(data: DataSpec, report: Callable[[int], None] = lambda done: None) -> Rows:
+def load_rows(
+    data: DataSpec, report: Callable[[int], None] = lambda done: None, aside: Path | None = None
+) -> Rows:
     """Every row of the source, at most `data.limit` to train on.
 
-    `report(rows read)` is called every CHUNK rows and may raise to stop.
+    `report(rows read)` is called every CHUNK rows and may raise to stop. `aside` is where bad rows go if
+    `data.on_bad_rows` is "quarantine".
 
     Raises: DataError with file, line and field; SpecError for an unknown builder or option.
     """
-    stream = RowStream(data)
     rows: list[Row] = []
-    for row in stream.rows():
-        rows.append(row)
-        if len(rows) % CHUNK == 0:
-            report(len(rows))
-    report(len(rows))
-    return Rows(rows, " + ".join(stream.forms), stream.kind, stream.note(), stream.held_out())
+    with BadRows(data.on_bad_rows, aside) as bad:
+        stream = RowStream(data, bad)
+        for row in stream.rows():
+            rows.append(row)
+            if len(rows) % CHUNK == 0:
+                report(len(rows))
+        report(len(rows))
+        held_out = stream.held_out()
+    return Rows(rows, " + ".join(stream.forms), stream.kind, stream.note(), held_out, bad.counts)
 
 
 def read_rows(path: Path, format: str = "auto") -> Iterator[Row]:
     """Rows of a file, one by one. Raises: DataError naming file, line and field."""
-    part = _Reading(Source(path.name, {"train": lambda: read_file(path)}, folder=path.resolve().parent))
+    part = _Reading(
+        Source(path.name, {"train": lambda broken: read_file(path, broken)}, folder=path.resolve().parent)
+    )
     return part.rows("train", DataSpec(path=str(path), format=format))
 
 
 class RowStream:
     """The rows of a data spec one by one, and, after that, what was found."""
 
-    def __init__(self, data: DataSpec):
-        """Raises: DataError, SpecError where a source cannot be opened."""
+    def __init__(self, data: DataSpec, bad: BadRows | None = None):
+        """`bad` deals with bad rows; None: the first one raises.
+
+        Raises: DataError, SpecError where a source cannot be opened.
+        """
         self.data = data
-        self.parts = [(part, _Reading(source)) for part, source in opened(data)]
+        self.bad = bad or BadRows("stop")
+        self.parts = [(part, _Reading(source, bad=self.bad)) for part, source in opened(data)]
         self._held: list[Row] | None = None
         self._twice = 0  # rows to train on that are held out too
 
@@ -119,6 +134,8 @@ class RowStream:
         told = [part.note() for _, part in self.parts if part.form]
         if self._twice:
             told.append(f"{self._twice} rows to train on were left out, for they are held out too.")
+        if self.bad.counts:
+            told.append(self.bad.sentence())
         return " ".join(told)
 
 
@@ -131,6 +148,7 @@ class _Reading:
     kind: str = ""
     count: int = 0
     fields: tuple[list[str], list[str]] = field(default_factory=lambda: ([], []))
+    bad: BadRows = field(default_factory=lambda: BadRows("stop"))
 
     def side(self, name: str, data: DataSpec, apart: bool = False) -> Iterator[Row]:
         """The rows of a split. A source without splits of its own has two: a hash holds rows out for every
@@ -150,19 +168,33 @@ class _Reading:
                 yield row
 
     def rows(self, split_name: str, data: DataSpec) -> Iterator[Row]:
-        """Rows in the form of the first one. Raises: DataError where another one differs."""
-        for place, given in self.source.splits[split_name]():
-            if self.source.adapt is not None:
-                given = self.source.adapt(given, place)
-            if data.columns:
-                given = formats.renamed(given, data.columns, place)
-            if not self.form:
-                self.form = _form(given, data.format, place, self.source.name)
-                self.fields = formats.used_fields(self.form, given)
-            row = formats.to_row(self.form, given, place)
-            self.kind = self.kind or row.kind
+        """Rows in the form of the first one; bad ones are dealt with as `data.on_bad_rows` says.
+
+        Raises: DataError.
+        """
+        for found in self.bad.good(
+            self.scanned(split_name, data), str(self.source.files or self.source.name)
+        ):
+            assert found.row is not None  # that is what good ones are
+            self.kind = self.kind or found.row.kind
             self.count += 1
-            yield replace(row, folder=self.source.folder) if row.pictures else row
+            yield found.row
+
+    def scanned(self, split_name: str, data: DataSpec, pictures: bool = False) -> Iterator[Found]:
+        """Every row, good or bad. `pictures`: look at the files of images too. Raises: DataError."""
+
+        def form_of(given: dict, place: str) -> str:
+            form = self.form or _form(given, data.format, place, self.source.name)
+            if not self.form:
+                self.form, self.fields = form, formats.used_fields(form, given)
+            return form
+
+        def adapted(given: dict, place: str) -> dict:
+            given = self.source.adapt(given, place) if self.source.adapt is not None else given
+            return formats.renamed(given, data.columns, place) if data.columns else given
+
+        read = located(self.source.splits[split_name], self.source.name)
+        return scanned(read, self.source.folder, pictures, adapted, form_of)
 
     def note(self) -> str:
         """How the source was read."""
@@ -204,12 +236,14 @@ def _form(given: dict, wanted: str, place: str, source: str) -> str:
         kind = formats.to_row(found, given, place).kind
         raise DataError(
             f"{source} holds {found} rows ({formats.FORMATS[found].NOTE}), but data.format is {wanted!r}. "
-            f"Set data.format to {kind!r} or auto."
+            f"Set data.format to {kind!r} or auto.",
+            "format",
         )
     found = formats.detect(given, place)
     if wanted == "messages" and formats.to_row(found, given, place).kind == "text":
         raise DataError(
             f"{source} holds {found} rows ({formats.FORMATS[found].NOTE}), but data.format is 'messages'. "
-            "Set data.format to 'text' or auto."
+            "Set data.format to 'text' or auto.",
+            "format",
         )
     return found

@@ -9,12 +9,12 @@ from pathlib import Path
 from jobs.data import dataset_info, hub
 from jobs.data.builders import build
 from jobs.data.files import files_in, read_file
-from jobs.data.readers import kind_of, text
+from jobs.data.readers import Broken, kind_of, text
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
-from jobs.specs.mix import hub_name
+from jobs.specs.mix import HubName, hub_name
 
-ReadSplit = Callable[[], Iterator[tuple[str, dict]]]
+ReadSplit = Callable[[Broken], Iterator[tuple[str, dict]]]
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Source:
 
     name: str  # for people
     splits: dict[str, ReadSplit]
+    """Each is given `broken`, which is told of rows that cannot be read (see jobs.data.readers)."""
     files: list[Path] = field(default_factory=list)
     """What is read, where that is files; else `identity` says what it is."""
     identity: str = ""
@@ -50,7 +51,7 @@ def from_builder(data: DataSpec) -> Source:
     """The rows of `data.builder`. Raises: SpecError for an unknown builder or option."""
     name, options = str(data.builder), data.options
 
-    def rows() -> Iterator[tuple[str, dict]]:
+    def rows(broken: Broken) -> Iterator[tuple[str, dict]]:
         for number, row in enumerate(build(name, options), 1):
             yield f"builder {name}, row {number}", row
 
@@ -70,7 +71,7 @@ def _listed(name: str, data: DataSpec) -> Source | None:
         raise DataError(f"{name}: its source has no split {entry.split!r}, only {', '.join(splits)}.")
     return Source(
         name,
-        {"train": lambda: islice(splits[entry.split](), entry.limit)},
+        {"train": lambda broken: islice(splits[entry.split](broken), entry.limit)},
         inner.files,
         f"{inner.identity} {entry}",
         inner.folder,
@@ -101,10 +102,10 @@ def _folder(name: str, data: DataSpec) -> Source | None:
     return Source(path.name, splits, files, folder=path.resolve(), note=f", {count} files")
 
 
-def _one_by_one(folder: Path, files: list[Path]) -> Iterator[tuple[str, dict]]:
+def _one_by_one(folder: Path, files: list[Path], broken: Broken) -> Iterator[tuple[str, dict]]:
     for file in files:
         above = file.relative_to(folder).parent
-        for place, row in read_file(file):
+        for place, row in read_file(file, broken):
             yield (place if above == Path() else f"{above}/{place}"), row
 
 
@@ -113,8 +114,12 @@ def _hub(name: str, data: DataSpec) -> Source | None:
     if found is None:
         return None
     meant = hub.pinned(found)
-    splits = {split: partial(hub.rows, meant, split) for split in hub.splits(meant)}
+    splits = {split: _of_hub(meant, split) for split in hub.splits(meant)}
     return Source(f"{meant.id}@{str(meant.revision)[:7]}", splits, identity=str(meant))
+
+
+def _of_hub(name: HubName, split: str) -> ReadSplit:
+    return lambda broken: hub.rows(name, split)  # the Hub's rows are typed: all can be read or none
 
 
 KINDS: dict[str, Callable[[str, DataSpec], Source | None]] = {

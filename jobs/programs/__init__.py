@@ -6,4 +6,5 @@ PROGRAMS: dict[str, str] = {
     "prepare": "jobs.programs.prepare",
     "sample": "jobs.programs.sample",
     "serve": "jobs.programs.serve",
+    "inspect": "jobs.programs.inspect",
 }

@@ -85,19 +85,19 @@ def fit(
     go(process, trainer)
     step = trainer.state.global_step
     if reporting.stopped:
-        process.finish("stopped", **facts(process, trainer, reporting))
+        process.finish("stopped", **facts(process, trainer, reporting, corpus))
         return
     if spec.optimisation.lr_schedule == "rising":  # a search: its weights are of no use
         rate = rates.suggested(rates.curve(process.run))
-        process.finish("succeeded", suggested_rate=rate, **facts(process, trainer, reporting))
+        process.finish("succeeded", suggested_rate=rate, **facts(process, trainer, reporting, corpus))
         return
     reporting.finish(step)
     if spec.report.probe_of:
-        tell_probe(process, facts(process, trainer, reporting))
+        tell_probe(process, facts(process, trainer, reporting, corpus))
         return
     process.phase("saving the model")
     save(process, trainer, loaded)
-    process.finish("succeeded", model="model", **facts(process, trainer, reporting))
+    process.finish("succeeded", model="model", **facts(process, trainer, reporting, corpus))
 
 
 def go(process: Process, trainer: DiffusionTrainer) -> None:
@@ -291,13 +291,16 @@ def tell_probe(process: Process, found: dict[str, Any]) -> None:
     process.finish("succeeded", probe=text, **found)
 
 
-def facts(process: Process, trainer: DiffusionTrainer, reporting: Reporting) -> dict[str, Any]:
+def facts(
+    process: Process, trainer: DiffusionTrainer, reporting: Reporting, corpus: Corpus
+) -> dict[str, Any]:
     """What result.json says about a training."""
     step = trainer.state.global_step
     after = reporting.last_score if reporting.scored_at == step else None
     before = reporting.first_score.loss if reporting.first_score else validation_before(process)
     return {
         "steps": step,
+        "bad_rows": corpus.bad,
         "train_loss": reporting.last_loss,
         "validation_before": before,
         "validation_after": after.loss if after else None,

@@ -40,6 +40,9 @@ class DataSpec(Spec):
     """Share of rows held out, chosen by hash so that it never leaks between runs."""
     limit: int | None = Field(default=None, ge=1)
     """Use at most this many rows."""
+    on_bad_rows: Literal["stop", "skip", "quarantine"] = "stop"
+    """Rows that cannot be read or understood. stop: the job ends at the first. skip: they are left out.
+    quarantine: left out and written to data/bad-rows.jsonl of the run. The result counts them by kind."""
 
     @model_validator(mode="after")
     def _one_source(self) -> "DataSpec":

@@ -197,12 +197,31 @@ class ServeSpec(JobSpec):
     minutes; passes that read from a cache are not compiled."""
 
 
+class InspectSpec(JobSpec):
+    """Look at data for the page: checks, statistics, previews."""
+
+    kind: Literal["inspect"] = "inspect"
+    idle_seconds: int = Field(default=300, ge=5)
+    """Leave after so long without a question."""
+
+
 KINDS: dict[str, type[JobSpec]] = {
     "train": TrainSpec,
     "convert": ConvertSpec,
     "prepare": PrepareSpec,
     "sample": SampleSpec,
     "serve": ServeSpec,
+    "inspect": InspectSpec,
 }
 
-__all__ = ["KINDS", "ConvertSpec", "JobSpec", "LLaDASampler", "PrepareSpec", "SampleSpec", "ServeSpec", "TrainSpec"]
+__all__ = [
+    "KINDS",
+    "ConvertSpec",
+    "InspectSpec",
+    "JobSpec",
+    "LLaDASampler",
+    "PrepareSpec",
+    "SampleSpec",
+    "ServeSpec",
+    "TrainSpec",
+]

@@ -15,6 +15,7 @@ from jobs.protocol.errors import StudioError
 from studio.cli import (
     chat,
     convert,
+    data,
     datasets,
     doctor,
     flops,
@@ -50,6 +51,8 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
     "Models and data": {
         "models": models.list_models,
         "datasets": datasets.list_datasets,
+        "check-data": data.check_data,
+        "preview": data.preview,
         "prepare": prepare.prepare,
         "convert-data": prepare.convert_data,
         "convert": convert.convert,

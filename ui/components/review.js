@@ -92,12 +92,12 @@ window.studio.components.review = (element, props, watch) => {
     }
   }
 
-  // Another tab opened this one with a wish ("train from this model").
+  // Another tab opened this one with a wish ("train from this model", "train on this data").
   function take() {
     const tab = (props.value || {}).prefix;
-    const wish = Object.fromEntries(["model", "source"].filter((k) => params[k]).map((k) => [k, params[k]]));
+    const wish = Object.fromEntries(["model", "source", "data", "decision"].filter((k) => params[k]).map((k) => [k, params[k]]));
     if (params.tab !== tab || !Object.keys(wish).length) return;
-    remember({ model: null, source: null });
+    remember({ model: null, source: null, data: null, decision: null });
     element.ask(wish);
   }
   const listen = () => (element.isConnected ? take() : window.removeEventListener("studio:open", listen));

@@ -4,7 +4,8 @@ from typing import Any
 
 import gradio as gr
 
-# `ask` carries what another tab wants of this form: {"model": name} or {"source": name}.
+# `ask` carries what another tab wants of this form: {"model": name}, {"source": name} or
+# {"data": name, "decision": what becomes of its bad rows}.
 SCRIPT = """element.ask = (detail) => trigger("ask", detail);
 window.studio.mount("review", element, props, watch)"""
 

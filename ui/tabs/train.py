@@ -12,7 +12,7 @@ from jobs.specs.job import TrainSpec
 from jobs.specs.load import parse_spec
 from jobs.specs.objective import OBJECTIVES
 from jobs.specs.probe import probe_of
-from ui import forms, starting_points, train_form
+from ui import forms, starting_points, train_form, train_wishes
 from ui.components.review import Review
 from ui.components.walk_steps import WalkSteps
 from ui.page import Page
@@ -321,15 +321,9 @@ def _wire_filling(form: Form, filling: Filling, base: gr.State, review: Review) 
     def from_upload(content: bytes) -> list[Any]:
         return guarded(lambda: starting_points.from_bytes(content))
 
-    def from_wish(wish: gr.EventData) -> list[Any]:
-        shown = [gr.update(visible=value == train_form.CHECKPOINT) for value in model_parts]
-        return [train_form.CHECKPOINT, wish.model, *shown]
-
-    model_parts = dict(form.switches)["model.source"]
     filling.start.input(from_choice, filling.start, outputs, **QUIET)
     filling.upload.upload(from_upload, filling.upload, outputs, **QUIET)
-    wished = [form.controls["model.source"], form.controls["model.path"], *model_parts.values()]
-    review.ask(from_wish, None, wished, **QUIET)
+    train_wishes.wire(form, review)
 
 
 def _recipe_fields() -> tuple[gr.Textbox, gr.Button]:

@@ -24,6 +24,7 @@ class BadRows:
         self.aside = aside if decision == "quarantine" else None
         self.counts: dict[str, int] = {}
         self._file: IO[str] | None = None
+        self._told: set[tuple[str, str]] = set()  # (source, place): some sources are read more than once
 
     def __enter__(self) -> "BadRows":
         return self
@@ -32,8 +33,8 @@ class BadRows:
         if self._file is not None:
             self._file.close()
 
-    def good(self, found: Iterator[Found]) -> Iterator[Found]:
-        """The good ones of these rows.
+    def good(self, found: Iterator[Found], source: str = "") -> Iterator[Found]:
+        """The good ones of these rows. A bad row of the same source and place counts once.
 
         Raises: DataError at the first bad row where that was decided, and always where a file ends early.
         """
@@ -41,9 +42,9 @@ class BadRows:
             if row.problem is None:
                 yield row
             else:
-                self._deal_with(row.problem)
+                self._deal_with(row.problem, source)
 
-    def _deal_with(self, problem: Problem) -> None:
+    def _deal_with(self, problem: Problem, source: str) -> None:
         if problem.ends_the_file:
             raise problem.error()  # how many rows are lost is not known, so no decision covers them
         if self.decision == "stop":
@@ -51,6 +52,9 @@ class BadRows:
                 f"{problem.text} To train without such rows set data.on_bad_rows to skip or quarantine.",
                 problem.kind,
             )
+        if (source, problem.place) in self._told:
+            return
+        self._told.add((source, problem.place))
         self.counts[problem.kind] = self.counts.get(problem.kind, 0) + 1
         if self.aside is not None:
             if self._file is None:

@@ -200,7 +200,9 @@ def test_a_missing_file_and_a_folder(tmp_path):
 def test_rows_of_another_form_are_an_error_at_their_line(tmp_path):
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a"}\n{"prompt": "a", "completion": "b"}\n')
-    with pytest.raises(DataError, match=r"a.jsonl, line 2: the field 'text' is missing"):
+    with pytest.raises(
+        DataError, match=r"a.jsonl, line 2: this row is prompt_completion, the first one was text"
+    ):
         list(read_rows(path))
 
 

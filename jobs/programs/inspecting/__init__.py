@@ -1,0 +1,1 @@
+"""Answers of the process that looks at data."""

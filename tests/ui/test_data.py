@@ -1,0 +1,103 @@
+"""The Data tab: data is checked and seen as the model sees it, mended into a version, and trained on."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fakes.browser import DESKTOP, PHONE, PageServer
+
+Open = Callable[..., Any]
+GOOD = [
+    {
+        "messages": [
+            {"role": "user", "content": f"Tell me {n}."},
+            {"role": "assistant", "content": "Finn. " * n},
+        ]
+    }
+    for n in range(1, 9)
+]
+
+
+@pytest.fixture
+def sums(server: PageServer) -> str:
+    """The name of a data set with one broken line."""
+    folder = server.home / "datasets"
+    folder.mkdir(exist_ok=True)
+    lines = [json.dumps(row) for row in GOOD]
+    lines[2] = '{"messages": ['
+    (folder / "mixed.jsonl").write_text("\n".join(lines))
+    for old in folder.glob("mixed-v*"):
+        old.unlink()
+    return "mixed"
+
+
+def choose(page: Any, name: str) -> None:
+    source = page.locator("#data-source")
+    source.fill(name)
+    source.press("Enter")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_rows_are_seen_as_the_model_sees_them(open_tab: Open, size: tuple[int, int]):
+    page = open_tab("data", size=size)
+    picture = page.locator("#data-picture")
+    picture.locator(".k.answer.masked").first.wait_for()
+    assert picture.locator(".k.prompt").count() and not picture.locator(".k.prompt.masked").count()
+    legend = picture.locator(".legend")
+    legend.get_by_text("answer, masked").wait_for()
+    page.locator("#data-level").fill("1")
+    page.wait_for_function("() => !document.querySelector('#data-picture .k.answer:not(.masked)')")
+    page.locator("#data-objective").select_option("bd3lm")
+    legend.get_by_text("block of 32").wait_for()
+    picture.get_by_text("the clean blocks before it").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    for control in page.locator(".data-desk .ctl").all():
+        assert control.locator(".help").inner_text()
+
+
+def test_bad_rows_are_told_mended_in_a_version_and_trained_on(open_tab: Open, sums: str, server: PageServer):
+    page = open_tab("data")
+    page.locator("#data-rows .row-card").first.wait_for()
+    choose(page, sums)
+    check = page.locator("#data-check")
+    check.get_by_text("mixed.jsonl, line 3: broken JSON").wait_for()
+    page.locator("#data-bad").check()
+    rows = page.locator("#data-rows .row-card")
+    page.get_by_label("mixed.jsonl, line 3").wait_for()
+    assert rows.count() == 1
+    rows.first.get_by_role("button", name="Edit").click()
+    rows.first.locator("textarea").fill(json.dumps(GOOD[2]))
+    rows.first.get_by_role("button", name="Keep the edit").click()
+    page.locator("#data-bad").uncheck()
+    page.locator("#data-search").fill("Tell me 5.")
+    page.get_by_label("mixed.jsonl, line 5").get_by_role("button", name="Leave out").click()
+    page.get_by_text("1 edited, 1 left out").wait_for()
+    page.locator("#data-version-make").click()
+    page.locator("#data-versions").get_by_text("1 edited, 1 left out").wait_for()
+    written = Path(server.home, "datasets", "mixed-v2.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in written] == [row for n, row in enumerate(GOOD) if n != 4]
+    assert len(Path(server.home, "datasets", "mixed.jsonl").read_text().splitlines()) == 8
+    page.get_by_text("7 rows, all good").wait_for()
+    page.locator("#data-train").click()
+    page.locator("#train-review").get_by_text("mixed-v2").wait_for()
+
+
+def test_the_decision_about_bad_rows_goes_to_the_training(open_tab: Open, sums: str):
+    page = open_tab("data")
+    page.locator("#data-rows .row-card").first.wait_for()
+    choose(page, sums)
+    page.locator("#data-check").get_by_role("radio", name="Quarantine").click()
+    page.get_by_text("written to a file of the run").wait_for()
+    page.locator("#data-train").click()
+    page.locator("#train-review").get_by_text("on_bad_rows: quarantine").wait_for()
+
+
+def test_a_data_set_that_is_not_there_is_a_sentence(open_tab: Open):
+    page = open_tab("data")
+    page.locator("#data-rows .row-card").first.wait_for()
+    with page.expect_response(lambda r: "/api/data/check" in r.url):
+        choose(page, "nowhere")
+    page.locator("#data-check .note.bad").get_by_text("nowhere").wait_for()

@@ -1,0 +1,47 @@
+// Questions about data: asked again until they are answered; the newest question of a panel wins.
+(() => {
+  "use strict";
+  const { el, call } = window.studio;
+  const PAUSE = 600; // ms between two times of asking
+
+  const note = (kind, text) => el("div", { class: `note ${kind}` },
+    el("span", { class: `i i-${{ bad: "bad", good: "ok", info: "info" }[kind] || "warn"}`, "aria-hidden": "true" }), el("span", { text }));
+
+  // A panel with a title, a place for a badge and one for its content; `ask` shows how far an answer is.
+  function panel(title, id) {
+    const badge = el("span", { role: "status" });
+    const body = el("div", { class: "body", id });
+    const root = el("section", { class: "panel", "aria-label": title },
+      el("div", { class: "head" }, el("h2", { text: title }), badge), body);
+    let newest = 0;
+
+    async function ask(op, words, alive, waiting) {
+      const mine = ++newest;
+      root.setAttribute("aria-busy", "true");
+      try {
+        for (;;) {
+          const reply = await call("POST", `/api/data/${op}`, words);
+          if (mine !== newest || !alive()) return null;
+          if (reply.state !== "starting" && reply.state !== "running") return reply;
+          waiting(reply.state === "running" ? `reading, ${(reply.rows || 0).toLocaleString("en")} rows so far` : `starting: ${reply.phase}`);
+          await new Promise((go) => setTimeout(go, PAUSE));
+          if (mine !== newest || !alive()) return null;
+        }
+      } catch (error) {
+        if (mine !== newest) return null;
+        body.replaceChildren(note("bad", error.message));
+        badge.replaceChildren();
+        return null;
+      } finally {
+        if (mine === newest) root.removeAttribute("aria-busy");
+      }
+    }
+    const wait = (text) => badge.replaceChildren(el("span", { class: "small muted", text }));
+    return { root, body, badge, ask, wait };
+  }
+
+  const badge = (kind, icon, text) => el("span", { class: `badge ${kind}` }, el("span", { class: `i i-${icon}`, "aria-hidden": "true" }), text);
+  const percent = (share) => `${(100 * share).toFixed(share && share < 0.1 ? 1 : 0)} %`;
+
+  window.studioData = { panel, note, badge, percent };
+})();

@@ -1,0 +1,88 @@
+// What is wrong with a data set, what becomes of its bad rows, and what the rows are made of.
+(() => {
+  "use strict";
+  const { el, segments } = window.studio;
+  const data = window.studioData;
+  const DECISIONS = { stop: "The training stops at the first bad row and names it.",
+    skip: "Bad rows are left out and counted in the result.",
+    quarantine: "Bad rows are left out and written to a file of the run, each with what is wrong." };
+
+  data.check = (about) => {
+    const panel = data.panel("Check", "data-check");
+
+    async function load() {
+      panel.wait("reading");
+      const found = await panel.ask("check", { data: about.data() }, about.alive, panel.wait);
+      if (found) draw(found);
+    }
+
+    function draw(found) {
+      const n = found.bad_rows;
+      panel.badge.replaceChildren(n ? data.badge("lost", "warn", `${n.toLocaleString("en")} of ${found.read.toLocaleString("en")} rows bad`)
+        : data.badge("ok", "ok", `${found.read.toLocaleString("en")} rows, all good`));
+      const help = el("span", { class: "help", text: DECISIONS.stop });
+      const choice = segments("Bad rows", Object.keys(DECISIONS), "stop", (name) => {
+        about.decide(name);
+        help.textContent = DECISIONS[name];
+      });
+      about.decide("stop");
+      panel.body.replaceChildren(
+        el("p", {}, "Read as ", el("b", { text: found.form || "no known form" }), found.kind ? ` (${found.kind}).` : "."),
+        n ? el("ul", { class: "kinds" }, ...Object.entries(found.bad).map(([kind, count]) =>
+          el("li", {}, el("b", { class: "num", text: count.toLocaleString("en") }), ` ${kind}: ${found.kinds[kind]}`))) : "",
+        n ? el("div", { class: "ctl" }, el("span", { class: "label", text: "Bad rows" }), choice, help) : "",
+        ...found.examples.slice(0, 6).map((example) => el("details", {},
+          el("summary", { text: example.problem }), el("pre", { class: "code", text: typeof example.row === "string" ? example.row : JSON.stringify(example.row, null, 1) }))),
+        ...found.remarks.map((text) => data.note("info", text)));
+    }
+    return { root: panel.root, load };
+  };
+
+  data.figures = (about) => {
+    const panel = data.panel("Length of rows", "data-figures");
+
+    async function load() {
+      panel.wait("counting");
+      const found = await panel.ask("statistics", { data: about.data(), model: about.model() }, about.alive, panel.wait);
+      if (found) draw(found);
+    }
+
+    function draw(found) {
+      const lengths = found.lengths;
+      panel.badge.replaceChildren(el("span", { class: "small muted num",
+        text: lengths.p50 === undefined ? "no rows" : `tokens, median ${lengths.p50.toLocaleString("en")}, longest ${lengths.longest.toLocaleString("en")}` }));
+      const facts = [["rows", found.rows.toLocaleString("en")], ["tokens", found.tokens.toLocaleString("en")],
+        ["prompt", data.percent(found.prompt_share)], [`longer than ${found.max_length}`, data.percent(found.truncated_share)],
+        ["repeated", `${found.duplicates_exact ? "" : "about "}${found.duplicates.toLocaleString("en")}`], ["empty", found.empty_answers.toLocaleString("en")],
+        ["scripts", Object.entries(found.scripts).slice(0, 3).map(([name, n]) => `${name} ${data.percent(n / Math.max(1, found.rows))}`).join(", ")]];
+      panel.body.replaceChildren(
+        histogram(lengths.bars, found.max_length),
+        el("dl", { class: "figures" }, ...facts.map(([key, text]) => el("div", {}, el("dt", { text: key }), el("dd", { class: "num", text })))),
+        ...found.warnings.map((text) => data.note("warn", text)), ...found.problems.map((text) => data.note("bad", text)));
+    }
+    return { root: panel.root, load };
+  };
+
+  const WIDTH = 420, HEIGHT = 96, FOOT = 16;
+  function histogram(bars, cut) {
+    if (!bars.length) return "";
+    const most = Math.max(...bars.map(([, , n]) => n)), end = bars[bars.length - 1][1] + 1;
+    const x = (length) => (length / end) * WIDTH;
+    const parts = bars.map(([from, to, n]) => {
+      const height = n ? Math.max(1, (n / most) * HEIGHT) : 0;
+      const bar = el("rect", { x: x(from) + 0.5, y: HEIGHT - height, width: Math.max(0.5, x(to + 1) - x(from) - 1), height, class: from >= cut ? "over" : "" });
+      bar.append(title(`${from} to ${to} tokens: ${n} rows`));
+      return bar;
+    });
+    parts.push(el("line", { x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT, class: "axis" }));
+    parts.push(el("text", { x: 0, y: HEIGHT + FOOT - 3, text: "0" }), el("text", { x: WIDTH, y: HEIGHT + FOOT - 3, "text-anchor": "end", text: end.toLocaleString("en") }));
+    if (cut < end) parts.push(el("line", { x1: x(cut), x2: x(cut), y1: 0, y2: HEIGHT, class: "cut" }),
+      el("text", { x: x(cut) - 4, y: 10, "text-anchor": "end", text: `cut at ${cut}` }));
+    return el("svg", { class: "lengths", viewBox: `0 0 ${WIDTH} ${HEIGHT + FOOT}`, role: "img", "aria-label": `Rows by length in tokens, up to ${end}` }, ...parts);
+  }
+  const title = (text) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", "title");
+    node.textContent = text;
+    return node;
+  };
+})();

@@ -1,0 +1,161 @@
+// Rows page by page: raw beside rendered beside tokens; edits and exclusions become a new version.
+(() => {
+  "use strict";
+  const { el, call, segments, toast, format } = window.studio;
+  const data = window.studioData;
+  const PAGE = 5;
+
+  data.rows = (about, use) => {
+    const panel = data.panel("Rows", "data-rows");
+    const versions = el("section", { class: "panel", id: "data-versions", "aria-label": "Versions" });
+    const state = { first: 0, search: "", bad: false, view: "rendered", edits: new Map(), excluded: new Set(), page: null };
+    const search = el("input", { class: "in", type: "search", id: "data-search", placeholder: "Search", "aria-label": "Search rows" });
+    const bad = el("input", { type: "checkbox", id: "data-bad" });
+    const step = (label, icon, by) => el("button", { class: "btn small", type: "button", "aria-label": label, title: label,
+      onclick: () => ((state.first = Math.max(0, state.first + by)), load()) }, el("span", { class: `i i-${icon}`, "aria-hidden": "true" }));
+    const before = step("Page before", "prev", -PAGE), after = step("Page after", "next", PAGE);
+    const view = segments("View", ["rendered", "tokens", "raw"], state.view, (name) => ((state.view = name), draw()));
+    const tools = el("div", { class: "rows-tools" },
+      el("label", { class: "ctl" }, search, el("span", { class: "help", text: "Rows that hold these letters." })),
+      el("label", { class: "ctl" }, el("span", { class: "row" }, bad, "Bad rows only"), el("span", { class: "help", text: "What the check counts." })),
+      el("div", { class: "ctl" }, view, el("span", { class: "help", text: "With the chat template, as tokens, as they stand." })),
+      el("div", { class: "row" }, before, after));
+    const list = el("div", { class: "rows-list" });
+    const name = el("input", { class: "in", id: "data-version-name", "aria-label": "Name of the version" });
+    const why = el("input", { class: "in", id: "data-version-note", "aria-label": "Note" });
+    const make = el("button", { class: "btn primary", type: "button", id: "data-version-make", text: "Write version", onclick: write });
+    const changes = el("span", { class: "small", role: "status" });
+    const bar = el("div", { class: "rows-version", hidden: true }, changes,
+      el("label", { class: "ctl" }, name, el("span", { class: "help", text: "Name of the new data set." })),
+      el("label", { class: "ctl" }, why, el("span", { class: "help", text: "Why, for the list of versions." })), make,
+      el("button", { class: "btn ghost", type: "button", text: "Undo all", onclick: () => (forget(), draw()) }));
+    panel.body.append(tools, bar, list);
+
+    let timer = 0;
+    search.addEventListener("input", () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => ((state.search = search.value), (state.first = 0), load()), 300);
+    });
+    bad.addEventListener("change", () => ((state.bad = bad.checked), (state.first = 0), load()));
+
+    let last = "";
+    async function load() {
+      const key = JSON.stringify(about.data().path || about.data().builder);
+      if (key !== last) {
+        forget();
+        [last, state.first] = [key, 0];
+      }
+      if (!panel.body.contains(list)) panel.body.replaceChildren(tools, bar, list);
+      panel.wait("reading");
+      const words = { data: about.data(), model: about.model(), search: state.search, bad: state.bad, first: state.first, rows: PAGE };
+      const found = await panel.ask("rows", words, about.alive, panel.wait);
+      if (found) {
+        state.page = found;
+        draw();
+      }
+      listVersions();
+    }
+
+    function forget() {
+      state.edits.clear();
+      state.excluded.clear();
+      name.value = why.value = "";
+    }
+
+    function draw() {
+      const found = state.page;
+      if (!found) return;
+      const n = found.rows.length;
+      panel.badge.replaceChildren(el("span", { class: "small muted num", text: n ? `found row ${state.first + 1} to ${state.first + n}${found.more ? "" : ", the last"}` : "no row found" }));
+      before.disabled = state.first === 0;
+      after.disabled = !found.more;
+      const changed = state.edits.size + state.excluded.size;
+      bar.hidden = !changed;
+      changes.textContent = `${state.edits.size} edited, ${state.excluded.size} left out. The source stays as it is.`;
+      if (changed && !name.value) name.value = suggestion();
+      list.replaceChildren(...found.rows.map(row));
+    }
+
+    function suggestion() {
+      const stem = String(about.data().path || about.data().builder).split("/").pop().split(".")[0].replace(/[^\w-]/g, "-").replace(/-v\d+$/, "");
+      return `${stem}-v${(state.known || []).filter((item) => item.name.startsWith(`${stem}-v`)).length + 2}`;
+    }
+
+    function row(item) {
+      const out = state.excluded.has(item.number), edited = state.edits.has(item.number);
+      const marks = [item.problem && data.badge("fail", "bad", "bad"), out && data.badge("", "stop", "left out"), edited && data.badge("run", "ok", "edited")];
+      return el("article", { class: `row-card${out ? " out" : ""}`, "aria-label": item.place },
+        el("div", { class: "head" },
+          el("span", { class: "small muted", text: `${item.place}${item.count === null ? "" : `, ${item.count} tokens`}` }),
+          el("span", { class: "row" }, ...marks.filter(Boolean),
+            el("button", { class: "btn small", type: "button", text: "Edit", onclick: (event) => edit(event.target.closest("article"), item) }),
+            el("button", { class: "btn small", type: "button", text: out ? "Keep" : "Leave out",
+              onclick: () => ((out ? state.excluded.delete(item.number) : state.excluded.add(item.number)), draw()) }))),
+        item.problem ? data.note("bad", item.problem) : "",
+        ...content(item, edited ? state.edits.get(item.number) : item.raw, edited));
+    }
+
+    function content(item, raw, edited) {
+      const written = typeof raw === "string" ? raw : JSON.stringify(raw, null, 1);
+      if (state.view === "raw" || item.text === null || edited) return [el("pre", { class: "code", tabindex: 0, text: written })];
+      const shown = state.view === "tokens"
+        ? el("p", { class: "tokens" }, ...item.tokens.flatMap((text) => [el("span", { class: "k text", text: text.replace(/\n/g, "\u21b5") }), "\u200b"]))
+        : el("pre", { class: "code rendered", tabindex: 0, text: item.text });
+      return [el("div", { class: "beside" }, el("pre", { class: "code", tabindex: 0, text: written }), shown)];
+    }
+
+    function edit(card, item) {
+      const raw = state.edits.get(item.number) || item.raw;
+      const box = el("textarea", { class: "in mono", rows: 8, "aria-label": `Row ${item.number + 1} as JSON`, spellcheck: "false" });
+      box.value = typeof raw === "string" ? raw : JSON.stringify(raw, null, 1);
+      const told = el("div", { role: "status" });
+      const keep = () => {
+        let read;
+        try {
+          read = JSON.parse(box.value);
+        } catch (error) {
+          return told.replaceChildren(data.note("bad", `This is no JSON: ${error.message}`));
+        }
+        if (!read || typeof read !== "object" || Array.isArray(read)) return told.replaceChildren(data.note("bad", "A row is an object with fields."));
+        state.edits.set(item.number, read);
+        draw();
+      };
+      card.append(box, told, el("div", { class: "row" },
+        el("button", { class: "btn small primary", type: "button", text: "Keep the edit", onclick: keep }),
+        el("button", { class: "btn small", type: "button", text: "Cancel", onclick: draw })));
+      box.focus();
+    }
+
+    async function write() {
+      make.disabled = true;
+      const words = { data: about.data(), edits: Object.fromEntries(state.edits), excluded: [...state.excluded], target: name.value.trim(), note: why.value };
+      try {
+        const made = await call("POST", "/api/data/versions", words);
+        if (made.state) throw new Error("The process that looks at data is starting; try again.");
+        toast(`${words.target}: ${made.rows} rows written.`);
+        forget();
+        use(words.target);
+      } catch (error) {
+        toast(error.message, "bad");
+      } finally {
+        make.disabled = false;
+      }
+    }
+
+    async function listVersions() {
+      try {
+        state.known = (await call("GET", "/api/data/versions")).versions;
+      } catch (error) {
+        versions.replaceChildren(data.note("bad", error.message));
+        return;
+      }
+      const items = state.known.map((item) => el("li", {},
+        el("button", { class: "link", type: "button", text: item.name, onclick: () => use(item.name) }),
+        el("span", { class: "small muted", text: ` ${item.rows.toLocaleString("en")} rows, from ${item.source.split("/").pop()}: ${item.edited.length} edited, ${item.excluded.length} left out, ${format.ago(item.created)}${item.note ? `. ${item.note}` : ""}` })));
+      versions.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Versions" })),
+        items.length ? el("ul", { class: "versions" }, ...items)
+          : el("p", { class: "small muted", text: "Edit rows or leave some out, and write a version; the source is never changed." }));
+    }
+    return { root: panel.root, versions, load };
+  };
+})();
