@@ -8,7 +8,7 @@ from jobs.data.collate import Collator
 from jobs.data.encode import Sequence, encode, end_of_text, tokenize
 from jobs.data.rows import Message, Row
 from jobs.models.tokenizers import character_tokenizer
-from jobs.protocol.errors import DataError, ModelError
+from jobs.protocol.errors import DataError, ModelError, SpecError
 from jobs.specs.data import DataSpec
 
 LETTERS = "abcdefghijklmnopqrstuvwxyzASU: \n"
@@ -184,3 +184,43 @@ def test_a_shifted_model_never_has_its_first_position_masked():
     batch = Collator(9, "ignore", first_is_given=True)([Sequence([1, 2, 3])])
     assert batch["maskable"].tolist() == [[False, True, True]]
     assert batch["input_ids"].dtype == torch.long
+
+
+# --- chat templates by name
+
+MANY = (
+    Message("system", "be kind"),
+    Message("user", "one"),
+    Message("assistant", "two"),
+    Message("user", "three"),
+    Message("assistant", "four"),
+)
+
+
+@pytest.mark.parametrize("name", chat.TEMPLATES)
+def test_each_template_parts_the_last_answer_from_all_before(tokenizer, name):
+    assert chat.ensure_template(tokenizer, name)
+    prompt, answer = chat.prompt_and_answer(MANY, tokenizer)
+    whole = chat.render([message.turn() for message in MANY], tokenizer)
+    assert prompt + answer == whole
+    assert prompt == chat.render([m.turn() for m in MANY[:-1]], tokenizer, add_generation_prompt=True)
+    assert answer.startswith("four") and "four" not in prompt
+    assert [prompt.index(word) for word in ("be kind", "one", "two", "three")] == sorted(
+        prompt.index(word) for word in ("be kind", "one", "two", "three")
+    )
+
+
+def test_a_template_is_chosen_where_there_is_none(tokenizer):
+    with pytest.raises(SpecError, match="known: plain, chatml, llama3, gemma"):
+        chat.ensure_template(tokenizer, "none")
+    assert chat.ensure_template(tokenizer, "chatml")
+    assert not chat.ensure_template(tokenizer, "chatml") and not chat.ensure_template(tokenizer)
+    with pytest.raises(SpecError, match="template of its own"):
+        chat.ensure_template(tokenizer, "llama3")
+
+
+def test_whole_documents_are_cut_only_where_they_must(tokenizer):
+    rows = [Row("here", text=text) for text in ("aaa", "bbbb", "c", "d" * 12)]
+    made = encode(rows, tokenizer, spec(max_length=8, whole_documents=True)).sequences
+    written = [tokenizer.decode(s.input_ids).replace("<eos>", "|") for s in made]
+    assert written == ["aaa|", "bbbb|c|", "d" * 8, "d" * 4 + "|"]

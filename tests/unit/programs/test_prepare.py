@@ -1,0 +1,110 @@
+"""The prepare job, and trainings that read what it made."""
+
+import json
+import os
+
+import pytest
+
+from jobs.data.prepared import PreparedSequences
+from jobs.models.tokenizers import character_tokenizer
+from jobs.programs import prepare
+from jobs.programs.process import Process, main
+from jobs.programs.training.corpus import load_corpus
+from jobs.protocol.errors import DataError, ResourceError, SpecError
+from jobs.protocol.events import read_events
+from jobs.protocol.folder import RunFolder, read_json
+from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.job import TrainSpec
+
+LETTERS = "abcdefghijklmnopqrstuvwxyzASU: 0123456789\n"
+CONFIG = DiffusionConfig(mask_token_id=2)
+OBJECTIVES = [{"name": "llada"}, {"name": "mdlm"}, {"name": "bd3lm", "block_size": 8}]
+
+
+@pytest.fixture
+def talks(tmp_path):
+    rows = [{"prompt": "q" * (n % 9), "completion": f"a {n}"} for n in range(80)]
+    (tmp_path / "talks.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return {"path": str(tmp_path / "talks.jsonl"), "max_length": 40, "validation": 0.1}
+
+
+def prepared(tmp_path, data, **changes):
+    """The run of a prepare job."""
+    spec = {"kind": "prepare", "data": data, "tokenizer": f"characters:{LETTERS}", "workers": 1, **changes}
+    run = RunFolder.create(tmp_path / "runs", "prepare", spec)
+    assert main("prepare", prepare.run, [str(run.path)]) == 0
+    return run
+
+
+def corpus(tmp_path, data, letters=LETTERS, objective=OBJECTIVES[0]):
+    spec = TrainSpec.parse({"kind": "train", "model": {"path": "m"}, "data": data, "objective": objective})
+    run = RunFolder.create(tmp_path / "runs", "train", spec.model_dump(mode="json"))
+    process = Process(run, run.new_attempt(), spec)
+    return load_corpus(process, character_tokenizer(letters), CONFIG, None, lambda: None), process
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective["name"])
+def test_a_training_sees_the_same_with_and_without(tmp_path, talks, objective):
+    run = prepared(tmp_path, talks)
+    folder = read_json(run.result_json)["prepared"]
+    assert folder == str(run.prepared)
+    one, _ = corpus(tmp_path, talks, objective=objective)
+    two, process = corpus(tmp_path, {"path": folder}, objective=objective)
+    assert isinstance(two.train, PreparedSequences) and not two.has_pictures
+    assert list(two.train) == one.train and two.validation == one.validation
+    assert (two.kind, two.collator) == (one.kind, one.collator)
+    assert process.spec.data.max_length == 40
+
+
+def test_the_same_is_made_once(tmp_path, talks):
+    cache = str(tmp_path / "cache")
+    one, two = (prepared(tmp_path, talks, folder=cache) for _ in range(2))
+    assert read_json(one.result_json)["prepared"] == read_json(two.result_json)["prepared"]
+    told = [event.get("text", "") for _, event in read_events(two.events)]
+    assert any("holds this already: same content, tokenizer and settings" in text for text in told)
+    third = prepared(tmp_path, {**talks, "max_length": 41}, folder=cache)
+    assert read_json(third.result_json)["prepared"] != read_json(one.result_json)["prepared"]
+    assert len(os.listdir(cache)) == 2
+
+
+def test_progress_and_what_was_made_are_told(tmp_path, talks):
+    run = prepared(tmp_path, talks)
+    events = [event for _, event in read_events(run.events)]
+    assert [e["text"] for e in events if e["event"] == "phase"] == ["reading the source", "tokenizing"]
+    assert [(e["step"], e["total"]) for e in events if e["event"] == "progress"][-1] == (80, 80)
+    result = read_json(run.result_json)
+    assert result["rows"] == result["sequences"] and result["validation"] + result["rows"] == 80
+
+
+@pytest.mark.parametrize(
+    ("letters", "objective", "error", "says"),
+    [
+        (LETTERS[::-1], OBJECTIVES[0], DataError, "with another tokenizer"),
+        (LETTERS, {"name": "bd3lm", "block_size": 16}, SpecError, "no whole blocks"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path, talks, letters, objective, error, says):
+    folder = str(prepared(tmp_path, talks).prepared)
+    with pytest.raises(error, match=says):
+        corpus(tmp_path, {"path": folder}, letters, objective)
+
+
+def test_a_stopped_preparation_is_stopped_and_goes_on(tmp_path, talks):
+    spec = {"kind": "prepare", "data": talks, "tokenizer": f"characters:{LETTERS}", "workers": 1}
+    run = RunFolder.create(tmp_path / "runs", "prepare", spec)
+    run.new_attempt().stop.touch()
+    attempt = run.latest_attempt()
+    os.environ["DLLM_STUDIO_ATTEMPT"] = str(attempt.number)
+    try:
+        assert main("prepare", prepare.run, [str(run.path)]) == 0
+    finally:
+        del os.environ["DLLM_STUDIO_ATTEMPT"]
+    assert read_json(run.result_json)["status"] == "stopped"
+    assert main("prepare", prepare.run, [str(run.path)]) == 0
+    assert read_json(run.result_json)["status"] == "succeeded"
+
+
+def test_two_jobs_do_not_write_one_folder(tmp_path):
+    folder = tmp_path / "one"
+    with prepare.alone(folder), pytest.raises(ResourceError, match="Another job"), prepare.alone(folder):
+        pass
