@@ -35,7 +35,7 @@ def router(studio: Studio) -> APIRouter:
         return look("version", body)
 
     @routes.get("/versions")
-    def versions() -> dict[str, Any]:
-        return {"versions": studio.looking.versions()}
+    def versions(path: str = "") -> dict[str, Any]:
+        return {"versions": studio.looking.lineage(path) if path else studio.looking.versions()}
 
     return routes

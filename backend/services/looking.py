@@ -82,15 +82,6 @@ class LookingService:
             path = str(known[path]["source"])
         return chain
 
-    def next_name(self, source: str) -> str:
-        """A free name for a version of a data set: mine-v2 after mine, mine-v3 after mine-v2."""
-        stem = re.sub(r"[^\w-]", "-", Path(source).name.split(".")[0]) or "data"
-        stem = re.sub(r"-v\d+$", "", stem) if re.match(r"[A-Za-z0-9]", stem) else "data"
-        number = 2
-        while (self.datasets.roots["home"] / f"{stem}-v{number}.jsonl").exists():
-            number += 1
-        return f"{stem}-v{number}"
-
     def _named(self, words: dict[str, Any]) -> dict[str, Any]:
         """A version's `target` is a name; the file lies in the data folder."""
         if words.get("op") != VersionAsk.model_fields["op"].default:

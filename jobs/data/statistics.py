@@ -63,6 +63,8 @@ class Statistics:
     """Special tokens that occur in the rows' own text: {token: {"rows", "places"}}."""
     mask_is_a_word: int = 0
     """Rows whose own text becomes the mask token when it is tokenized."""
+    unknown: int = 0
+    """Tokens that the tokenizer does not know."""
     problems: list[str] = field(default_factory=list)
     """The first sentences about unusable rows."""
     repeats: Repeats = field(default_factory=Repeats)
@@ -79,6 +81,7 @@ class Statistics:
             "truncated": self.truncated,
             "truncated_share": round(self.truncated / rows, 4),
             "unusable": self.unusable,
+            "unknown": self.unknown,
             "empty_answers": self.empty_answers,
             "duplicates": self.repeats.count,
             "duplicates_exact": self.repeats.exact,
@@ -142,6 +145,9 @@ class Statistics:
             told.append(f"{about}{self.repeats.count} rows repeat an earlier one word for word.")
         if self.empty_answers:
             told.append(f"{self.empty_answers} rows have an empty answer or text.")
+        if self.unknown:
+            share = self.unknown / max(self.tokens, 1)
+            told.append(f"{self.unknown} tokens ({share:.1%}) are unknown to the tokenizer.")
         if self.unusable:
             told.append(f"{self.unusable} rows cannot be tokenized.")
         return told
@@ -218,7 +224,7 @@ def _mask_words(rows: list[Row], tokenizer: Any, mask_id: int, found: Statistics
 def _tokens_of(rows: list[Row], tokenizer: Any, data: DataSpec, found: Statistics) -> None:
     """Lengths; where one row of a chunk is refused, each is tried alone."""
     try:
-        sequences = encode(rows, tokenizer, data).sequences
+        encoded = encode(rows, tokenizer, data)
     except DataError as error:
         if len(rows) > 1:
             for row in rows:
@@ -228,7 +234,8 @@ def _tokens_of(rows: list[Row], tokenizer: Any, data: DataSpec, found: Statistic
         if len(found.problems) < PLACES:
             found.problems.append(str(error))
         return
-    for sequence in sequences:
+    found.unknown += encoded.unknown
+    for sequence in encoded.sequences:
         length = len(sequence.input_ids)
         found.tokens += length
         found.prompt_tokens += sequence.prompt_length
