@@ -41,8 +41,10 @@ def ask(
     talk: Turns,
     blanks: float | None = None,
     picture: str | None = None,
+    forced: dict[str, Any] | None = None,
 ) -> tuple[str, Turns]:
-    """Ask the model server; returns (request id, the talk with this question). `picture`: a file to show.
+    """Ask the model server; returns (request id, the talk with this question). `picture`: a file to show;
+    `forced`: constraints, prefix and suffix of the answer.
 
     Raises: StudioError in one sentence.
     """
@@ -63,7 +65,7 @@ def ask(
     }[mode]
     if mode == INFILL and "____" not in given["infill"]:
         raise StudioError("There is no gap: type ____ (four underscores) where the model should write.")
-    handle = studio.sampling.generate(model, **given, sampler=sampler, seed=int(seed or 0))
+    handle = studio.sampling.generate(model, **given, **(forced or {}), sampler=sampler, seed=int(seed or 0))
     if mode == CHAT:
         turns[-1]["request"] = handle.request
     return handle.request, turns

@@ -8,6 +8,9 @@ import gradio as gr
 if TYPE_CHECKING:
     from backend.studio import Studio
 
+QUICK: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "queue": False}
+"""Of events that are answered at once."""
+
 
 @dataclass(frozen=True)
 class Page:

@@ -4,9 +4,6 @@
   const { el, segments } = window.studio;
   const SPEEDS = { "0.5x": 160, "1x": 80, "2x": 40, live: 0 }; // milliseconds a frame
   const STILL = matchMedia("(prefers-reduced-motion: reduce)");
-  const GUESS = 4; // characters of a masked cell whose word is not known yet
-  const SPECIAL = /^\s*(<[^<>\s]+>|\[[A-Z]+\])\s*$/; // end of text and its like: there, but not loud
-  const band = (p) => Math.max(1, Math.min(5, 1 + Math.floor((p - 0.2) / 0.16)));
 
   window.studio.components.denoise_canvas = (element, props, watch) => {
     const root = element.querySelector(".denoise") || element;
@@ -44,7 +41,7 @@
     // --- parts -----------------------------------------------------------------------------------------------
     build() {
       this.count = el("span", { class: "muted num count" });
-      this.colours = segments("Colour by", ["confidence", "step"], this.colour, (name) => {
+      this.colours = segments("Colour by", ["confidence", "step", "block"], this.colour, (name) => {
         this.colour = name;
         this.redraw();
       });
@@ -55,44 +52,42 @@
       this.polite = el("p", { class: "sr", role: "status" });
       this.stage = el("div", { class: "stage-box" }, this.board, this.popover.tip);
       this.transport = this.buildTransport();
-      this.stats = el("dl", { class: "stats" });
+      this.edits = new window.StudioEdits((i) => this.cell(i));
+      this.tree = new window.StudioBranchTree((request) => this.follow(request));
+      this.hold = el("button", { class: "btn small hold", type: "button", hidden: true, onclick: () => this.holdOn(!this.held) });
       this.root.replaceChildren(
-        el("div", { class: "head" }, el("h2", {}, "Denoising ", this.count),
+        el("div", { class: "head" }, el("div", { class: "row" }, el("h2", {}, "Denoising ", this.count), this.hold),
           el("div", { class: "row" }, el("span", { class: "muted small", text: "Colour by" }), this.colours)),
-        this.legend, this.stage, this.message, this.popover.dock, this.transport, this.stats, this.polite);
+        this.legend, this.stage, this.message, this.popover.dock, this.transport.bar, this.edits.box, this.tree.box,
+        this.transport.stats, this.polite);
       this.drawLegend();
       this.listen();
     }
 
     buildTransport() {
-      const button = (name, icon, action) =>
-        el("button", { class: "btn sq", type: "button", "aria-label": name, title: name, onclick: action },
-          el("span", { class: `i i-${icon}`, "aria-hidden": "true" }));
-      this.playButton = button("Play", "play", () => this.play(!this.playing));
-      this.curve = el("svg", { viewBox: "0 0 100 28", preserveAspectRatio: "none", "aria-hidden": "true" });
-      this.track = el("span", { class: "track" });
-      this.range = el("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Step" });
-      this.speeds = segments("Speed", Object.keys(SPEEDS), this.speed, (name) => {
-        this.speed = name;
-        if (name === "live") this.toEnd();
-        else if (this.playing) this.play(true);
+      return new window.StudioTransport(Object.keys(SPEEDS), this.speed, {
+        back: () => this.go(this.frame - 1),
+        on: () => this.go(this.frame + 1),
+        toggle: () => this.play(!this.playing),
+        go: (frame) => this.go(frame),
+        speed: (name) => {
+          this.speed = name;
+          if (name === "live") this.toEnd();
+          else if (this.playing) this.play(true);
+        },
       });
-      return el("div", { class: "transport" },
-        button("One step back", "prev", () => this.go(this.frame - 1)), this.playButton,
-        button("One step on", "next", () => this.go(this.frame + 1)),
-        el("div", { class: "scrub" }, this.curve, el("span", { class: "cap", text: "mean entropy" }), this.track, this.range),
-        el("div", { class: "row speeds" }, el("span", { class: "muted small", text: "Speed" }), this.speeds));
     }
 
     listen() {
-      this.range.addEventListener("input", () => this.go(Number(this.range.value)));
       this.board.addEventListener("pointerover", (event) => this.point(event.target.closest("[data-i]")));
       this.board.addEventListener("pointerleave", () => this.point(null));
       this.board.addEventListener("focusin", (event) => this.point(event.target.closest("[data-i]")));
       this.board.addEventListener("focusout", () => this.point(null));
       this.board.addEventListener("click", (event) => {
         const cell = event.target.closest("[data-i]");
-        if (cell) cell.focus({ preventScroll: true });
+        if (!cell) return;
+        cell.focus({ preventScroll: true });
+        this.edit(Number(cell.dataset.i));
       });
       this.root.addEventListener("keydown", (event) => this.key(event));
       // What a pointer has opened must close by key too, wherever the focus is.
@@ -130,7 +125,7 @@
         return;
       }
       if (message.reset || !this.cells) this.layOut();
-      if (!this.film.done) this.setState("live");
+      if (!this.film.done) this.setState(this.held ? "paused" : "live");
       this.schedule();
     }
 
@@ -140,7 +135,6 @@
       this.drawing = requestAnimationFrame(() => {
         this.drawing = 0;
         if (!this.film.start) return;
-        this.range.max = this.film.frames;
         const replay = this.film.done && !this.root.dataset.seen;
         // Whoever asks for less motion sees the beginning and the end, and goes through the steps by hand.
         if (STILL.matches && !this.film.done) this.drawTransport();
@@ -156,6 +150,7 @@
       if (this.film.start) this.redraw();
       if (end.reason === "error") return this.fail(end.error || "The model server gave up.");
       this.setState(end.reason === "cancelled" ? "cancelled" : "done");
+      if (!this.tree.box.hidden) this.tree.show(this.request, this.film.start);
       if (end.reason === "cancelled") this.say("Stopped. The canvas keeps its last frame.");
       else if (!this.film.start.grid) this.say("");
     }
@@ -171,7 +166,10 @@
       this.point(null);
       this.cells = null;
       this.frame = 0;
-      this.curved = -1;
+      this.transport.clear();
+      this.edits.clear();
+      this.held = false;
+      this.hold.hidden = true;
       this.board.replaceChildren();
       this.count.textContent = "";
     }
@@ -196,6 +194,8 @@
 
     setState(state) {
       this.root.dataset.state = state;
+      this.hold.hidden = state !== "live" && state !== "paused";
+      this.hold.textContent = this.held ? "Resume" : "Pause";
       window.dispatchEvent(new CustomEvent("studio:sampling", { detail: { request: this.request, state } }));
     }
 
@@ -206,12 +206,13 @@
       this.said = 0;
       this.board.className = grid ? "sudoku" : "canvas hero";
       this.board.style.setProperty("--columns", grid ? grid.columns : "");
-      this.cells = this.film.cells.map((_, i) =>
-        el("span", { "data-i": i, tabindex: i ? -1 : 0, class: grid ? gridClass(i, grid) : "t" }));
-      this.base = this.cells.map((cell) => cell.className);
+      this.drawn = new window.StudioCells(this.film);
+      this.cells = this.drawn.nodes;
       this.board.replaceChildren(...this.cells);
       this.frame = 0;
       this.redraw();
+      this.tree.show(this.request, this.film.start);
+      if (!this.film.done) this.askWhetherHeld();
     }
 
     redraw() {
@@ -237,71 +238,24 @@
     }
 
     cell(i) {
-      const node = this.cells[i];
-      const state = this.film.at(i, this.frame);
-      const masked = this.film.isMasked(state);
-      const given = state.event === "given";
-      const text = masked ? "" : this.film.text(i, state);
-      const classes = [this.base[i]];
-      if (masked) classes.push(state.event === "remasked" ? "m re" : "m");
-      else if (given) classes.push("g");
-      else {
-        classes.push(this.tint(state));
-        if (state.event === "edited") classes.push("ed");
-        if (SPECIAL.test(text)) classes.push("eos");
-      }
-      const finished = this.film.done && this.frame === this.film.frames;
-      if (!masked && !given && state.frame === this.frame && !finished) classes.push("new");
-      const shown = masked ? this.film.coming(i) : text;
-      if (!this.film.start.grid && i && !/^\s/.test(shown) && shown !== "" && !SPECIAL.test(shown)) classes.push("joined");
-      if (/\n/.test(shown)) classes.push("break");
-      node.className = classes.join(" ");
-      node.style.setProperty("--p", masked || given ? 0 : state.p);
-      node.style.setProperty("--w", Math.max(1, (shown.trim() || "x".repeat(GUESS)).length));
-      if (masked) node.replaceChildren(el("span", { class: "sr", text: "masked" }));
-      else node.textContent = /^\n+$/.test(text) ? "\u21b5" : text.trim() === "" ? "\u00a0" : text.trim();
-      if (this.film.start.grid && !masked && !given) node.append(el("sup", { text: state.frame }));
-    }
-
-    tint(state) {
-      if (this.colour === "confidence") return `c${band(state.p)}`;
-      return `s${1 + Math.min(4, Math.floor((5 * (state.frame - 1)) / Math.max(1, this.film.frames)))}`;
+      this.drawn.draw(i, this.frame, this.colour, this.edits.at(i));
     }
 
     drawLegend() {
-      this.legend.replaceChildren(...window.studioLegend(this.colour));
+      this.explained = this.film.events.size;
+      this.legend.replaceChildren(...window.studioLegend(this.colour, this.film));
     }
 
     drawTransport() {
       const f = this.film.figures(this.frame);
-      const frames = Math.max(1, this.film.frames);
       this.root.dataset.frame = this.frame;
       this.root.dataset.frames = this.film.frames;
-      this.range.max = this.film.frames;
-      this.range.value = this.frame;
-      this.range.setAttribute("aria-valuetext", `step ${f.step} of ${f.steps}`);
-      this.track.style.setProperty("--v", `${(100 * this.frame) / frames}%`);
-      this.count.textContent = `${f.revealed} of ${f.total} revealed, ${f.masked} masked, ${f.given} given`;
-      const figure = (name, value, unit) =>
-        el("div", {}, el("dt", { text: name }), el("dd", { text: value }, unit ? el("small", { text: ` ${unit}` }) : null));
-      this.stats.replaceChildren(
-        figure("step", f.step, `/ ${f.steps}`), figure("forwards", f.nfe),
-        figure("tokens per forward", f.perForward.toFixed(2)), figure("tokens/s", f.perSecond.toFixed(1)),
-        figure("elapsed", f.seconds.toFixed(2), "s"),
-        figure("mean entropy", f.entropy === null ? "\u2013" : f.entropy.toFixed(2), f.entropy === null ? "" : "nats"));
-      this.drawCurve();
+      const closed = f.closed ? `, ${f.closed} closed after the end` : "";
+      this.count.textContent = `${f.revealed} of ${f.total} revealed, ${f.masked} masked, ${f.given} given${closed}`;
+      this.transport.draw(this.film, this.frame, f);
+      this.edits.show(this.film, this.frame, this.request);
+      if (this.explained !== this.film.events.size) this.drawLegend();
       this.announce(f);
-    }
-
-    drawCurve() {
-      const values = this.film.steps.map((line) => line.entropy);
-      if (values.length === this.curved) return;
-      this.curved = values.length;
-      const top = Math.max(0.1, ...values.filter((v) => v !== null));
-      const points = values
-        .map((v, i) => (v === null ? null : `${((100 * (i + 0.5)) / values.length).toFixed(2)},${(26 - (24 * v) / top).toFixed(2)}`))
-        .filter(Boolean);
-      this.curve.replaceChildren(el("polyline", { points: points.join(" "), class: "l1", "vector-effect": "non-scaling-stroke" }));
     }
 
     drawConflicts() {
@@ -351,31 +305,58 @@
         if (this.frame < this.film.frames) this.draw(this.frame + 1);
         else if (this.film.done) this.pause();
       }, wait);
-      this.playIcon(true);
+      this.transport.playing(true);
     }
 
     pause() {
       clearInterval(this.playing);
       this.playing = 0;
-      this.playIcon(false);
-    }
-
-    playIcon(on) {
-      this.playButton.setAttribute("aria-label", on ? "Pause" : "Play");
-      this.playButton.title = on ? "Pause" : "Play";
-      this.playButton.firstElementChild.className = `i i-${on ? "pause" : "play"}`;
+      this.transport.playing(false);
     }
 
     key(event) {
-      if (!this.cells || event.target === this.range || event.target.closest("[role=radiogroup]")) return;
+      if (!this.cells || event.target === this.transport.range || event.target.closest("[role=radiogroup]")) return;
       const at = this.cells.indexOf(document.activeElement);
       const columns = this.film.start.grid ? this.film.start.grid.columns : 0;
       const move = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
       if (event.key === " " && event.target.tagName !== "BUTTON") this.play(!this.playing);
       else if (at >= 0 && move) this.cells[Math.max(0, Math.min(this.cells.length - 1, at + move))].focus();
+      else if (at >= 0 && event.key === "Enter") this.edit(at, true);
       else if (at < 0 && Math.abs(move) === 1) this.go(this.frame + move);
       else return;
       event.preventDefault();
+    }
+
+    // --- branches ----------------------------------------------------------------------------------------------
+    edit(position, focus = false) {
+      this.pause();
+      this.live = false;
+      this.edits.choose(position, focus);
+    }
+
+    async holdOn(on) {
+      try {
+        await window.studio.call("POST", `/api/samples/${this.request}/${on ? "pause" : "resume"}`);
+      } catch (error) {
+        return window.studio.toast(error.message, "bad");
+      }
+      this.setHeld(on);
+    }
+
+    setHeld(on) {
+      if (this.film.done) return;
+      this.held = on;
+      this.setState(on ? "paused" : "live");
+      this.say(on ? "Paused. Resume, or change tokens and go on from here as a branch." : "");
+      if (!on) this.toEnd();
+    }
+
+    // A page that was opened anew does not know whether somebody paused it.
+    async askWhetherHeld() {
+      const request = this.request;
+      const { requests } = await window.studio.call("GET", "/api/serving").catch(() => ({ requests: [] }));
+      const found = requests.find((one) => one.request === request);
+      if (this.request === request && found && found.state === "paused") this.setHeld(true);
     }
 
     // What stood where the pointer, the focus or a finger is.
@@ -395,13 +376,6 @@
       this.pause();
       this.unsubscribe();
     }
-  }
-
-  function gridClass(i, { columns, box_rows, box_columns, rows }) {
-    const [row, column] = [Math.floor(i / columns), i % columns];
-    const right = (column + 1) % box_columns === 0 && column + 1 < columns;
-    const bottom = (row + 1) % box_rows === 0 && row + 1 < rows;
-    return `t cell${right ? " box-right" : ""}${bottom ? " box-bottom" : ""}`;
   }
 
   const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : " ...");

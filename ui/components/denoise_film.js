@@ -10,6 +10,8 @@
       this.steps = []; // step lines, in order
       this.cells = []; // for each position its states, oldest first: {frame, id, text, p, event, top}
       this.given = new Set();
+      this.closed = [0]; // at each frame, positions filled behind the end without asking the model
+      this.events = new Set(); // kinds of event that happened
     }
 
     get frames() {
@@ -30,6 +32,8 @@
       this.start = line;
       this.end = null;
       this.steps = [];
+      this.closed = [0];
+      this.events = new Set();
       this.given = new Set(line.given);
       this.cells = line.ids.map((id, i) => [
         { frame: 0, id, text: line.texts[i], p: 1, event: id === line.mask_id ? "masked" : "given", top: [] },
@@ -38,9 +42,13 @@
 
     _step(line) {
       this.steps.push(line);
+      let closed = this.closed[this.frames - 1];
       for (const [position, id, text, p, event, top] of line.deltas) {
-        this.cells[position].push({ frame: this.frames, id, text, p, event, top });
+        this.cells[position].push({ frame: this.frames, id, text, p, event, top, block: line.block });
+        this.events.add(event);
+        if (event === "closed") closed += 1;
       }
+      this.closed.push(closed);
     }
 
     // The state of a cell at a frame: the last one written at or before it.
@@ -74,6 +82,12 @@
       return this.isMasked(last) ? "" : this.text(position, last);
     }
 
+    // The block in which a position was written last; undefined for those that were given.
+    block(position) {
+      const states = this.cells[position];
+      return states[states.length - 1].block;
+    }
+
     // Positions whose state differs between two frames.
     changed(from, to) {
       const found = new Set();
@@ -86,7 +100,8 @@
       const total = this.cells.length - this.given.size;
       const line = frame ? this.steps[frame - 1] : null;
       const masked = line ? line.masked : total;
-      const revealed = total - masked;
+      const closed = this.closed[frame];
+      const revealed = total - masked - closed;
       const nfe = line ? line.nfe : 0;
       const seconds = line ? line.seconds : 0;
       return {
@@ -94,6 +109,7 @@
         total,
         masked,
         revealed,
+        closed,
         nfe,
         seconds,
         step: line ? line.step + 1 : 0,

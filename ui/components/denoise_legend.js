@@ -3,12 +3,17 @@
   "use strict";
   const { el } = window.studio;
 
-  window.studioLegend = (colour) => [
+  // Rare events are explained where they happened.
+  window.studioLegend = (colour, film) => [
     key("masked", { class: "m", style: "--w:3" }),
-    colour === "confidence" ? confidence() : steps(),
+    { confidence, step: steps, block: blocks }[colour](),
     key("revealed in this step", { class: "c4 new", style: "--p:.8" }, "new"),
     key("given", { class: "g" }, "abc"),
-  ];
+    film.events.has("remasked") && key("masked again", { class: "m re", style: "--w:3" }),
+    film.events.has("edited") && key("edited", { class: "ed" }, "abc"),
+    film.events.has("closed") && key("closed: after the end", { class: "cl eos" }, "end"),
+    film.start && film.start.parent && key("pinned", { class: "g pin" }, "abc"),
+  ].filter(Boolean);
 
   function key(name, attributes, text = "") {
     return el("span", { class: "k" }, token(attributes, text), name);
@@ -22,6 +27,11 @@
     const scale = [[".25", "c1"], [".60", "c3"], [".95", "c5"]];
     return el("span", { class: "k" }, ...scale.map(([p, tint]) => token({ class: tint, style: `--p:${p}` }, p)),
       "confidence: tint and bar length");
+  }
+
+  function blocks() {
+    return el("span", { class: "k" }, token({ class: "s1 first" }, "one"), token({ class: "s3 first" }, "next"),
+      "block: a line on the left begins one; bar length is confidence");
   }
 
   function steps() {

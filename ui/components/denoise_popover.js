@@ -20,7 +20,7 @@
       const box = NARROW.matches ? this.dock : this.tip;
       this.hide();
       box.replaceChildren(el("b", { text: text.trim() || text }), `, ${state.event} at step `, el("b", { text: state.frame }),
-        el("span", { class: "muted meta", text: `position ${position}, probability ${state.p.toFixed(2)}` }),
+        el("span", { class: "muted meta", text: about(position, state) }),
         ...state.top.map(candidate));
       box.hidden = false;
       if (box === this.tip) this.place(node);
@@ -37,6 +37,11 @@
       this.tip.style.top = `${fits ? below : above}px`;
     }
   };
+
+  function about(position, state) {
+    if (state.event === "closed") return `position ${position}, after the end of the text; the model was not asked`;
+    return `position ${position}, block ${state.block + 1}, probability ${state.p.toFixed(2)}`;
+  }
 
   function candidate([word, p], place) {
     return el("span", { class: place ? "cand" : "cand best", style: `--p:${p}` },

@@ -10,10 +10,11 @@ import gradio as gr
 from backend.services import pictures
 from backend.services.checkpoints import ModelView
 from jobs.protocol.errors import StudioError
-from ui import asking, sampler_form
+from ui import asking, branch_bridge, forced_words, sampler_form
 from ui.components.chat_log import ChatLog
 from ui.components.denoise_canvas import DenoiseCanvas
-from ui.page import Page
+from ui.notes import note
+from ui.page import QUICK, Page
 
 # control -> the mode that it belongs to
 CONTENTS = {"prompt": asking.COMPLETE, "message": asking.CHAT, "infill": asking.INFILL, "grid": asking.GRID}
@@ -35,9 +36,10 @@ def build(page: Page) -> None:
         with gr.Column(elem_classes="stack stage"):
             chat = ChatLog(visible=False, elem_id="play-chat")
             canvas = DenoiseCanvas(elem_id="play-canvas")
+            branching = branch_bridge.panel()
         with gr.Column(elem_classes="card sampler"):
             sampler = sampler_panel(first)
-    parts |= sampler | {"chat": chat, "canvas": canvas}
+    parts |= sampler | branching | {"chat": chat, "canvas": canvas}
     wire(page, parts)
 
 
@@ -63,6 +65,7 @@ def setup_panel(models: list[str], first: ModelView | None) -> dict[str, Any]:
         ),
     }
     parts |= contents(first)
+    parts |= forced_words.panel(asking.modes(first)[0])
     with gr.Row(elem_classes="start-stop"):
         parts["go"] = gr.Button("Generate", variant="primary", elem_id="play-go")
         parts["stop"] = gr.Button("Stop", elem_id="play-stop")
@@ -143,19 +146,12 @@ def sampler_panel(first: ModelView | None) -> dict[str, Any]:
 
 def wire(page: Page, p: dict[str, Any]) -> None:
     """What the controls do."""
-    quick: dict[str, Any] = {"show_progress": "hidden", "concurrency_limit": None, "queue": False}
     contents = [p[name] for name in CONTENTS]
+    forced = [p[name] for name in forced_words.NAMES]
     talk = gr.State([])
-
-    def other_sampler(sampler: str, name: str | None) -> list[Any]:
-        view = view_of(name)
-        return [gr.update(info=sampler_form.help_of(sampler, view)), *sampler_form.updates(sampler, view)]
 
     def view_of(name: str | None) -> ModelView | None:
         return page.studio.models.get(name) if name else None
-
-    def picture(name: str | None, mode: str) -> Any:
-        return gr.update(visible=takes_picture(view_of(name), mode), value=None)
 
     def chosen(name: str | None) -> list[Any]:
         view = view_of(name)
@@ -175,6 +171,9 @@ def wire(page: Page, p: dict[str, Any]) -> None:
                 blanks=values[p["blanks"]],
                 picture=values[p["picture"]],
                 talk=values[talk],
+                forced=forced_words.read(
+                    values[p["mode"]], {name: values[p[name]] for name in forced_words.NAMES}
+                ),
             )
         except StudioError as error:
             return {p["problem"]: note(str(error))}
@@ -190,22 +189,49 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     shown = [*contents, p["blanks"], p["puzzle"], p["chat"]]
     sampler = [p["sampler"], *p["controls"]]
     outputs = [p["facts"], p["mode"], *shown, *sampler, talk, p["problem"]]
-    p["model"].change(chosen, p["model"], outputs, **quick)
-    p["mode"].change(visibility, p["mode"], shown, **quick)
-    for change in (p["model"].change, p["mode"].change):
-        change(picture, [p["model"], p["mode"]], p["picture"], **quick)
-    p["reset"].click(lambda name: preset_updates(view_of(name)), p["model"], sampler, **quick)
-    p["sampler"].input(other_sampler, [p["sampler"], p["model"]], sampler, **quick)
-    p["puzzle"].click(lambda name: new_puzzle(view_of(name)), p["model"], p["grid"], **quick)
+    p["model"].change(chosen, p["model"], outputs, **QUICK)
+    p["mode"].change(visibility, p["mode"], shown, **QUICK)
+    wire_mode(page, p)
+    wire_sampler(page, p, sampler)
+    p["puzzle"].click(lambda name: new_puzzle(view_of(name)), p["model"], p["grid"], **QUICK)
     p["go"].click(
         generate,
-        {p["model"], p["mode"], *contents, p["picture"], p["blanks"], p["seed"], talk, *sampler},
+        {p["model"], p["mode"], *contents, *forced, p["picture"], p["blanks"], p["seed"], talk, *sampler},
         [p["canvas"], talk, p["chat"], p["message"], p["picture"], p["problem"]],
-        **quick,
+        **QUICK,
     )
     p["stop"].click(fn=None, js=CANCEL)
+    branch_bridge.wire(page, p, sampler)
     for newcomers in (page.tab.select, gr.on):  # when the tab is opened, and when the page is
-        newcomers(fn=lambda: gr.update(choices=choices(page)), inputs=None, outputs=p["model"], **quick)
+        newcomers(fn=lambda: gr.update(choices=choices(page)), inputs=None, outputs=p["model"], **QUICK)
+
+
+def wire_sampler(page: Page, p: dict[str, Any], sampler: list[Any]) -> None:
+    """Another sampler, or back to the model's own."""
+
+    def view_of(name: str | None) -> ModelView | None:
+        return page.studio.models.get(name) if name else None
+
+    def other(chosen: str, name: str | None) -> list[Any]:
+        view = view_of(name)
+        return [gr.update(info=sampler_form.help_of(chosen, view)), *sampler_form.updates(chosen, view)]
+
+    p["reset"].click(lambda name: preset_updates(view_of(name)), p["model"], sampler, **QUICK)
+    p["sampler"].input(other, [p["sampler"], p["model"]], sampler, **QUICK)
+
+
+def wire_mode(page: Page, p: dict[str, Any]) -> None:
+    """Some fields are there in some modes only: for forced words, and for a picture."""
+
+    def fields(name: str | None, mode: str) -> list[Any]:
+        view = page.studio.models.get(name) if name else None
+        return [
+            gr.update(visible=takes_picture(view, mode), value=None),
+            gr.update(visible=mode in forced_words.MODES),
+        ]
+
+    for change in (p["model"].change, p["mode"].change):
+        change(fields, [p["model"], p["mode"]], [p["picture"], p["forced"]], **QUICK)
 
 
 def choices(page: Page) -> list[str]:
@@ -283,9 +309,3 @@ def short_number(count: int | None) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return str(count)
-
-
-def note(text: str) -> str:
-    """A sentence about what went wrong, beside its cause."""
-    icon = '<span class="i i-warn"></span>'
-    return f'<div class="note bad" role="alert">{icon}<span>{html.escape(text)}</span></div>'
