@@ -21,6 +21,8 @@ from jobs.specs.load import parse_spec
 from tests.fakes.recipes import PUBLISHED, pretend
 from tests.unit.models.published import PUBLISHED as MODELS
 
+pytestmark = pytest.mark.e2e  # half a minute
+
 GPUS = 16
 DIFFUSION = DiffusionConfig(mask_token_id=7)
 

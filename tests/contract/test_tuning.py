@@ -12,6 +12,8 @@ from jobs.specs.job import NewModelSpec
 from jobs.specs.optimisation import OPTIMIZERS
 from tests.fakes.small_training import MODEL, begin, go_on, losses
 
+pytestmark = pytest.mark.e2e  # half a minute
+
 LORA = {"method": "lora", "rank": 2}
 CHOICES = {
     "full": {},

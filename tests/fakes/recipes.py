@@ -15,8 +15,9 @@ DEBUG = sorted(path.stem for path in (ROOT / "debug").glob("*.yaml"))
 PUBLISHED = sorted(
     path.relative_to(ROOT).with_suffix("").as_posix()
     for path in ROOT.glob("*/*.yaml")
-    if path.parent.name != "debug"
+    if path.parent.name not in ("debug", "data")
 )
+"""At full size. What is in `data` is of a size that trains as it is."""
 
 
 def shortened(data: dict[str, Any]) -> dict[str, Any]:

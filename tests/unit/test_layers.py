@@ -57,9 +57,11 @@ RULES = {
     ),
     "jobs.programs.training.packages": Rule(("jobs.specs", "jobs.protocol"), (*ENGINE, "liger_kernel")),
     "jobs.programs.training.trackers": Rule(
-        ("jobs.programs", "jobs.protocol"), ("torch", "wandb", "trackio")
+        ("jobs.programs.process", "jobs.protocol"), ("torch", "wandb", "trackio")
     ),
-    "jobs.programs.training.optimizers": Rule(("jobs.specs", "jobs.programs"), (*ENGINE, *OPTIMIZERS)),
+    "jobs.programs.training.optimizers": Rule(
+        ("jobs.specs", "jobs.programs.training.joined"), (*ENGINE, *OPTIMIZERS)
+    ),
     "backend": Rule(
         ("backend", "jobs.specs", "jobs.protocol", "jobs.executors"),
         ("pydantic", "yaml", "sqlalchemy", "fastapi", "starlette", "psutil", "pynvml", "anyio"),

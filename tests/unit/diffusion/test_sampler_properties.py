@@ -1,5 +1,6 @@
 """What holds for every sampler, over random settings. A new entry of SAMPLERS is tested by being named."""
 
+import copy
 import typing
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from jobs.diffusion import canvas
 from jobs.diffusion.denoiser import Denoiser
 from jobs.diffusion.samplers import SAMPLERS, Draws, Start, Step
 from jobs.diffusion.unmask import unmask
-from jobs.protocol.errors import SpecError
+from jobs.protocol.errors import ModelError, SpecError
 from jobs.specs import samplers as specs
 from jobs.specs.samplers import SamplerOptions
 
@@ -32,7 +33,7 @@ MODELS = {
 }
 WRITES_MASKS = "allow_mask_token"  # the one setting with which a mask in the end may be a word
 PATIENCE = settings(
-    max_examples=25,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     suppress_health_check=[
@@ -227,6 +228,27 @@ def test_a_row_of_a_ragged_batch_is_written_as_it_would_be_alone(name, model, ma
         tried += 1
     if name == "llada":
         assert tried, "nothing was compared"
+
+
+@pytest.mark.parametrize("name", SAMPLERS)
+def test_a_model_of_no_numbers_is_refused_and_never_waited_for(name, make):
+    ids, mask = canvas.completion([[1, 2], [3]], 12, MASK, PAD)
+    refused = 0
+    for fields in (MODELS["plain"], MODELS["blocks"], MODELS["random tokens"]):
+        whole = make(**fields)
+        broken = Denoiser(copy.deepcopy(whole.model), whole.config)
+        torch.nn.init.constant_(broken.model.get_input_embeddings().weight, torch.nan)  # type: ignore[operator]
+        for chosen in certain(name) or [smallest(name)]:
+            try:
+                run(broken, ids, mask, chosen)
+            except SpecError:  # this sampler does not fit this model
+                continue
+            except ModelError as error:
+                assert "NaN" in str(error)
+                refused += 1
+                continue
+            raise AssertionError(f"a text was made of nothing: {chosen}")
+    assert refused
 
 
 def text(ids: torch.Tensor) -> list[int]:

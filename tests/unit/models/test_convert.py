@@ -288,6 +288,7 @@ for target, moment in zip(targets, ("writing", "checking", "renaming")):
 """
 
 
+@pytest.mark.e2e
 def test_a_kill_leaves_no_folder_that_looks_whole(toy, tmp_path):
     targets = [tmp_path / moment / "out" for moment in ("writing", "checking", "renaming")]
     command = [sys.executable, "-c", KILLED, toy("llama"), tmp_path / "first", *targets]

@@ -154,6 +154,7 @@ for moment in ("writing", "checking"):
 """
 
 
+@pytest.mark.e2e
 def test_a_kill_leaves_no_folder_that_looks_whole(official, tmp_path):
     _, folder = official("llada2")
     command = [sys.executable, "-c", KILLED, folder, tmp_path / "killed"]
