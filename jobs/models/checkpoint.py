@@ -28,6 +28,8 @@ from jobs.specs.diffusion_config import FILE, DiffusionConfig
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Windows = Literal["keep", "full"]
+UNFIT = (OSError, ValueError, RuntimeError, KeyError, AssertionError, ArithmeticError)
+"""What transformers and torch raise for weights and a config that do not go together."""
 PARTIAL = ".partial-"  # a folder with this in its name is not finished
 
 
@@ -112,7 +114,12 @@ def stock_config(folder: Path) -> PreTrainedConfig:
     try:
         return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # noqa: BLE001 - validation errors of transformers share no better base
-        raise ModelError(f"{folder / CONFIG} cannot be used: {str(error).strip().splitlines()[-1]}") from None
+        raise unusable(folder, error) from None
+
+
+def unusable(folder: Path, error: Exception) -> ModelError:
+    """What is wrong with a folder's config.json, in transformers' words."""
+    return ModelError(f"{folder / CONFIG} cannot be used: {str(error).strip().splitlines()[-1].strip()}")
 
 
 def load_stock(folder: Path, config: PreTrainedConfig, dtype: str | torch.dtype) -> PreTrainedModel:
@@ -129,7 +136,7 @@ def load_stock(folder: Path, config: PreTrainedConfig, dtype: str | torch.dtype)
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
+    except UNFIT as error:
         raise ModelError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
     check_loading(info, folder)
     return make_bidirectional(model)
@@ -161,7 +168,14 @@ def official_config(
     Raises: ModelError.
     """
     raw = read_config(folder)
-    config = family.stock_config(raw if mask_token_id is None else {**raw, "mask_token_id": mask_token_id})
+    try:
+        config = family.stock_config(
+            raw if mask_token_id is None else {**raw, "mask_token_id": mask_token_id}
+        )
+    except ModelError:
+        raise
+    except Exception as error:  # noqa: BLE001 - validation errors of transformers share no better base
+        raise unusable(folder, error) from None
     if not has_windows(config):
         return config, None
     choice = windows or family.windows
@@ -182,7 +196,7 @@ def official_diffusion(
 
     The mask token is the one given, or that of config.json, the tokenizer, the model's class, the family, in
     this order.
-    Raises: ModelError where none of them names one that the model has.
+    Raises: ModelError where none of them names one, SpecError for settings that make no sense.
     """
     raw = read_config(folder)
     traits = {"mask_token_id": family.mask_token_id, **family.traits(raw)}
@@ -196,7 +210,8 @@ def official_diffusion(
     mask = next((token for token in named if token is not None), None)
     if mask is None:
         raise ModelError(f"{folder}: neither {CONFIG} nor the tokenizer names a mask token.")
-    return DiffusionConfig(family=family.name, mask_token_id=int(mask), source=name, **traits)
+    found = {"family": family.name, "mask_token_id": mask, "source": name, **traits}
+    return DiffusionConfig.parse(found, where=str(folder / CONFIG))
 
 
 def load_official(
@@ -212,14 +227,17 @@ def load_official(
     Every tensor is read where it is needed, so that the weights are in memory once.
     """
     config, _ = official_config(folder, family, windows, mask_token_id)
-    source = Source(folder, config, family)
-    model, info = model_class(config).from_pretrained(
-        None,
-        config=config,
-        state_dict=lazily(source),
-        dtype=source.main_dtype() if dtype == "auto" else dtype,
-        output_loading_info=True,
-    )
+    try:
+        source = Source(folder, config, family)
+        model, info = model_class(config).from_pretrained(
+            None,
+            config=config,
+            state_dict=lazily(source),
+            dtype=source.main_dtype() if dtype == "auto" else dtype,
+            output_loading_info=True,
+        )
+    except UNFIT as error:
+        raise ModelError(f"the weights in {folder} do not fit its {CONFIG}: {error}") from None
     check_loading(info, folder)
     return make_bidirectional(model)
 

@@ -28,7 +28,10 @@ class Branch:
 
 def source_start(source: Path) -> dict[str, Any]:
     """The start line of a trajectory. Raises: JobError where there is none."""
-    lines = trajectory.read(source) if source.is_file() else []
+    try:
+        lines = trajectory.read(source) if source.is_file() else []
+    except (OSError, ValueError) as error:
+        raise JobError(f"{source} cannot be read as a trajectory: {error}") from None
     if not lines or lines[0].get("type") != "start":
         raise JobError(f"{source.stem} has no canvas to branch off: it has not begun, or it failed at once.")
     return lines[0]

@@ -76,9 +76,12 @@ def make_start(
 ) -> Start:
     """Where a sampler starts on canvases [B, L]; the same seed and batch give the same steps.
 
-    Raises: SpecError for a suppressed token that the model has not.
+    Raises: SpecError for a suppressed token that the model has not, and where no token is left.
     """
     denoiser = denoiser or loaded.denoiser()
+    suppress = tuple(token_id(token, loaded) for token in sampler.suppress_tokens)
+    if len({*suppress, loaded.config.mask_token_id}) == loaded.model.get_input_embeddings().weight.shape[0]:
+        raise SpecError("suppress_tokens leaves no token to write: take some out of it.")
     return Start(
         ids,
         loaded.config,
@@ -86,7 +89,7 @@ def make_start(
         Draws(torch.Generator("cpu").manual_seed(seed)),
         eos_id=loaded.eos_id,
         eot_id=loaded.eot_id,
-        suppress=tuple(token_id(token, loaded) for token in sampler.suppress_tokens),
+        suppress=suppress,
         want_details=want_details,
         new_cache=denoiser.new_cache,
     )

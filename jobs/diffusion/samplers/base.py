@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from jobs.diffusion.caches import CanvasCache
 from jobs.diffusion.denoiser import guide, probabilities
+from jobs.protocol.errors import ModelError
 from jobs.specs.diffusion_config import DiffusionConfig
 
 CANDIDATES = 5
@@ -240,7 +241,10 @@ def look(
 
 def write(start: Start, ids: Tensor, view: View, tokens_BW: Tensor, where_BW: Tensor, block: int = 0) -> Step:
     """The step that writes `tokens_BW` on the canvases `ids` [B, L] where `where_BW` says so, in the view's
-    columns: over masks they are revealed, over other tokens edited (equal ones are left out)."""
+    columns: over masks they are revealed, over other tokens edited (equal ones are left out).
+
+    Raises: ModelError where the model's probability of a token is not a number.
+    """
     before_BW = ids[:, view.at]
     masked_BW = start.masked(ids)[:, view.at]
     where_BW = where_BW & (masked_BW | (before_BW != tokens_BW))
@@ -253,8 +257,18 @@ def write(start: Start, ids: Tensor, view: View, tokens_BW: Tensor, where_BW: Te
         edited[:, view.at] = where_BW & ~masked_BW
     chance = torch.zeros(ids.shape, device=ids.device)
     chance[:, view.at] = torch.where(where_BW, view.chance(tokens_BW), 0.0)
+    refuse_nan(chance)
     extra = details(view, masked_BW, where_BW, start.mask_id) if start.want_details else ()
     return Step(after, revealed, chance, block, edited, None, None, *extra)
+
+
+def refuse_nan(probability: Tensor) -> None:
+    """Raises: ModelError where a probability is none, so that no text is made of nothing."""
+    if bool(probability.isnan().any()):
+        raise ModelError(
+            "What the model says is not a number (NaN): its weights are broken, as after a training that "
+            "diverged, or too large for its number format. Take an earlier checkpoint, or float32."
+        )
 
 
 def ended(start: Start, ids: Tensor) -> Tensor:

@@ -47,7 +47,7 @@ def _by_probability(start: Start, options: DiffuLLaMASampler) -> Sampling:
         score_BW = shaped.chance(tokens_BW).masked_fill(~was_open_BL[:, at], torch.inf)
         stay_B = (was_open_BL.sum(1).float() * (left / options.steps)).long()
         least_B1 = score_BW.sort(1).values.gather(1, stay_B[:, None])
-        chosen_BW = open_BL[:, at] & (score_BW >= least_B1)
+        chosen_BW = open_BL[:, at] & ~(score_BW < least_B1)  # a NaN counts, so that `write` tells of it
         if not bool(chosen_BW.any()):
             continue
         # 3. Write them.

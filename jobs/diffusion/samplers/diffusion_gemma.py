@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from jobs.diffusion.samplers.base import CANDIDATES, Own, Sampling, Start, Step
+from jobs.diffusion.samplers.base import CANDIDATES, Own, Sampling, Start, Step, refuse_nan
 from jobs.protocol.errors import SpecError
 from jobs.specs.samplers import DiffusionGemmaSampler
 
@@ -203,6 +203,7 @@ class Refining:
         logits_BCV[..., self.suppress] = -torch.inf
         logits = logits_BCV / (options.t_min + (options.t_max - options.t_min) * (left / options.steps))
         chances = logits.softmax(-1, dtype=torch.float32)
+        refuse_nan(chances)
         drawn = torch.multinomial(chances.flatten(0, 1), 1, generator=self.generator).view(self.size)
         likeliest = logits.argmax(-1)
         # 2. Accept the surest tokens, draw all others anew.

@@ -29,7 +29,8 @@ def by_threshold(turn: Turn, view: View, start: Start, options: DInferSampler) -
     tokens_BW = choose(view, options.temperature, start.draws, turn.ids)
     confidence_BW = view.chance(tokens_BW)
     best_B1 = confidence_BW.masked_fill(~turn.open, -torch.inf).amax(1, keepdim=True)
-    return tokens_BW, confidence_BW >= (best_B1 - MARGIN).clamp(max=options.threshold)
+    where_BW = confidence_BW >= (best_B1 - MARGIN).clamp(max=options.threshold)
+    return tokens_BW, or_surest(where_BW, confidence_BW, turn.open)
 
 
 def by_gaps(turn: Turn, start: Start, options: DInferSampler) -> tuple[Tensor, Tensor]:

@@ -34,7 +34,8 @@ def sample(start: Start, options: SDARSampler) -> Sampling:
 def within_entropy(drawn: Drawn, open_BW: Tensor, most: float) -> Tensor:
     """[B, W] bool: each row's open columns of least entropy, as long as the entropies add up to less than
     `most` nats; the first in any case."""
-    entropy_BW = torch.special.entr(drawn.distribution).sum(-1).masked_fill(~open_BW, torch.inf)
+    entropy_BW = torch.special.entr(drawn.distribution).sum(-1).nan_to_num()  # `write` tells of a NaN
+    entropy_BW = entropy_BW.masked_fill(~open_BW, torch.inf)
     ordered_BW, index_BW = entropy_BW.sort(1)
     taken_BW = ordered_BW.cumsum(1) < most
     taken_BW[:, 0] = True

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ class LineSocket:
             return {"ok": False, "error": f"The request is longer than {LINE_LIMIT} bytes."}
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # the latter: brackets in brackets, thousands deep
             return {"ok": False, "error": "The request is not one line of JSON."}
         if not isinstance(request, dict):
             return {"ok": False, "error": "The request must be a JSON object."}
@@ -76,6 +77,9 @@ class LineSocket:
             return {"ok": True, **self.handle(request)}
         except StudioError as error:
             return {"ok": False, "error": str(error)}
+        except Exception as error:  # noqa: BLE001 - the edge of the thread: whoever asked gets a reply
+            traceback.print_exception(error)
+            return {"ok": False, "error": f"{type(error).__name__}: {error}"}
 
 
 @contextlib.contextmanager

@@ -137,6 +137,6 @@ def _sampler(sampler: Any) -> dict | None:
 
 
 def _seed(seed: Any) -> int:
-    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+    if type(seed) is not int or not 0 <= seed < 2**63:
         raise SpecError("'seed' must be a whole number from 0.")
     return seed

@@ -110,6 +110,6 @@ def chosen(config: DiffusionConfig, given: SamplerOptions | dict[str, Any] | Non
 def parse(settings: dict[str, Any]) -> SamplerOptions:
     """Sampler settings by their name. Raises: SpecError."""
     name = settings.get("name", DEFAULT)
-    if name not in SAMPLERS:
+    if not isinstance(name, str) or name not in SAMPLERS:
         raise SpecError(f"There is no sampler {name!r}; known: {', '.join(SAMPLERS)}.")
     return SAMPLERS[name].parse(settings, where="sampler")

@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModelForCausalLM
 
 from jobs.models import checkpoint, create
-from jobs.protocol.errors import ModelError
+from jobs.protocol.errors import ModelError, SpecError
 from jobs.specs.diffusion_config import FILE
 from jobs.specs.job import NewModelSpec
 
@@ -137,6 +137,25 @@ def test_a_llada_variant_that_llama_cannot_express_is_refused(small, tmp_path):
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "alibi": True}))
     with pytest.raises(ModelError, match="alibi = True; only False"):
+        checkpoint.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"d_model": "wide"}, r"config\.json cannot be used: .*expected int"),
+        ({"n_heads": 0}, r"config\.json cannot be used: .*zero"),
+        ({"vocab_size": 2, "embedding_size": 2}, r"do not fit its config\.json"),
+        ({"mask_token_id": -1}, r"config\.json: mask_token_id: .*greater than or equal to 0"),
+        ({"mask_token_id": "<mask>"}, r"config\.json: mask_token_id: .*integer"),
+    ],
+)
+def test_an_official_config_that_makes_no_sense_is_named(changes, words, small, tmp_path):
+    folder = tmp_path / "official"
+    checkpoint.export(small, "llada", folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, **changes}))
+    with pytest.raises((ModelError, SpecError), match=words):
         checkpoint.load(folder)
 
 

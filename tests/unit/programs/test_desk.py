@@ -365,3 +365,6 @@ def test_a_wrong_branch_is_refused_with_a_sentence(desk, folder, steps, changes,
 def test_a_branch_needs_a_canvas(desk, folder):
     with pytest.raises(JobError, match="nobody has no canvas"):
         desk.branch(branch(desk, "b", "nobody"))
+    desk.process.run.sample("other").write_text("no line of a trajectory\n")
+    with pytest.raises(JobError, match="cannot be read as a trajectory"):
+        desk.branch(branch(desk, "b", "other"))

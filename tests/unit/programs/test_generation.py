@@ -168,3 +168,12 @@ def test_words_that_a_small_vocabulary_lacks_are_named(text_model):
         canvas(text_model, "prompt", "a wolf")
     with pytest.raises(DataError, match="'wolf'"):
         make_canvas(Ask("infill", "a wolf ____", blanks=2), text_model, sampler())
+
+
+def test_suppressing_every_token_is_refused(text_model):
+    ids, mask, _ = as_tensors([canvas(text_model, "prompt", "ab")], text_model)
+    words = [token for token in range(len(text_model.tokenizer)) if token != text_model.config.mask_token_id]
+    with pytest.raises(SpecError, match="leaves no token to write"):
+        list(unmask(text_model, ids, mask, sampler(suppress_tokens=words), seed=0))
+    steps = list(unmask(text_model, ids, mask, sampler(suppress_tokens=words[1:]), seed=0))
+    assert set(steps[-1].ids[0, 2:].tolist()) == {words[0]}

@@ -134,7 +134,9 @@ def test_the_file_is_there_before_the_answer_and_no_id_is_used_twice(desk, folde
         ({"model": ""}, "'model' must be"),
         ({"sampler": [1]}, "'sampler' must be"),
         ({"sampler": {"name": "llada", "step": 3}}, "Did you mean 'steps'"),
+        ({"sampler": {"name": ["llada"]}}, "There is no sampler ['llada']"),
         ({"seed": -1}, "'seed'"),
+        ({"seed": True}, "'seed'"),
         ({"blanks": 0}, "'blanks'"),
         ({"promt": "x"}, "Unknown key 'promt'"),
     ],
@@ -199,6 +201,8 @@ def test_the_socket_takes_a_line_and_gives_one(tmp_path, long_path):
     def handle(request):
         if "fail" in request:
             raise JobError("No.")
+        if "bug" in request:
+            raise TypeError("unhashable")
         return {"echo": request}
 
     door = LineSocket(place / "serve.sock", handle)
@@ -213,7 +217,9 @@ def test_the_socket_takes_a_line_and_gives_one(tmp_path, long_path):
     try:
         assert talk(door.path, {"a": 1}) == {"ok": True, "echo": {"a": 1}}
         assert talk(door.path, {"fail": 1}) == {"ok": False, "error": "No."}
+        assert talk(door.path, {"bug": 1}) == {"ok": False, "error": "TypeError: unhashable"}
         assert "one line of JSON" in talk(door.path, b"{")["error"]
+        assert "one line of JSON" in talk(door.path, b"[" * 100_000)["error"]
         assert "JSON object" in talk(door.path, b"[]\n")["error"]
     finally:
         leave.set()
