@@ -9,6 +9,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 QUICK := not e2e and not ui and not chaos and not slow and not benchmark
 # The tests share the cores with the jobs they start: one thread each.
+NONE := 5 # what pytest ends with where a selection (PYTEST="-k ...") has no test in a part
 RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 
 .PHONY: help demo test check chaos slow assets docs wheel clean
@@ -20,7 +21,8 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 	$(BIN)/studio launch --demo $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev  ## install, then every test but the slow ones
-	$(RUN_TESTS) -m "not slow and not benchmark" $(PYTEST)
+	$(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -m "(e2e or ui or chaos) and not slow" $(PYTEST) || [ $$? -eq $(NONE) ]
 
 check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 seconds
 	$(BIN)/ruff format --check .
