@@ -15,12 +15,12 @@ from jobs.models.tokenizers import load_tokenizer
 from jobs.specs.data import DataSpec
 
 ROOT = Path(__file__).parents[2]
-ROWS, STORIES, WORKERS, ROUNDS = 20_000, 8, 2, 3
+ROWS, STORIES, WORKERS, ROUNDS = 10_000, 8, 2, 2
 
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """About 30 MB of texts."""
+    """About 15 MB of texts."""
     stories = [row["text"] for row in build("prose", {"rows": 4000})]
     draw = random.Random(0)
     path = tmp_path / "rows.jsonl"
