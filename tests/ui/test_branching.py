@@ -121,7 +121,6 @@ FILM = [
 
 def test_what_is_closed_behind_the_end_does_not_count_as_written(open_tab):
     page = open_tab("playground")
-    page.wait_for_function("window.StudioFilm && window.studioLegend")
     read = "(lines) => { const film = new StudioFilm(); lines.forEach((line) => film.push(line)); "
     figures = page.evaluate(read + "return film.figures(2); }", FILM)
     assert (figures["revealed"], figures["closed"], figures["masked"]) == (2, 2, 0)
