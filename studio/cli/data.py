@@ -102,11 +102,13 @@ def preview(
 
     from jobs.programs.inspecting.looks import preview as look
     from jobs.specs.inspect import PreviewAsk
+    from jobs.specs.job import TrainSpec
     from jobs.specs.objective import OBJECTIVES
     from studio.cli.render import as_json
 
     with services(home) as studio:
         spec = studio.resolver(_spec(studio, data, model))
+    assert isinstance(spec, TrainSpec), "_spec makes no other"
     chosen: Any = spec.objective
     if objective is not None:
         if objective not in OBJECTIVES:

@@ -100,13 +100,13 @@ def test_text_from_outside_stays_text(open_tab):
 def test_wrong_settings_are_a_sentence_beside_the_button(open_tab):
     page = open_tab("playground")
     choose(page, "stories")
-    page.fill("#sampler-block-size input", "7")
+    page.fill("#sampler-block-size textarea", "7")
     page.click("#play-go")
     problem = page.locator("#play-problem .note")
     problem.wait_for()
     assert "multiple of block_size" in problem.inner_text()
     page.click("#play-reset")
-    page.wait_for_function("document.querySelector('#sampler-block-size input').value !== '7'")
+    page.wait_for_function("document.querySelector('#sampler-block-size textarea').value !== '7'")
 
 
 def test_stop_keeps_the_last_frame(open_tab):

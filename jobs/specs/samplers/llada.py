@@ -14,8 +14,8 @@ class LLaDASampler(SamplerOptions):
     name: Literal["llada"] = "llada"
     steps: int = Field(default=64, ge=1, le=8192)
     """Forward passes over the whole canvas. More steps, fewer tokens in each."""
-    block_size: int = Field(default=64, ge=1, le=8192)
-    """Tokens of a block; blocks are filled from left to right. Equal to max_new_tokens: one block."""
+    block_size: int | None = Field(default=None, ge=1, le=8192)
+    """Tokens of a block; blocks are filled from left to right. None: one block."""
     canvas: Literal["whole", "growing"] = "whole"
     """whole: later blocks stand there as masks (semi-autoregressive padding). growing: the canvas ends with
     the block being written (semi-autoregressive origin)."""
@@ -32,10 +32,12 @@ class LLaDASampler(SamplerOptions):
 
     @model_validator(mode="after")
     def _blocks_fit(self) -> "LLaDASampler":
+        if self.block_size is None:
+            return self
         if self.max_new_tokens % self.block_size:
             raise ValueError(
                 f"max_new_tokens ({self.max_new_tokens}) must be a multiple of block_size "
-                f"({self.block_size}); set block_size to {self.max_new_tokens} for one block"
+                f"({self.block_size}); leave block_size out for one block"
             )
         blocks = self.max_new_tokens // self.block_size
         if self.steps % blocks:

@@ -41,6 +41,7 @@ def test_every_kind_resolves_to_absolute_paths_and_again(resolver: Resolver):
         "sample": {"kind": "sample", "model": "stories", "prompts": "prompts"},
         "serve": {"kind": "serve", "model": "stories"},
         "prepare": {"kind": "prepare", "data": {"path": "prompts"}, "tokenizer": "stories"},
+        "inspect": {"kind": "inspect"},
     }
     assert set(specs) == set(KINDS)
     for data in specs.values():
