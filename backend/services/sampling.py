@@ -35,6 +35,7 @@ SOON_SECONDS = 15.0  # after so long it is not about to start, but waits for a d
 QUIET_SECONDS = 120.0
 MOST_BLANKS = 1024
 ANSWER_SECONDS = 600.0  # the server answers after loading a model, which may take minutes from a slow disk
+FORGOTTEN = "The model server could not write this answer down; its disk may be full. Ask again."
 USABLE = (State.QUEUED, State.STARTING, State.RUNNING)
 FORMS = ("prompt", "messages", "infill", "grid")
 
@@ -229,7 +230,7 @@ class SamplingService:
         return answer(self.find(request))
 
     def settle(self, request: str) -> bool:
-        """End the file of a request whose server is gone. True if that was so."""
+        """End the file of a request whose server is gone or has forgotten it. True if that was so."""
         if request in self._phases:
             return False
         path = self.find(request)
@@ -240,14 +241,24 @@ class SamplingService:
             alive = job.state not in TERMINAL
         except JobError:  # a run without a row may still be writing
             job, alive = None, time.time() - path.stat().st_mtime < QUIET_SECONDS
-        if alive:
+        if alive and not self._forgotten(request, path):
             return False
         with self._lock:
             if ends(path):
                 return False
-            reason = getattr(job, "reason", None)
-            append_end(path, "error", "The model server ended." + (f" {reason}" if reason else ""))
+            ended = f"The model server ended. {getattr(job, 'reason', None) or ''}".strip()
+            append_end(path, "error", FORGOTTEN if alive else ended)
         return True
+
+    def _forgotten(self, request: str, path: Path) -> bool:
+        """Whether a server that lives knows nothing of a request whose file has no end."""
+        if time.time() - path.stat().st_mtime < SOON_SECONDS:
+            return False
+        try:
+            reply = self._ask(path.parent.parent.name, {"op": "status"}, timeout=2)
+        except (Unreachable, StudioError):
+            return False
+        return all(known["request"] != request for known in reply.get("requests", []))
 
     def status(self) -> dict[str, Any]:
         """The serve job (None: there is none), the models it holds and the requests it knows."""

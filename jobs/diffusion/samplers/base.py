@@ -319,8 +319,13 @@ def choose(view: View, temperature: float, draws: Draws, ids: Tensor) -> Tensor:
     """
     if temperature == 0:
         return view.logits.argmax(-1)
-    uniform_BWV = draws.uniform(ids, view.at, view.logits.shape[-1])
-    return (view.logits.double() - temperature * (-uniform_BWV.log()).log()).argmax(-1)
+    return gumbel(view, draws, ids).mul_(temperature).add_(view.logits).argmax(-1)
+
+
+def gumbel(view: View, draws: Draws, ids: Tensor) -> Tensor:
+    """Gumbel noise -log(-log u) in float64 [B, W, V], made in place: of a large vocabulary one copy is
+    enough."""
+    return draws.uniform(ids, view.at, view.logits.shape[-1]).log_().neg_().log_().neg_()
 
 
 def columns(of: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from jobs.diffusion.samplers.base import Draws, View
+from jobs.diffusion.samplers.base import Draws, View, gumbel
 
 
 def keep_top_k(logits: Tensor, k: int) -> Tensor:
@@ -52,6 +52,5 @@ def draw(
     if temperature == 0:
         tokens_BW = logits_BWV.argmax(-1)
     else:  # the Gumbel-max draw in float64
-        uniform_BWV = draws.uniform(ids, view.at, logits_BWV.shape[-1])
-        tokens_BW = (logits_BWV.double() - (-uniform_BWV.log()).log()).argmax(-1)
+        tokens_BW = gumbel(view, draws, ids).add_(logits_BWV).argmax(-1)
     return Drawn(tokens_BW, shaped_BWV.gather(-1, tokens_BW[..., None])[..., 0], shaped_BWV)

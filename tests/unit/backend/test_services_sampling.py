@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backend.services import sampling as services
 from backend.services.models import ModelService
 from backend.services.precision import PrecisionService
 from backend.services.sampling import SamplingService
@@ -253,6 +254,22 @@ def test_a_trajectory_whose_server_died_is_ended_once(sampling: SamplingService,
     jobs.views[handle.job_id].state = State.LOST
     assert sampling.settle(handle.request) and not sampling.settle(handle.request)
     assert [line["type"] for line in trajectory.read(path)] == ["start", "end"]
+
+
+def test_a_request_that_a_living_server_has_forgotten_is_ended(sampling: SamplingService, serve, monkeypatch):
+    """As when the disk was full when it began: nobody waits for ever."""
+    handle = sampling.generate("stories", prompt="Once")
+    known = [{"request": handle.request}]
+    serve(handle.job_id, lambda request: {"requests": known})
+    until(lambda: handle.request not in sampling._phases)
+    path = sampling.find(handle.request)
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    monkeypatch.setattr(services, "SOON_SECONDS", -1)
+    assert not sampling.settle(handle.request), "the server is at it"
+    known.clear()
+    assert sampling.settle(handle.request)
+    assert "disk" in trajectory.read(path)[-1]["error"]
 
 
 @pytest.mark.parametrize(
