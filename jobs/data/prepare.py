@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from jobs.data import prepared
+from jobs.data.checks.decide import BadRows
 from jobs.data.encode import Encoded, Sequence, arranged, encode_rows, nothing_left
 from jobs.data.load import RowStream
 from jobs.data.prepared import Manifest, Shard, shard_name, write_rows
@@ -45,12 +46,13 @@ class Plan:
     workers: int
 
 
-def prepare(plan: Plan, report: Callable[[int], None]) -> Manifest:
-    """Fill the plan's folder. `report(rows done)` may raise to stop; the same call goes on later.
+def prepare(plan: Plan, report: Callable[[int], None], bad: BadRows | None = None) -> Manifest:
+    """Fill the plan's folder. `report(rows done)` may raise to stop; the same call goes on later. `bad` deals
+    with bad rows; None: the first one raises.
 
     Raises: DataError, ModelError; ResourceError where a worker is killed.
     """
-    stream = RowStream(plan.data)
+    stream = RowStream(plan.data, bad)
     own = stream.held_out()
     share = plan.data.validation if own is None else 0.0
     facts = _encode_all(plan, stream, bound_of(share), report)
@@ -59,7 +61,7 @@ def prepare(plan: Plan, report: Callable[[int], None]) -> Manifest:
         # A small file of which no hash is below the bound: its smallest hash alone, as in jobs.data.split.
         for number in range(len(facts)):
             (plan.folder / shard_name(number)).unlink()
-        stream = RowStream(plan.data)
+        stream = RowStream(plan.data, bad)
         facts = _encode_all(plan, stream, min(h[0] for h in hashes) + 1, report)
     if not any(f["trained"] for f in facts):
         raise all_held_out(share, sum(f["rows"] for f in facts))
@@ -220,4 +222,5 @@ def _manifest(plan: Plan, stream: RowStream, facts: list[dict[str, Any]], held_o
         longest=longest,
         held_out=held_out,
         windows=windows,
+        bad=stream.bad.counts,
     )

@@ -12,7 +12,7 @@ Packing costs nothing here: a packed sequence is a window over the tokens of all
 import bisect
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,7 @@ class Manifest:
     longest: int  # tokens of the longest sequence
     held_out: int  # rows
     windows: str  # "rows": a row a sequence; "full": cut through; "whole": as starts.npy says
+    bad: dict[str, int] = field(default_factory=dict)  # rows left out as decided, by kind
     version: int = 1
 
     def spec(self) -> DataSpec:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from jobs.data import fingerprint
 from jobs.data.chat import ensure_template
+from jobs.data.checks.decide import BadRows
 from jobs.data.prepare import Plan, prepare
 from jobs.data.prepared import Manifest, PreparedSequences, is_prepared, load_manifest, validation_sequences
 from jobs.models.tokenizers import load_tokenizer
@@ -38,7 +39,10 @@ def run(process: Process) -> None:
         else:
             workers = spec.workers or os.cpu_count() or 1
             plan = Plan(folder, spec.data, tokenizer, key, of_tokenizer, workers)
-            manifest = prepare(plan, watched(process, rows))
+            with BadRows(spec.data.on_bad_rows, process.run.bad_rows) as bad:
+                manifest = prepare(plan, watched(process, rows), bad)
+            if bad.counts:
+                process.note(bad.sentence(), "warning")
     finish(process, folder, manifest)
 
 
@@ -84,6 +88,7 @@ def finish(process: Process, folder: Path, manifest: Manifest) -> None:
         tokens=found.tokens,
         validation=validation,
         rows=sum(manifest.sequences),
+        bad_rows=manifest.bad,
     )
 
 

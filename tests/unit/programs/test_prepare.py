@@ -56,6 +56,18 @@ def test_a_training_sees_the_same_with_and_without(tmp_path, talks, objective):
     assert process.spec.data.max_length == 40
 
 
+def test_bad_rows_are_dealt_with_as_decided(tmp_path, talks):
+    path = tmp_path / "talks.jsonl"
+    clean = prepared(tmp_path, {**talks, "on_bad_rows": "skip"})
+    path.write_text('{"prompt": "q"\n' + path.read_text() + '{"prompt": 7, "completion": "a"}\n')
+    run = prepared(tmp_path, {**talks, "on_bad_rows": "quarantine"})
+    told = read_json(run.result_json)
+    assert sum(told["bad_rows"].values()) == 2 == len(run.bad_rows.read_text().splitlines())
+    assert (
+        told["rows"] == read_json(clean.result_json)["rows"] and not read_json(clean.result_json)["bad_rows"]
+    )
+
+
 def test_the_same_is_made_once(tmp_path, talks):
     cache = str(tmp_path / "cache")
     one, two = (prepared(tmp_path, talks, folder=cache) for _ in range(2))
