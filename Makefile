@@ -21,7 +21,7 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 	$(BIN)/studio launch --demo $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev  ## install, then every test but the slow ones
-	$(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
+	EXAMPLES=12 $(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -m "(e2e or ui or chaos) and not slow" $(PYTEST) || [ $$? -eq $(NONE) ]
 
 check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 seconds

@@ -1,6 +1,7 @@
 """What holds for every sampler, over random settings. A new entry of SAMPLERS is tested by being named."""
 
 import copy
+import os
 import typing
 from typing import Any, Literal
 
@@ -33,7 +34,7 @@ MODELS = {
 }
 WRITES_MASKS = "allow_mask_token"  # the one setting with which a mask in the end may be a word
 PATIENCE = settings(
-    max_examples=8,
+    max_examples=int(os.environ.get("EXAMPLES", "3")),  # make test takes more
     deadline=None,
     derandomize=True,
     suppress_health_check=[
