@@ -197,7 +197,7 @@ def test_conversations_are_trained_and_their_template_is_kept(tmp_path):
     (film,) = events(run, "sample")
     start = trajectory.read(run.sample(film["request"]))[0]
     assert loaded.tokenizer.decode(start["ids"][: start["prompt_length"]]) == "User: 1+2\nAssistant: "
-    assert any(e["values"].get("filling_share", 0) > 0 for e in events(run, "metrics"))
+    assert any(e["values"].get("eos_share", 0) > 0 for e in events(run, "metrics"))
 
 
 def test_two_processes_train_stop_and_go_on(tmp_path, sums):
