@@ -22,7 +22,8 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 
 test: .venv/.dev  ## install, then every test but the slow ones
 	EXAMPLES=12 $(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
-	$(RUN_TESTS) -m "(e2e or ui or chaos) and not slow" $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -n 2 -m "e2e and not slow" tests/unit tests/contract tests/golden $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui tests/chaos $(PYTEST) || [ $$? -eq $(NONE) ]
 
 check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 seconds
 	$(BIN)/ruff format --check .

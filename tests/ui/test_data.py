@@ -67,7 +67,7 @@ def test_bad_rows_are_told_mended_in_a_version_and_trained_on(open_tab: Open, su
     page.locator("#data-bad").check()
     rows = page.locator("#data-rows .row-card")
     page.get_by_label("mixed.jsonl, line 3").wait_for()
-    assert rows.count() == 1
+    page.wait_for_function("document.querySelectorAll('#data-rows .row-card').length === 1")
     rows.first.get_by_role("button", name="Edit").click()
     rows.first.locator("textarea").fill(json.dumps(GOOD[2]))
     rows.first.get_by_role("button", name="Keep the edit").click()
@@ -96,7 +96,7 @@ def test_the_decision_about_bad_rows_goes_to_the_training(open_tab: Open, sums: 
 
 
 def test_a_data_set_that_is_not_there_is_a_sentence(open_tab: Open):
-    page = open_tab("data")
+    page = open_tab("data", refused="/api/data/")
     page.locator("#data-rows .row-card").first.wait_for()
     with page.expect_response(lambda r: "/api/data/check" in r.url):
         choose(page, "nowhere")
