@@ -8,7 +8,6 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from jobs.protocol import trajectory
 from jobs.protocol.folder import RUN_ID, RunFolder
 
 TAIL_BYTES = 65536
@@ -126,18 +125,3 @@ def _object(line: bytes) -> dict[str, Any]:
     except ValueError:
         return {}
     return data if isinstance(data, dict) else {}
-
-
-def append_end(path: Path, reason: str, error: str | None) -> None:
-    """The last line of a trajectory whose writer will not write it."""
-    line = {
-        "type": "end",
-        "reason": reason,
-        "nfe": 0,
-        "seconds": 0.0,
-        "text": "",
-        "texts": [],
-        "error": error,
-    }
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(trajectory.encode(line))

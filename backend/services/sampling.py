@@ -19,10 +19,11 @@ from backend.services.job_view import JobView
 from backend.services.jobs import JobService
 from backend.services.model_server import Unreachable, ask
 from backend.services.models import ModelService, ModelView
-from backend.services.samples import SampleView, answer, append_end, ends, read_start, read_view, recent_files
+from backend.services.samples import SampleView, answer, ends, read_start, read_view, recent_files
 from jobs.protocol.errors import JobError, SpecError, StudioError
 from jobs.protocol.folder import REQUEST_ID, RunFolder
 from jobs.protocol.states import TERMINAL, State
+from jobs.protocol.trajectory import append_end
 from jobs.specs.base import Spec
 from jobs.specs.job import ServeSpec
 from jobs.specs.samplers import DEFAULT, presets
@@ -241,7 +242,8 @@ class SamplingService:
             alive = job.state not in TERMINAL
         except JobError:  # a run without a row may still be writing
             job, alive = None, time.time() - path.stat().st_mtime < QUIET_SECONDS
-        if alive and not self._forgotten(request, path):
+        quiet = time.time() - path.stat().st_mtime
+        if alive and (quiet < SOON_SECONDS or not self._forgotten(request, path)):
             return False
         with self._lock:
             if ends(path):
@@ -252,8 +254,6 @@ class SamplingService:
 
     def _forgotten(self, request: str, path: Path) -> bool:
         """Whether a server that lives knows nothing of a request whose file has no end."""
-        if time.time() - path.stat().st_mtime < SOON_SECONDS:
-            return False
         try:
             reply = self._ask(path.parent.parent.name, {"op": "status"}, timeout=2)
         except (Unreachable, StudioError):

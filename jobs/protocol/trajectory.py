@@ -49,3 +49,18 @@ def canvas_after(lines: list[dict[str, Any]], step: int | None = None) -> list[i
             for position, token, *_ in line["deltas"]:
                 ids[position] = token
     return ids
+
+
+def append_end(path: Path, reason: str, error: str | None = None) -> None:
+    """The last line of a trajectory that has no canvas to tell of, or whose writer will not write it."""
+    line = {
+        "type": "end",
+        "reason": reason,
+        "nfe": 0,
+        "seconds": 0.0,
+        "text": "",
+        "texts": [],
+        "error": error,
+    }
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(encode(line))

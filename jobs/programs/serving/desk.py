@@ -6,7 +6,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, wait
-from pathlib import Path
 from typing import Any
 
 from jobs.models.checkpoint import Checkpoint, Dtype
@@ -19,7 +18,7 @@ from jobs.programs.serving.batch import Batch, Work, explain
 from jobs.programs.serving.models import Models, free_memory
 from jobs.programs.serving.requests import Request, parse_branch, parse_request
 from jobs.protocol.errors import JobError
-from jobs.protocol.trajectory import encode
+from jobs.protocol.trajectory import append_end, encode
 from jobs.specs.samplers.presets import chosen
 
 MOST_AT_WORK = 64  # requests that have begun and not ended; each holds an open file and a canvas
@@ -96,7 +95,7 @@ class Desk:
             if not request.begun:
                 self._line.remove(request)
                 del self._known[request_id]
-                write_end(self.process.run.sample(request_id), "cancelled")
+                append_end(self.process.run.sample(request_id), "cancelled")
         self._wake.set()
 
     def pause(self, request_id: str, paused: bool = True) -> None:
@@ -291,7 +290,7 @@ class Desk:
             if not request.begun:
                 self._line.remove(request)
         with contextlib.suppress(OSError):  # a full disk must not take the server down
-            write_end(self.process.run.sample(request.id), "error", explain(error))
+            append_end(self.process.run.sample(request.id), "error", explain(error))
         self._forget([request])
 
     def _forget(self, ended: list[Request]) -> None:
@@ -330,18 +329,3 @@ class Desk:
             return False
         self.models.unload(model)
         return True
-
-
-def write_end(path: Path, reason: str, error: str | None = None) -> None:
-    """The last line of a trajectory that has no canvas to tell of."""
-    line = {
-        "type": "end",
-        "reason": reason,
-        "nfe": 0,
-        "seconds": 0.0,
-        "text": "",
-        "texts": [],
-        "error": error,
-    }
-    with open(path, "a", encoding="utf-8") as file:
-        file.write(encode(line))
