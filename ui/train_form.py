@@ -10,6 +10,7 @@ from jobs.specs.job import NewModelSpec, ReportSpec
 from jobs.specs.launcher import LauncherSpec
 from jobs.specs.objective import OBJECTIVES
 from jobs.specs.optimisation import OptimisationSpec
+from jobs.specs.queue import QueueSpec
 from jobs.specs.tuning import TuningSpec
 from ui import forms
 
@@ -27,7 +28,10 @@ GROUPS: dict[str, tuple[type[BaseModel], list[str]]] = {
     "tuning": (TuningSpec, list(TuningSpec.model_fields)),
     "launcher": (LauncherSpec, list(LauncherSpec.model_fields)),
     "report": (ReportSpec, list(ReportSpec.model_fields)),
+    "queue": (QueueSpec, list(QueueSpec.model_fields)),
 }
+OF_THE_SPEC = ("optimisation", "tuning", "launcher", "report", "queue")
+"""Groups that are a key of the spec and always in it."""
 RARE = {
     "optimisation": [
         *("optimizer", "optimizer_rank", "ema_decay", "neftune_alpha"),
@@ -107,7 +111,7 @@ def to_data(values: Mapping[str, Any]) -> dict[str, Any]:
     if values["objective.name"] != FOLLOW:
         name = values["objective.name"]
         data["objective"] = {"name": name, **groups[f"objective.{name}"]}
-    return data | {place: groups[place] for place in ("optimisation", "tuning", "launcher", "report")}
+    return data | {place: groups[place] for place in OF_THE_SPEC}
 
 
 def _text(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from jobs.specs.families import FAMILIES
 from jobs.specs.launcher import LauncherSpec
 from jobs.specs.objective import ObjectiveSpec
 from jobs.specs.optimisation import OptimisationSpec
+from jobs.specs.queue import QueueSpec
 from jobs.specs.refused import refuse
 from jobs.specs.samplers import LLaDASampler, SamplerSpec
 from jobs.specs.tuning import TuningSpec
@@ -29,6 +30,7 @@ class JobSpec(Spec):
     launcher: LauncherSpec = LauncherSpec()
     priority: int = Field(default=0, ge=-100, le=100)
     """Higher starts first."""
+    queue: QueueSpec = QueueSpec()
 
 
 class NewModelSpec(Spec):

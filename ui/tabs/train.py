@@ -273,7 +273,6 @@ def _settings(form: Form) -> None:
     of_deepspeed, of_both = ["zero_stage", "offload"], ["offload_weights"]
     with folded("Launcher", "train-section-launcher"), gr.Row(elem_classes="fields"):
         _group(form, "launcher", but=[*several, *of_deepspeed, *of_both])
-        _named(form, "priority")
         _group(form, "launcher", only=[*several, *of_both])
         is_split = form.starts_as("launcher.name", "deepspeed")
         with gr.Column(elem_classes="contents", visible=is_split) as deepspeed:
@@ -281,6 +280,9 @@ def _settings(form: Form) -> None:
     form.switch("launcher.name", {"deepspeed": deepspeed})
     with folded("Report", "train-section-report"), gr.Row(elem_classes="fields"):
         _group(form, "report")
+    with folded("Queue", "train-section-queue"), gr.Row(elem_classes="fields"):
+        _named(form, "priority")
+        _group(form, "queue")
 
 
 def _named(form: Form, name: str) -> None:

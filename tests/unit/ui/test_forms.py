@@ -47,7 +47,7 @@ def test_an_objective_that_nobody_chose_stays_so():
 
 def test_every_setting_of_a_train_spec_has_a_control():
     places = {name: TrainSpec.model_fields[name].annotation for name in ("data", "optimisation", "tuning")}
-    places |= {name: TrainSpec.model_fields[name].annotation for name in ("launcher", "report")}
+    places |= {name: TrainSpec.model_fields[name].annotation for name in ("launcher", "report", "queue")}
     places |= {f"objective.{name}": options for name, options in OBJECTIVES.items()}
     wanted = {f"{place}.{name}" for place, group in places.items() for name in group.model_fields}
     wanted -= {f"objective.{name}.name" for name in OBJECTIVES}  # the choice of one is objective.name
@@ -104,8 +104,9 @@ def test_problems_and_changes():
 
 
 def test_every_setting_of_a_convert_spec_has_a_control_and_help():
-    """All but the launcher, which a conversion has no use for: one process that reads and writes files."""
-    assert set(ConvertSpec.model_fields) - set(convert.NAMES) == {"kind", "version", "launcher"}
+    """All but the launcher, which one process that reads and writes files has no use for, and the queue: a
+    conversion in a chain of jobs is a pipeline's step."""
+    assert set(ConvertSpec.model_fields) - set(convert.NAMES) == {"kind", "version", "launcher", "queue"}
     assert len(set(convert.NAMES)) == len(convert.NAMES)
     assert all(field.help for field in forms.fields(ConvertSpec, convert.NAMES))
 
