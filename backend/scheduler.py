@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from backend.lease import SchedulerLease
 from backend.store import Store, lease_devices, move
 from backend.store.tables import devices, jobs
 from jobs.executors import Executor
-from jobs.protocol.errors import ResourceError, StudioError
+from jobs.protocol.errors import DataError, ModelError, ResourceError, StudioError
 from jobs.protocol.folder import RunFolder
 from jobs.protocol.states import State
 from jobs.specs.job import JobSpec
@@ -35,8 +36,17 @@ class Claim:
 class Scheduler:
     """Claims and starts jobs. Several may run; claims are exclusive all the same."""
 
-    def __init__(self, store: Store, runs: Path, executor: Executor, lease: SchedulerLease | None = None):
+    def __init__(
+        self,
+        store: Store,
+        runs: Path,
+        executor: Executor,
+        lease: SchedulerLease | None = None,
+        before_start: Callable[[RunFolder], None] = lambda run: None,
+    ):
+        """`before_start` raises StudioError for a run that cannot start after all."""
         self.store, self.runs, self.executor, self.lease = store, runs, executor, lease
+        self.before_start = before_start
         self.held_up: set[str] = set()  # kinds of device that a queued job other than serve waits for
 
     def tick(self) -> int:
@@ -116,12 +126,13 @@ class Scheduler:
                 self._renumber(claim, number)
             if not self._still_starting(claim.job_id):
                 return  # a stop came first; the reconciler finishes it
+            self.before_start(run)
             self.executor.submit(run, number, claim.devices)
         except (OSError, StudioError) as error:
             if self._has_begun(run, number):
                 return  # slow, not failed: the reconciler follows it
             reason = str(error) if isinstance(error, StudioError) else f"{run.path}: {error.strerror}."
-            failure = "resource" if isinstance(error, ResourceError | OSError) else "configuration"
+            failure = failure_of(error)
             log.warning("%s could not be started: %s", claim.job_id, reason)
             fields = {"reason": reason, "failure": failure, "ended_at": time.time()}
             with self.store.write() as conn:
@@ -148,6 +159,13 @@ class Scheduler:
         with self.store.read() as conn:
             state = conn.execute(select(jobs.c.state).where(jobs.c.id == job_id)).scalar_one_or_none()
         return state == State.STARTING
+
+
+def failure_of(error: OSError | StudioError) -> str:
+    """A name of FAILURES for what kept a job from starting."""
+    if isinstance(error, ResourceError | OSError):
+        return "resource"
+    return {ModelError: "model", DataError: "data"}.get(type(error), "configuration")
 
 
 def quiet_seconds(run: RunFolder) -> float:

@@ -1,21 +1,21 @@
 """What a tab, a command or a route may ask about jobs."""
 
-import json
 import shutil
 import time
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from backend import metrics as curves
 from backend import rebuild
 from backend.lease import SchedulerLease
-from backend.scheduler import count_devices, device_kind, device_wanted, devices_taken, never_fits
+from backend.scheduler import device_kind, device_wanted
 from backend.services.job_view import JobView, build_views, is_resumable
+from backend.services.submission import Link, Submission, as_they_are
 from backend.store import Store, move
 from backend.store.tables import devices, jobs
 from jobs.executors import Executor
@@ -162,39 +162,27 @@ class JobService:
         Raises: SpecError, DataError, ModelError from names that do not resolve; ResourceError if this machine
         cannot ever run it or cannot write the folder.
         """
+        parsed = spec if isinstance(spec, JobSpec) else parse_spec(spec)
+        return self.submit_all([parsed], request_id)[0]
+
+    def submit_all(
+        self, specs: Sequence[JobSpec], request_id: str | None = None, link: Link = as_they_are
+    ) -> Views:
+        """Queue several jobs in one go, or none of them. A repeated `request_id` returns the first of those
+        that it made. `link`: see Submission. Raises: as `submit` does."""
         if request_id is not None and (known := self._by_request(request_id)):
-            return known
-        spec = self._parsed(spec)
-        data = spec.model_dump(mode="json")
-        with self.store.read() as conn:
-            has_gpus = count_devices(conn, "cuda") > 0
-            taken = devices_taken(spec, has_gpus)
-            if reason := never_fits(conn, device_kind(conn, device_wanted(spec)), taken):
-                raise ResourceError(reason)
-        if self._check is not None:
-            self._check(spec)
+            return [known]
+        submission = Submission(self.store, self.runs, self.resolve, self._check)
         try:
-            run = RunFolder.create(self.runs, spec.kind, data)
-        except OSError as error:
-            raise ResourceError(f"No run folder can be made in {self.runs}: {error.strerror}.") from None
-        now = time.time()
-        row = {"id": run.id, "kind": spec.kind, "name": spec.name, "state": State.QUEUED.value}
-        row |= {"priority": spec.priority, "request_id": request_id, "spec": json.dumps(data)}
-        row |= {"device": device_wanted(spec), "processes": taken, "created_at": now, "queued_at": now}
-        try:
-            with self.store.write() as conn:
-                stale = (jobs.c.id == run.id) & jobs.c.state.in_([s.value for s in TERMINAL])
-                conn.execute(delete(jobs).where(stale))  # its folder was deleted by hand
-                conn.execute(insert(jobs).values(row))
+            ids = submission.queue(specs, request_id, link)
         except IntegrityError:
-            shutil.rmtree(run.path, ignore_errors=True)
             if request_id is not None and (known := self._by_request(request_id)):
-                return known  # the same request came twice at once
+                return [known]  # the same request came twice at once
             raise JobError(
-                f"{run.id} is still active though its folder was deleted; stop it first."
+                f"A job in {self.runs} is still active though its folder was deleted; stop it first."
             ) from None
         self._wake()
-        return self.get(run.id)
+        return [self.get(job_id) for job_id in ids]
 
     def stop(self, job_id: str, grace: float = 30) -> JobView:
         """Ask a job to save and leave; after `grace` seconds it is made to. Harmless if it has ended.

@@ -112,6 +112,13 @@ class RunFolder:
     @classmethod
     def create(cls, root: Path, kind: str, spec: dict) -> "RunFolder":
         """Make the next free `<kind>-<number>` folder under `root` and write its spec."""
+        folder = cls.reserve(root, kind)
+        write_json(folder.spec_json, spec)
+        return folder
+
+    @classmethod
+    def reserve(cls, root: Path, kind: str) -> "RunFolder":
+        """The same without a spec, for jobs whose specs name each other. It is no run before it has one."""
         root.mkdir(parents=True, exist_ok=True)
         number = 1 + max(
             (int(p.name.rsplit("-", 1)[1]) for p in root.iterdir() if RUN_ID.match(p.name)), default=0
@@ -125,7 +132,6 @@ class RunFolder:
                 number += 1
         folder = cls(path)
         folder.attempts.mkdir()
-        write_json(folder.spec_json, spec)
         return folder
 
     @property
