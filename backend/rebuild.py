@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from backend.metrics import ingest
 from backend.outcome import judge, outcome_fields, read_log, read_result
+from backend.queue import queue_columns
 from backend.scheduler import count_devices, device_wanted, devices_taken
 from backend.store import Store
 from backend.store.tables import devices, jobs, levels, metrics, validation_levels
@@ -55,12 +56,13 @@ def _read(run: RunFolder, executor: Executor, has_gpus: bool) -> dict[str, Any] 
     last = run.latest_attempt()
     created = run.spec_json.stat().st_mtime
     row = {"id": run.id, "kind": spec.kind, "name": spec.name, "spec": json.dumps(data), "leased": []}
+    row |= {"device": device_wanted(spec), "processes": devices_taken(spec, has_gpus), **queue_columns(spec)}
     row |= {
-        "device": device_wanted(spec),
-        "processes": devices_taken(spec, has_gpus),
-        "priority": spec.priority,
+        "attempt": last.number if last else 0,
+        "created_at": created,
+        "queued_at": created,
+        "rank": created,
     }
-    row |= {"attempt": last.number if last else 0, "created_at": created, "queued_at": created}
     row |= {"state": State.STOPPED.value, "reason": "It had not begun.", "started_at": None}
     if last is None:
         return row

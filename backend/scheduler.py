@@ -1,14 +1,17 @@
 """Which queued job starts, and on which devices."""
 
+import json
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
 from backend.lease import SchedulerLease
+from backend.queue import earlier_states, is_ready, never_comes, queue_order
 from backend.store import Store, lease_devices, move
 from backend.store.tables import devices, jobs
 from jobs.executors import Executor
@@ -33,6 +36,24 @@ class Claim:
     devices: list[str]
 
 
+LOOKED_AT = tuple(
+    jobs.c[name]
+    for name in (
+        *("id", "kind", "device", "processes", "attempt"),
+        *("held", "after", "continue_on_error", "not_before"),
+    )
+)
+
+
+@dataclass
+class Look:
+    """What a look at the queue found: a job to start, jobs that will never come to it, and what is short."""
+
+    claim: Claim | None = None
+    ends: dict[str, tuple[State, dict[str, Any]]] = field(default_factory=dict)
+    held_up: set[str] = field(default_factory=set)
+
+
 class Scheduler:
     """Claims and starts jobs. Several may run; claims are exclusive all the same."""
 
@@ -43,10 +64,11 @@ class Scheduler:
         executor: Executor,
         lease: SchedulerLease | None = None,
         before_start: Callable[[RunFolder], None] = lambda run: None,
+        clock: Callable[[], float] = time.time,
     ):
         """`before_start` raises StudioError for a run that cannot start after all."""
         self.store, self.runs, self.executor, self.lease = store, runs, executor, lease
-        self.before_start = before_start
+        self.before_start, self.clock = before_start, clock
         self.held_up: set[str] = set()  # kinds of device that a queued job other than serve waits for
 
     def tick(self) -> int:
@@ -83,38 +105,60 @@ class Scheduler:
     def claim(self) -> Claim | None:
         """The next job that fits, moved to starting with its devices, in one transaction.
 
-        Jobs come by priority, then age. A job that must wait for devices holds up later ones of its kind of
-        device, so that a big job is not starved by small ones.
+        A job that must wait for devices holds up later ones of its kind of device, so that a big job is not
+        starved by small ones. One that waits for anything else holds up nobody.
         """
-        self.held_up = set()
-        with self.store.read() as conn:  # idle most of the time: look without the writer's lock
-            if conn.execute(select(jobs.c.id).where(jobs.c.state == State.QUEUED).limit(1)).first() is None:
-                return None
+        with self.store.read() as conn:  # most of the time there is nothing to do: no writer's lock for that
+            look = self._look(conn)
+        self.held_up = look.held_up
+        if not (look.claim or look.ends):
+            return None
         with self.store.write() as conn:
             if self.lease is not None and not self.lease.is_ours(conn):
                 return None
-            free = free_devices(conn)
-            held_up: set[str] = set()
-            for row in conn.execute(queue_order()).all():
-                kind = device_kind(conn, row.device)
-                if row.processes and kind in held_up:
-                    continue
-                if reason := never_fits(conn, kind, row.processes):
-                    fields = {"reason": reason, "failure": "resource", "ended_at": time.time()}
-                    move(conn, row.id, State.FAILED, **fields)
-                    continue
-                chosen = free[kind][: row.processes]
-                if len(chosen) < row.processes:
-                    held_up.add(kind)
-                    if row.kind != "serve":
-                        self.held_up.add(kind)
-                    continue
-                claimed = {"attempt": row.attempt + 1, "claimed_at": time.time()}
-                if move(conn, row.id, State.STARTING, at_attempt=row.attempt, **claimed):
-                    if not lease_devices(conn, row.id, chosen):
-                        raise AssertionError(f"{chosen} were free in this transaction")
-                    return Claim(row.id, row.attempt + 1, chosen)
-        return None
+            look = self._look(conn)
+            while look.ends:  # and then those that come after these
+                for job_id, (state, fields) in look.ends.items():
+                    move(conn, job_id, state, **fields)
+                look = self._look(conn)
+            if (claim := look.claim) is not None:
+                fields = {"attempt": claim.attempt, "claimed_at": self.clock(), "not_before": None}
+                ran_on = json.dumps(claim.devices)
+                move(
+                    conn, claim.job_id, State.STARTING, at_attempt=claim.attempt - 1, ran_on=ran_on, **fields
+                )
+                if not lease_devices(conn, claim.job_id, claim.devices):
+                    raise AssertionError(f"{claim.devices} were free in this transaction")
+        self.held_up = look.held_up
+        return look.claim
+
+    def _look(self, conn: Connection) -> Look:
+        """What there is to do now; changes nothing."""
+        rows = conn.execute(queue_order().with_only_columns(*LOOKED_AT)).all()
+        look = Look()
+        if not rows:
+            return look
+        now, states, free = self.clock(), earlier_states(conn, rows), free_devices(conn)
+        there = {kind: count_devices(conn, kind) for kind in free}
+        held_up: set[str] = set()
+        for row in rows:
+            kind = row.device if row.device != "auto" else ("cuda" if there["cuda"] else "cpu")
+            if fields := never_comes(row, states, now):
+                look.ends[row.id] = (State.STOPPED, fields)
+            elif row.processes > there[kind]:
+                reason = never_fits(conn, kind, row.processes)
+                fields = {"reason": reason, "failure": "resource", "ended_at": now}
+                look.ends[row.id] = (State.FAILED, fields)
+            elif not is_ready(row, states, now) or (row.processes and kind in held_up):
+                continue
+            elif row.processes <= len(free[kind]):
+                look.claim = Claim(row.id, row.attempt + 1, free[kind][: row.processes])
+                break
+            else:
+                held_up.add(kind)
+                if row.kind != "serve":
+                    look.held_up.add(kind)
+        return look
 
     def start(self, claim: Claim) -> None:
         """Start a claimed job. If that fails, the job fails with the reason and gives its devices back."""
@@ -184,15 +228,6 @@ def new_attempt(run: RunFolder, number: int) -> int:
         return number
     except FileExistsError:
         return run.new_attempt().number
-
-
-def queue_order():
-    """Queued jobs as they will start: priority, then time, then id."""
-    return (
-        select(jobs)
-        .where(jobs.c.state == State.QUEUED)
-        .order_by(jobs.c.priority.desc(), jobs.c.queued_at, jobs.c.id)
-    )
 
 
 def free_devices(conn: Connection) -> dict[str, list[str]]:

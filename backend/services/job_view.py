@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
-from backend.scheduler import count_devices, queue_order
+from backend.queue import queue_order
+from backend.scheduler import count_devices
 from backend.store.tables import devices, jobs
 from jobs.protocol.states import TERMINAL, State
 

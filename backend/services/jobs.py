@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from backend import metrics as curves
 from backend import rebuild
 from backend.lease import SchedulerLease
+from backend.queue import last_rank
 from backend.scheduler import device_kind, device_wanted
 from backend.services.job_view import JobView, build_views, is_resumable
 from backend.services.submission import Link, Submission, as_they_are
@@ -232,6 +233,7 @@ class JobService:
             if not is_resumable(row):
                 raise JobError(f"{job_id} cannot be resumed: it is a {row.kind} job that is {row.state}.")
             values = {**dict.fromkeys(fresh), "last_lines": "[]", "queued_at": time.time()}
+            values |= {"rank": last_rank(conn), "held": 0, "not_before": None, "retried": 0, "recovered": 0}
             move(conn, job_id, State.QUEUED, at_attempt=row.attempt, **values)
         self._wake()
         return self.get(job_id)

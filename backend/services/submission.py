@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
+from backend.queue import RANK_STEP, last_rank, queue_columns
 from backend.scheduler import count_devices, device_kind, device_wanted, devices_taken, never_fits
 from backend.store import Store
 from backend.store.tables import jobs
@@ -87,6 +88,9 @@ class Submission:
             stale = jobs.c.id.in_(ids) & jobs.c.state.in_([s.value for s in TERMINAL])
             conn.execute(delete(jobs).where(stale))  # their folders were deleted by hand
             rows = [new_row(job_id, spec, has_gpus) for job_id, spec in zip(ids, specs, strict=True)]
+            rank = last_rank(conn)
+            for place, row in enumerate(rows):
+                row["rank"] = rank + place * RANK_STEP
             rows[0]["request_id"] = request_id
             conn.execute(insert(jobs), rows)
 
@@ -95,6 +99,6 @@ def new_row(job_id: str, spec: JobSpec, has_gpus: bool) -> dict[str, Any]:
     """The row of a job that has just been submitted."""
     now = time.time()
     row = {"id": job_id, "kind": spec.kind, "name": spec.name, "state": State.QUEUED.value}
-    row |= {"priority": spec.priority, "request_id": None, "spec": json.dumps(spec.model_dump(mode="json"))}
-    row |= {"device": device_wanted(spec), "processes": devices_taken(spec, has_gpus)}
+    row |= {"request_id": None, "spec": json.dumps(spec.model_dump(mode="json"))}
+    row |= {"device": device_wanted(spec), "processes": devices_taken(spec, has_gpus), **queue_columns(spec)}
     return row | {"created_at": now, "queued_at": now}

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 from sqlalchemy import Connection
+from sqlalchemy.schema import CreateColumn
 
-from backend.store.tables import metadata, validation_levels
+from backend.store.tables import jobs, metadata, validation_levels
 from jobs.protocol.errors import ResourceError
 
 
@@ -18,7 +19,19 @@ def levels_of_validation(conn: Connection) -> None:
     validation_levels.create(conn, checkfirst=True)
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, levels_of_validation]
+def queue_rules(conn: Connection) -> None:
+    """What each job waits for, and how often it was tried."""
+    there = {row.name for row in conn.exec_driver_sql("PRAGMA table_info(jobs)")}
+    for column in jobs.columns:
+        if column.name not in there:  # all are there where first_tables has just made them
+            definition = CreateColumn(column).compile(dialect=conn.dialect)
+            conn.exec_driver_sql(f"ALTER TABLE jobs ADD COLUMN {definition}")
+    for index in jobs.indexes:
+        index.create(conn, checkfirst=True)
+    conn.execute(jobs.update().values(rank=jobs.c.queued_at))
+
+
+MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, levels_of_validation, queue_rules]
 
 
 def is_current(conn: Connection) -> bool:

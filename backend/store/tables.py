@@ -45,7 +45,21 @@ jobs = Table(
     Column("last_lines", Text, nullable=False, default="[]"),
     Column("events_offset", Integer, nullable=False, default=0),  # bytes of events.jsonl already here
     Column("stop_grace", Float),  # seconds, once a stop was asked for
+    Column("stop_reason", Text),  # why it was asked for, where nobody but a rule of the queue did
+    # The queue. Defaults are the database's, for rows of older versions.
+    Column("rank", Float, nullable=False, server_default="0"),  # lower is sooner, among equal priorities
+    Column("held", Integer, nullable=False, server_default="0"),
+    Column("after", Text, nullable=False, server_default="[]"),  # ids that must have ended before
+    Column("continue_on_error", Integer, nullable=False, server_default="0"),
+    Column("not_before", Float),  # the end of a wait between two tries
+    Column("retried", Integer, nullable=False, server_default="0"),  # tries after failures, so far
+    Column("recovered", Integer, nullable=False, server_default="0"),  # and after losses without progress
+    Column("time_limit", Float, nullable=False, server_default="0"),  # seconds a try may run; 0: no limit
+    Column("group", String, nullable=False, server_default=""),
+    Column("place", String, nullable=False, server_default=""),
+    Column("ran_on", Text, nullable=False, server_default="[]"),  # devices of its newest try
     Index("jobs_by_state", "state"),
+    Index("jobs_by_group", "group"),
 )
 
 devices = Table(

@@ -22,13 +22,20 @@ def make_studio(home: Path, executor: Any = None, cpu: int = 2, cuda: int = 0) -
     return Studio(home, executor=executor, resolve=lambda spec: spec, census=slots(cpu, cuda))
 
 
-def train_spec(name: str = "", priority: int = 0, launcher: str = "python", **options: Any) -> dict[str, Any]:
-    """A train spec as a dict; `name` tells the fake trainer what to do."""
+def train_spec(
+    name: str = "",
+    priority: int = 0,
+    launcher: str = "python",
+    queue: dict[str, Any] | None = None,
+    **options: Any,
+) -> dict[str, Any]:
+    """A train spec as a dict; `name` tells the fake trainer what to do, `options` are the launcher's."""
     return {
         "kind": "train",
         "name": name,
         "priority": priority,
         "launcher": {"name": launcher, **options},
+        "queue": queue or {},
         "model": {"path": "/models/x"},
         "data": {"path": "/data/x.jsonl"},
     }
