@@ -21,7 +21,7 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 	$(BIN)/studio launch --demo $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev  ## install, then every test but the slow ones
-	EXAMPLES=12 $(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -n 2 -m "e2e and not slow" tests/unit tests/contract tests/golden $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui tests/chaos $(PYTEST) || [ $$? -eq $(NONE) ]
 
@@ -29,7 +29,7 @@ check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 secon
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
-	$(RUN_TESTS) -q -n 2 -m "$(QUICK)" $(PYTEST)
+	$(RUN_TESTS) -q -n 2 -m "$(QUICK) and not thorough" $(PYTEST)
 
 chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for longer than `make test` does
 	CHAOS_ROUNDS=50 $(RUN_TESTS) -m chaos $(PYTEST)

@@ -12,6 +12,8 @@ from jobs.specs.diffusion_config import FILE, DiffusionConfig
 from jobs.specs.job import TrainSpec
 from jobs.specs.objective import OBJECTIVES
 
+pytestmark = pytest.mark.thorough
+
 CAUSAL = [name for name, objective in IMPLEMENTED.items() if objective.causal]
 MODEL = {
     "architecture": "llama",

@@ -18,6 +18,8 @@ from jobs.protocol.trajectory import canvas_after, encode
 from jobs.specs.samplers import DiffusionGemmaSampler as Options
 from jobs.specs.samplers import LLaDASampler
 
+pytestmark = pytest.mark.thorough
+
 LONGEST = 24  # three canvases
 OPTIONS = {
     "published": Options(),

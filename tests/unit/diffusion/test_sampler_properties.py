@@ -1,7 +1,6 @@
 """What holds for every sampler, over random settings. A new entry of SAMPLERS is tested by being named."""
 
 import copy
-import os
 import typing
 from typing import Any, Literal
 
@@ -23,6 +22,8 @@ from jobs.specs.samplers import SamplerOptions
 
 from .conftest import EOS, MASK
 
+pytestmark = pytest.mark.thorough
+
 EOT, PAD = 20, 21
 MODELS = {
     "plain": {},
@@ -34,7 +35,7 @@ MODELS = {
 }
 WRITES_MASKS = "allow_mask_token"  # the one setting with which a mask in the end may be a word
 PATIENCE = settings(
-    max_examples=int(os.environ.get("EXAMPLES", "3")),  # make test takes more
+    max_examples=12,
     deadline=None,
     derandomize=True,
     suppress_health_check=[

@@ -15,6 +15,8 @@ from jobs.protocol.errors import ModelError, SpecError
 from jobs.specs.objective import ARObjective
 from tests.fakes.small_training import MODEL, begin, go_on, losses
 
+pytestmark = pytest.mark.thorough
+
 LETTERS = "abcdefghijklmnopqrstuvwxyz AU:_\n"
 AR = {"name": "ar-sft"}
 LONGER = {"steps": 60, "batch_size": 8, "learning_rate": 2e-2, "warmup_steps": 5}

@@ -21,6 +21,8 @@ from jobs.models.tokenizers import character_tokenizer
 from jobs.protocol.errors import ModelError
 from jobs.protocol.folder import write_json
 
+pytestmark = pytest.mark.thorough
+
 DIT = [name for name, family in FAMILIES.items() if isinstance(family, DiTFamily)]
 LETTERS = "abcdefghijklmnop"
 HEADS, LENGTH, MASK = 2, 8, 18

@@ -13,6 +13,8 @@ from tests.golden.cases import HERE as GOLDEN
 
 from .published import NAMES, PUBLISHED
 
+pytestmark = pytest.mark.thorough
+
 
 def expanded(pattern: str) -> set[str]:
     """The names that a pattern with {a,b} stands for; inner braces first."""

@@ -19,6 +19,8 @@ from jobs.protocol.errors import ModelError, SpecError
 from jobs.specs.diffusion_config import FILE
 from jobs.specs.job import ConvertSpec
 
+pytestmark = pytest.mark.thorough
+
 IDS = torch.arange(12)[None]
 ADAPTERS = {
     "attention": {"target_modules": ["q_proj", "v_proj"]},

@@ -20,6 +20,8 @@ from jobs.protocol.errors import ModelError, SpecError, StudioError
 from jobs.specs.diffusion_config import FILE
 from jobs.specs.job import ConvertSpec
 
+pytestmark = pytest.mark.thorough
+
 
 def run(folder, out, **options):
     convert(ConvertSpec(source=str(folder), **options), out, lambda *_: None)
