@@ -29,7 +29,10 @@ from jobs.protocol.errors import DataError, ResourceError
 from jobs.protocol.folder import write_json
 from jobs.specs.data import DataSpec
 
-CHUNK_BYTES = 2**22  # of text in a chunk
+FIRST_BYTES, CHUNK_BYTES = 2**20, 2**22  # of text in the first chunks, and in the chunks of large data
+GROWS_EVERY = (
+    16  # chunks: small data is work for all workers, large data does not fall into thousands of files
+)
 CHUNK_ROWS = 2**14
 HELD_OUT = 256  # rows held out that are kept: validation must stay cheap
 
@@ -89,7 +92,7 @@ def _encode_all(
     try:
         for number, rows in enumerate(chunks(stream.rows())):
             known = prepared.facts_of(plan.folder / shard_name(number))
-            if known is not None and known["bound"] == bound:
+            if known is not None and known.get("cut") == [bound, len(rows), rows[-1].place]:
                 facts[number] = known
                 report(sum(f["rows"] for f in facts.values()))
                 continue
@@ -111,15 +114,15 @@ def _encode_all(
 def chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
     """The rows in lists that depend on the rows alone. Raises: DataError for rows with images."""
     held: list[Row] = []
-    size = 0
+    size = number = 0
     for row in rows:
         if row.pictures:
             raise DataError(f"{row.place}: rows with images are not prepared; train on their file itself.")
         held.append(row)
         size += len(row.text or "") + 4 * len(row.tokens or ()) + sum(len(m.content) for m in row.messages)
-        if size >= CHUNK_BYTES or len(held) >= CHUNK_ROWS:
+        if size >= min(CHUNK_BYTES, FIRST_BYTES * (1 + number // GROWS_EVERY)) or len(held) >= CHUNK_ROWS:
             yield held
-            held, size = [], 0
+            held, size, number = [], 0, number + 1
     if held:
         yield held
 
@@ -150,7 +153,7 @@ def _encode_chunk(number: int, rows: list[Row]) -> dict[str, Any]:
     pairs = [(h, _one(row)) for h, row in held[:HELD_OUT]]
     write_rows(folder / shard_name(number, "held"), [s for _, s in pairs if s], [h for h, s in pairs if s])
     facts = {
-        "bound": bound,
+        "cut": [bound, len(rows), rows[-1].place],
         "rows": len(rows),
         "trained": len(train),
         "held": len(held),

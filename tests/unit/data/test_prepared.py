@@ -101,22 +101,46 @@ def test_slices_that_hold_out_do_so_here_too(tmp_path, tokenizer):
     assert manifest.held_out == 5
 
 
-def test_what_is_stopped_goes_on_where_it_was(tmp_path, tokenizer):
-    data = DataSpec(path=texts(tmp_path), max_length=16)
-    made = plan(tmp_path, data, tokenizer, workers=1)
+def stopped(made: Plan, rows: int = 21) -> None:
+    """Prepare until so many rows are done."""
 
     def stop(done: int) -> None:
-        if done >= 21:
+        if done >= rows:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         prepare.prepare(made, stop)
     assert not is_prepared(made.folder)
+
+
+def test_what_is_stopped_goes_on_where_it_was(tmp_path, tokenizer):
+    data = DataSpec(path=texts(tmp_path), max_length=16)
+    made = plan(tmp_path, data, tokenizer, workers=1)
+    stopped(made)
     first = made.folder / shard_name(0)
     before = first.stat().st_mtime_ns
     prepare.prepare(made, lambda done: None)
     assert first.stat().st_mtime_ns == before
     assert list(PreparedSequences(made.folder)) == without(data, tokenizer)[0]
+
+
+def test_what_was_stopped_and_is_cut_otherwise_now_is_made_anew(tmp_path, tokenizer, monkeypatch):
+    data = DataSpec(path=texts(tmp_path), max_length=16)
+    made = plan(tmp_path, data, tokenizer, workers=1)
+    stopped(made)
+    monkeypatch.setattr(prepare, "CHUNK_ROWS", 10)
+    prepare.prepare(made, lambda done: None)
+    assert list(PreparedSequences(made.folder)) == without(data, tokenizer)[0]
+
+
+def test_small_data_is_cut_into_small_chunks_and_large_into_larger_ones(monkeypatch):
+    monkeypatch.setattr(prepare, "FIRST_BYTES", 10)
+    monkeypatch.setattr(prepare, "CHUNK_BYTES", 30)
+    monkeypatch.setattr(prepare, "CHUNK_ROWS", 100)
+    rows = (Row(place="", text="abcde") for _ in range(400))
+    sizes = [len(chunk) for chunk in prepare.chunks(rows)]
+    assert sizes[:16] == [2] * 16 and sizes[16:32] == [4] * 16
+    assert set(sizes[32:-1]) == {6} and sum(sizes) == 400
 
 
 def test_the_number_of_workers_changes_nothing(tmp_path, tokenizer):
