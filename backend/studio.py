@@ -13,9 +13,11 @@ from backend.lease import SchedulerLease
 from backend.reconciler import Reconciler
 from backend.scheduler import Scheduler
 from backend.services.jobs import JobService
+from backend.services.starting import LastLook
 from backend.store import Store
 from jobs.executors import Executor, LocalExecutor
 from jobs.protocol.errors import ResourceError
+from jobs.protocol.folder import RunFolder
 from jobs.specs.job import JobSpec
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ class Studio:
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
         self._reconciler = Reconciler(self.store, self.runs, self.executor)
-        self._scheduler = Scheduler(self.store, self.runs, self.executor, self.lease)
+        self._scheduler = Scheduler(self.store, self.runs, self.executor, self.lease, self._last_look)
         self._census = census
         self._scheduling = False
         if not devices.recorded(self.store):
@@ -198,6 +200,10 @@ class Studio:
         active = self._reconciler.tick()
         started = self._scheduler.tick()
         return ACTIVE_SECONDS if active or started else IDLE_SECONDS
+
+    def _last_look(self, run: RunFolder) -> None:
+        resolve = self._resolve or self.resolver
+        LastLook(self.store, resolve, lambda run, spec: self.estimates.refuse(spec))(run)
 
     def _sweep_deleted(self) -> None:
         for path in self.runs.glob(".deleted-*"):

@@ -9,8 +9,7 @@ from backend.services.checkpoints import ModelView, inspect, is_model_folder, si
 from backend.services.places import ASSETS, absolute, is_path
 from jobs.protocol.errors import ModelError
 from jobs.protocol.folder import RUN_ID, RunFolder
-
-RUN_PREFIX = "run:"
+from jobs.specs.references import RUN_PREFIX
 
 
 class ModelService:

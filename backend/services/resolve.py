@@ -19,6 +19,7 @@ from jobs.specs.families import FAMILIES
 from jobs.specs.job import ConvertSpec, JobSpec, ModelSpec, PrepareSpec, SampleSpec, ServeSpec, TrainSpec
 from jobs.specs.launcher import LauncherSpec, machines
 from jobs.specs.objective import ARObjective, objective_for
+from jobs.specs.references import promised
 
 HUB_ID = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 CHARACTERS = "characters:"
@@ -45,16 +46,18 @@ class Resolver:
     def __call__(self, spec: JobSpec) -> JobSpec:
         """The same job with every name replaced by an absolute path that exists.
 
-        Raises: ModelError, DataError or SpecError with one sentence.
+        Only the results of runs that the job waits for (`queue.after`) keep their names, run:ID: they are
+        found when it starts. Raises: ModelError, DataError or SpecError with one sentence.
         """
         return self._by_kind[spec.kind](spec)
 
     def _train(self, spec: JobSpec) -> JobSpec:
         spec = cast(TrainSpec, spec)
+        later = promised(spec)
         changes = {
-            "model": self._start(spec),
-            "data": self.data(spec.data),
-            "objective": self._objective(spec),
+            "model": self._start(spec, later),
+            "data": spec.data if spec.data.path in later else self.data(spec.data),
+            "objective": spec.objective if spec.model.path in later else self._objective(spec),
             "launcher": self._launcher(spec.launcher),
         }
         return spec.model_copy(update=changes)
@@ -72,14 +75,16 @@ class Resolver:
         start = self.models.get(spec.model.path)
         return objective_for(spec.objective, start.objective, start.block_size, start.schedule)
 
-    def _start(self, spec: TrainSpec) -> ModelSpec:
+    def _start(self, spec: TrainSpec, later: frozenset[str]) -> ModelSpec:
         model = spec.model
+        if model.path in later:
+            return model
         if model.path is not None and isinstance(spec.objective, ARObjective):  # wants a causal model
             return model.model_copy(update={"path": str(self.models.resolve(model.path))})
         if model.path is not None:
             return model.model_copy(update={"path": str(self.models.dllm(model.path))})
         assert model.new is not None  # ModelSpec checks that one of the two is given
-        tokenizer = self.tokenizer(model.new.tokenizer)
+        tokenizer = self.tokenizer(model.new.tokenizer, later)
         return model.model_copy(update={"new": model.new.model_copy(update={"tokenizer": tokenizer})})
 
     def data(self, data: DataSpec) -> DataSpec:
@@ -93,7 +98,10 @@ class Resolver:
         if data.info is None:
             return data.model_copy(update={"path": self.datasets.resolve_mix(data.path)})
         info = self.datasets.resolve(data.info)
-        listed = read_json(info)
+        try:
+            listed = read_json(info)
+        except (OSError, ValueError) as error:
+            raise DataError(f"data.info: {info.name} cannot be read as JSON: {error}.") from None
         path = self.datasets.resolve_mix(data.path, listed if isinstance(listed, dict) else ())
         return data.model_copy(update={"path": path, "info": str(info)})
 
@@ -101,17 +109,18 @@ class Resolver:
         spec = cast(PrepareSpec, spec)
         changes = {
             "data": self.data(spec.data),
-            "tokenizer": self.tokenizer(spec.tokenizer),
+            "tokenizer": self.tokenizer(spec.tokenizer, promised(spec)),
             "folder": str(absolute(spec.folder) if spec.folder else self.datasets.prepared),
         }
         return spec.model_copy(update=changes)
 
-    def tokenizer(self, name: str) -> str:
-        """A tokenizer folder behind a bundled name, a model's name or a path; `characters:` stays.
+    def tokenizer(self, name: str, later: frozenset[str] = frozenset()) -> str:
+        """A tokenizer folder behind a bundled name, a model's name or a path; `characters:` and names in
+        `later` stay.
 
         Raises: ModelError where there is none.
         """
-        if name.startswith(CHARACTERS):
+        if name.startswith(CHARACTERS) or name in later:
             return name
         bundled = self.tokenizers_root / name
         if bundled.is_dir() and bundled.parent == self.tokenizers_root:
@@ -127,14 +136,17 @@ class Resolver:
 
     def _convert(self, spec: JobSpec) -> JobSpec:
         spec = cast(ConvertSpec, spec)
-        changes = {"source": self._source(spec.source)}
+        later = promised(spec)
+        changes = {"source": self._source(spec.source, later)}
         if spec.lora_base is not None:
-            changes["lora_base"] = self._source(spec.lora_base)
+            changes["lora_base"] = self._source(spec.lora_base, later)
         return spec.model_copy(update=changes)
 
-    def _source(self, name: str) -> str:
+    def _source(self, name: str, later: frozenset[str]) -> str:
         """The absolute path of a file or model; a Hub id that is not on this disk stays, for the job has a
         cache to look it up in. Raises: ModelError."""
+        if name in later:
+            return name
         path = absolute(name)
         if name.lower().endswith(".gguf"):
             if not path.is_file():
@@ -152,11 +164,12 @@ class Resolver:
         prompts = self.datasets.resolve(spec.prompts)
         if prompts.suffix.lower() not in PROMPT_SUFFIXES:
             raise DataError(f"{prompts}: prompts are a .txt file (a prompt a line) or a .jsonl file.")
-        return spec.model_copy(update={"model": str(self.models.dllm(spec.model)), "prompts": str(prompts)})
+        model = spec.model if spec.model in promised(spec) else str(self.models.dllm(spec.model))
+        return spec.model_copy(update={"model": model, "prompts": str(prompts)})
 
     def _serve(self, spec: JobSpec) -> JobSpec:
         spec = cast(ServeSpec, spec)
-        if spec.model is None:
+        if spec.model is None or spec.model in promised(spec):
             return spec
         return spec.model_copy(update={"model": str(self.models.dllm(spec.model))})
 

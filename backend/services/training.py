@@ -14,9 +14,11 @@ from backend.services.places import ASSETS
 from backend.services.resolve import Resolver
 from jobs.protocol.errors import SpecError, StudioError
 from jobs.protocol.folder import write_atomic
+from jobs.specs.groups import check_any
 from jobs.specs.job import JobSpec, TrainSpec
 from jobs.specs.load import parse_spec, read_yaml, to_yaml
 from jobs.specs.objective import ARObjective
+from jobs.specs.references import promised
 
 RECIPE_NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,63}$")
 
@@ -123,6 +125,8 @@ class TrainingService:
         if not isinstance(spec, TrainSpec) or not isinstance(resolved, TrainSpec):
             return []
         path, objective = resolved.model.path, resolved.objective
+        if path in promised(resolved):
+            return [f"It starts from the model of {path}, which is looked at when that has been made."]
         assert objective is not None  # the resolver sees to it
         if isinstance(objective, ARObjective):
             return [f"Objective: {objective.name}: the result is a causal model, not a dLLM."]
@@ -180,7 +184,7 @@ class TrainingService:
             try:
                 facts["spec"] = read_yaml(path)
                 facts["title"] = str(facts["spec"].get("name") or path.stem)
-                parse_spec(facts["spec"], where=path.name)
+                check_any(facts["spec"], where=path.name)
             except StudioError as error:
                 facts["problem"] = str(error)
         except (OSError, UnicodeDecodeError) as error:

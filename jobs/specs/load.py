@@ -63,20 +63,33 @@ def apply_override(data: dict[str, Any], item: str) -> None:
     key, equals, value = item.partition("=")
     if not equals or not key:
         raise SpecError(f"--set {item!r}: write key=value, such as optimisation.steps=200.")
-    *parents, name = key.split(".")
-    place = data
-    for parent in parents:
-        place = place.setdefault(parent, {})
-        if not isinstance(place, dict):
-            raise SpecError(f"--set {item!r}: {parent!r} holds a value, not a group of keys.")
     try:
         parsed = yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise SpecError(f"--set {item!r}: {error}.") from None
-    if isinstance(parsed, str):
-        with contextlib.suppress(ValueError):  # YAML 1.1 reads 1e-4 as text
-            parsed = float(parsed)
-    place[name] = parsed
+    try:
+        put(data, key, as_number(parsed))
+    except SpecError as error:
+        raise SpecError(f"--set {item!r}: {error}") from None
+
+
+def as_number(value: Any) -> Any:
+    """The number in a text such as 1e-4, which YAML 1.1 reads as text; anything else as it is."""
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            return float(value)
+    return value
+
+
+def put(data: dict[str, Any], field: str, value: Any) -> None:
+    """Set the field `a.b.c` in nested dicts. Raises: SpecError where `a.b` is no group of keys."""
+    *parents, name = field.split(".")
+    place = data
+    for parent in parents:
+        place = place.setdefault(parent, {})
+        if not isinstance(place, dict):
+            raise SpecError(f"{field}: {parent!r} holds a value, not a group of keys.")
+    place[name] = value
 
 
 def to_yaml(spec: JobSpec) -> str:
