@@ -12,13 +12,16 @@ from typing import Any
 from backend.services.datasets import DatasetService
 from backend.services.jobs import JobService
 from backend.services.model_server import Unreachable, ask
-from backend.services.places import under
+from backend.services.places import absolute, under
 from backend.services.resolve import Resolver
 from jobs.protocol.errors import DataError, JobError
 from jobs.protocol.folder import RunFolder, read_json
 from jobs.protocol.states import State
+from jobs.specs.builders import BUILDERS
+from jobs.specs.data import DataSpec
 from jobs.specs.inspect import VersionAsk, parse_ask
 from jobs.specs.job import InspectSpec, TrainSpec
+from jobs.specs.mix import parse
 
 USABLE = (State.QUEUED, State.STARTING, State.RUNNING)
 ANSWER_SECONDS = 120.0  # for a page of rows far down in a large file
@@ -92,11 +95,11 @@ class LookingService:
         return {**words, "target": str(self.datasets.roots["home"] / f"{name}.jsonl")}
 
     def _data(self, data: dict[str, Any]) -> dict[str, Any]:
-        """With its file's absolute path. Raises: DataError, AccessError."""
-        if data.get("path") is None:
-            return data
-        path = self.datasets.resolve(data["path"])
-        return {**data, "path": str(under(path, *self.datasets.roots.values(), self.runs_root))}
+        """As a training has it, of the studio's folders alone. Raises: DataError, SpecError, AccessError."""
+        spec = self.resolver.data(DataSpec.parse(data))
+        for path in local_files(spec):
+            under(path, *self.datasets.roots.values(), self.datasets.prepared, self.runs_root)
+        return spec.model_dump(mode="json")
 
     def _model(self, model: dict[str, Any], objective: dict[str, Any] | None) -> dict[str, Any]:
         """As the resolver of a training has it. Raises: ModelError, SpecError."""
@@ -132,3 +135,17 @@ class LookingService:
         if job is None:
             raise JobError("no process looks at data.")
         self.jobs.stop(job)
+
+
+def local_files(data: DataSpec) -> list[Path]:
+    """What a resolved spec would have read on this machine: files, folders, and what links in these lead to.
+    What a dataset_info.json names lies below its folder, or at the Hub (jobs.data.dataset_info)."""
+    whole = data.path is not None and Path(data.path).exists()
+    names = [data.path] if whole else [part.name for part in parse(data.path)] if data.path else []
+    found = [Path(str(name)) for name in names]
+    found += [Path(data.info).parent] if data.info else []
+    given = data.options.get("path")
+    if given and given not in [option.default for option in BUILDERS[str(data.builder)].options]:
+        found.append(absolute(str(given)))
+    found = [path for path in found if path.is_absolute()]  # the others are names, of the Hub or of a list
+    return found + [link for path in found for link in path.rglob("*") if link.is_symlink()]

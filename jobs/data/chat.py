@@ -49,8 +49,8 @@ def render(
         return tokenizer.apply_chat_template(
             messages, tokenize=False, add_generation_prompt=add_generation_prompt
         )
-    except TemplateError as error:
-        raise DataError(f"the model's chat template refuses this conversation: {error}") from None
+    except (TemplateError, TypeError) as error:  # the latter where a template of text meets images
+        raise DataError(f"the model's chat template refuses this conversation: {error}", "template") from None
 
 
 def _shows(content: Any) -> bool:

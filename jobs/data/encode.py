@@ -146,6 +146,9 @@ def _conversations(
     encoded: Encoded,
     reader: PictureReader | None,
 ) -> Iterator[Sequence]:
+    for row in rows if reader is None else ():
+        if row.pictures:
+            raise DataError(f"{row.place}: this row has images, but the model reads text only.", "image")
     for row, (prompt, answer) in zip(rows, _halves(rows, tokenizer), strict=True):
         encoded.unknown += _count_unknown(prompt + answer, tokenizer)
         prompt, pictures = _with_pictures(row, prompt, answer, reader)
@@ -191,8 +194,6 @@ def _with_pictures(
 ) -> tuple[list[int], tuple[Path, ...]]:
     """The prompt with room for its pictures, and their files. Raises: DataError."""
     if reader is None:
-        if row.pictures:
-            raise DataError(f"{row.place}: this row has images, but the model reads text only.")
         return prompt, ()
     if reader.image_token_id in answer:
         raise DataError(f"{row.place}: the answer holds the model's image token, which it cannot write.")

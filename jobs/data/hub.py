@@ -1,6 +1,7 @@
 """Data sets of the Hugging Face Hub, at one commit, read as they come."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 import datasets
 from datasets.exceptions import DatasetNotFoundError
@@ -21,10 +22,11 @@ def pinned(name: HubName) -> HubName:
     return name
 
 
-def splits(name: HubName) -> list[str]:
+@lru_cache(maxsize=64)  # a commit does not change
+def splits(name: HubName) -> tuple[str, ...]:
     """The names of its splits. Raises: DataError where the data set cannot be reached."""
     with _Reached(name):
-        return datasets.get_dataset_split_names(name.id, name.subset, revision=name.revision)
+        return tuple(datasets.get_dataset_split_names(name.id, name.subset, revision=name.revision))
 
 
 def rows(name: HubName, split: str) -> Iterator[tuple[str, dict]]:

@@ -66,6 +66,13 @@ def is_prepared(folder: Path) -> bool:
     return (folder / MANIFEST).is_file()
 
 
+def settings(data: DataSpec) -> DataSpec:
+    """The spec whose settings count: of prepared data that with which it was made. Raises: DataError."""
+    if data.path is None or not is_prepared(Path(data.path)):
+        return data
+    return load_manifest(Path(data.path)).spec()
+
+
 def shard_name(number: int, side: str = "shard") -> str:
     return f"{side}-{number:05}.arrow"
 
@@ -184,6 +191,20 @@ def validation_sequences(folder: Path) -> list[Tokens]:
     """The sequences held out. Raises: DataError."""
     shard = Shard(folder / VALIDATION)
     return [shard.row(number) for number in range(len(shard))]
+
+
+def rows_of(folder: Path, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, tokens of a row before packing) of the split train or validation. Raises: DataError."""
+    made = load_manifest(folder)
+    train = [shard_name(number) for number in range(len(made.tokens))]
+    count = 0
+    for name in train if split == "train" else [VALIDATION]:
+        shard = Shard(folder / name)
+        for number in range(len(shard)):
+            count += 1
+            tokens = shard.row(number)
+            prompt = {"prompt_length": tokens.prompt_length} if made.kind == "messages" else {}
+            yield f"{folder.name}, {split} row {count}", {"input_ids": tokens.input_ids, **prompt}
 
 
 def whole_starts(folder: Path, shards: int, length: int) -> Iterator[int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from jobs.data import dataset_info, hub
 from jobs.data.builders import build
 from jobs.data.files import files_in, read_file
+from jobs.data.prepared import is_prepared, load_manifest, rows_of
 from jobs.data.readers import Broken, kind_of, text
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
@@ -30,7 +31,8 @@ class Source:
     folder: Path | None = None  # where the pictures of its rows are looked for
     adapt: Callable[[dict, str], dict] | None = None
     """From a row as it stands there to one of our forms."""
-    note: str = ""  # how it was read, for the note of the whole
+    note: Callable[[], str] = str
+    """How it was read, for the note of the whole: asked only where that is told, for it may read the file."""
 
     @property
     def is_split(self) -> bool:
@@ -76,7 +78,7 @@ def _listed(name: str, data: DataSpec) -> Source | None:
         f"{inner.identity} {entry}",
         inner.folder,
         entry.adapt,
-        ", by its entry in dataset_info.json",
+        lambda: ", by its entry in dataset_info.json",
     )
 
 
@@ -84,11 +86,22 @@ def _file(name: str, data: DataSpec) -> Source | None:
     path = Path(name)
     if path.is_dir() or not (path.exists() or kind_of(path)):
         return None
-    note = ""
-    if kind_of(path) == ".txt" and path.exists():
-        note = ", parted by blank lines" if text.is_parted(path) else ", one text a line"
+    note = partial(_parting, path) if kind_of(path) == ".txt" and path.exists() else str
     folder = path.resolve().parent
     return Source(path.name, {"train": partial(read_file, path)}, [path], folder=folder, note=note)
+
+
+def _parting(path: Path) -> str:
+    return ", parted by blank lines" if text.is_parted(path) else ", one text a line"
+
+
+def _prepared(name: str, data: DataSpec) -> Source | None:
+    """What a prepare job made: its rows are tokens."""
+    folder = Path(name)
+    if not is_prepared(folder):
+        return None
+    splits = {split: lambda broken, split=split: rows_of(folder, split) for split in ("train", "validation")}
+    return Source(folder.name, splits, identity=load_manifest(folder).key, note=lambda: ", prepared before")
 
 
 def _folder(name: str, data: DataSpec) -> Source | None:
@@ -99,7 +112,7 @@ def _folder(name: str, data: DataSpec) -> Source | None:
     splits = {split: partial(_one_by_one, path, files) for split, files in found.items()}
     count = len(found.get("train", []))
     files = [file for split in found.values() for file in split]
-    return Source(path.name, splits, files, folder=path.resolve(), note=f", {count} files")
+    return Source(path.name, splits, files, folder=path.resolve(), note=lambda: f", {count} files")
 
 
 def _one_by_one(folder: Path, files: list[Path], broken: Broken) -> Iterator[tuple[str, dict]]:
@@ -124,6 +137,7 @@ def _of_hub(name: HubName, split: str) -> ReadSplit:
 
 KINDS: dict[str, Callable[[str, DataSpec], Source | None]] = {
     "dataset_info": _listed,
+    "prepared": _prepared,
     "folder": _folder,
     "file": _file,
     "hub": _hub,

@@ -4,8 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from jobs.models import checkpoint
+from jobs.models.classes import VISION
 from jobs.models.create import create
-from jobs.models.source import locate
+from jobs.models.images import ImageProcessor, load_images
+from jobs.models.source import locate, read_config
 from jobs.models.tokenizers import give_mask_token, load_tokenizer
 from jobs.protocol.errors import ModelError
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
@@ -27,6 +29,17 @@ def vocabulary(model: ModelSpec) -> tuple[Any, DiffusionConfig]:
     if (folder / FILE).is_file():
         return load_tokenizer(folder), DiffusionConfig.load(folder)
     return _foreign(Path(folder), str(model.path))
+
+
+def pictures(model: ModelSpec) -> tuple[ImageProcessor, int] | None:
+    """(image processor, token for a picture); None for models of text. Raises: ModelError."""
+    if model.path is None:
+        made = create(model.new, seed=0) if model.new and model.new.family is not None else None
+        return (made.images, made.model.config.image_token_id) if made and made.images is not None else None
+    folder = locate(model.path)
+    config = read_config(folder)
+    found = load_images(folder) if config.get("model_type") in VISION else None
+    return (found, config["image_token_id"]) if found is not None else None
 
 
 def _foreign(folder: Path, name: str) -> tuple[Any, DiffusionConfig]:

@@ -8,13 +8,12 @@ questions are those of jobs.specs.inspect, told apart by "op"; besides them {"op
 import sys
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
-from jobs.data.checks.report import check_rows
+from jobs.data.checks.report import check_source
+from jobs.data.load import opened
 from jobs.programs.inspecting.looks import figures, preview
 from jobs.programs.inspecting.pages import page
-from jobs.programs.inspecting.source import rows_of
 from jobs.programs.inspecting.tasks import Tasks
 from jobs.programs.inspecting.versions import write_version
 from jobs.programs.process import Process, main
@@ -62,25 +61,17 @@ def answer(ask: Ask, tasks: Tasks) -> dict[str, Any]:
     if isinstance(ask, RowsAsk):
         return page(ask)
     if isinstance(ask, CheckAsk):
-        return tasks.ask(_key(ask, ask.data), lambda report: check(ask.data, report))
+        return tasks.ask(_key(ask, ask.data), lambda report: check_source(ask.data, report).data())
     if isinstance(ask, StatisticsAsk):
         return tasks.ask(_key(ask, ask.data), lambda report: figures(ask, report))
     return write_version(ask)
 
 
-def check(data: DataSpec, report: Any = lambda rows: None) -> dict[str, Any]:
-    """What is wrong with a source's rows (jobs.data.checks.report). Raises: DataError, SpecError."""
-    path = Path(data.path) if data.path is not None else None
-    name = path.name if path is not None else f"builder {data.builder}"
-    return check_rows(rows_of(data), name, path, report).data()
-
-
 def _key(ask: Ask, data: DataSpec) -> str:
     """The same for the same question on the same bytes."""
-    path = Path(data.path) if data.path is not None else None
-    stat = path.stat() if path is not None and path.exists() else None
-    stamp = f"{stat.st_mtime_ns} {stat.st_size}" if stat is not None else ""
-    return f"{ask.model_dump_json()} {stamp}"
+    files = [path for _, source in opened(data) for path in source.files]
+    stamps = [(stat.st_mtime_ns, stat.st_size) for stat in (path.stat() for path in files if path.exists())]
+    return f"{ask.model_dump_json()} {stamps}"
 
 
 if __name__ == "__main__":

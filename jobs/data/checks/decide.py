@@ -69,3 +69,14 @@ class BadRows:
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items()))
         where = f"put into {self.aside.name}" if self.aside is not None else "left out"
         return f"{sum(self.counts.values())} bad rows were {where} ({told})."
+
+
+class AsTheyCome(BadRows):
+    """For who looks at data: bad rows are given on, in their place among the good ones."""
+
+    def __init__(self) -> None:
+        super().__init__("skip")
+
+    def good(self, found: Iterator[Found], source: str = "") -> Iterator[Found]:
+        """All of them."""
+        return found

@@ -10,12 +10,14 @@ from jobs.data.checks.lines import BOM
 from jobs.data.checks.problems import KINDS, Problem
 from jobs.data.checks.repeats import Repeats
 from jobs.data.checks.scan import Found, scan
-from jobs.data.readers import kind_of
-from jobs.data.readers.opening import opened
+from jobs.data.load import look, opened
+from jobs.data.readers import kind_of, opening
+from jobs.specs.data import DataSpec
 
 EXAMPLES = 5  # problems of each kind that are told in full
 CHUNK = 2048  # rows between two calls of `report`
 TEXTS = (".jsonl", ".json", ".txt", ".csv", ".tsv")
+SHAPES = 100  # different sets of fields that are compared
 HEAD = 2**16  # bytes looked at for line ends
 
 
@@ -69,16 +71,24 @@ def check(path: Path, report: Callable[[int], None] = lambda rows: None) -> Repo
 
     Raises: DataError for a file that cannot be begun.
     """
-    return check_rows(scan(path), path.name, path, report)
+    return check_rows(scan(path), path.name, path, report=report)
+
+
+def check_source(data: DataSpec, report: Callable[[int], None] = lambda rows: None) -> Report:
+    """The same for all that a training with this spec would read. Raises: DataError, SpecError."""
+    sources = [source for _, source in opened(data)]
+    files = [path for source in sources for path in source.files]
+    names = " + ".join(dict.fromkeys(source.name for source in sources))
+    return check_rows(look(data), names, *files, report=report)
 
 
 def check_rows(
     rows: Iterable[Found],
     source: str,
-    path: Path | None = None,
+    *files: Path,
     report: Callable[[int], None] = lambda rows: None,
 ) -> Report:
-    """The same for rows that are scanned already; `path` is the file that they came from, if it is one."""
+    """The same for rows that are scanned already; `files` are those that they came from."""
     found = Report(source)
     repeated, ids = Repeats(), Repeats()
     fields: set[tuple[str, ...]] = set()
@@ -90,10 +100,10 @@ def check_rows(
             found.add(row.problem)
             continue
         _take_in(row, found, repeated, ids)
-        if len(fields) < 100:
+        if len(fields) < SHAPES:
             fields.add(tuple(sorted(row.raw)))
-    about_file = _about_the_file(path) if path is not None else []
-    found.remarks = [*about_file, *_about_rows(repeated, ids, fields)]
+    about_files = [remark for path in files for remark in _about_the_file(path)]
+    found.remarks = [*dict.fromkeys(about_files), *_about_rows(repeated, ids, fields)]
     return found
 
 
@@ -127,13 +137,13 @@ def _about_rows(rows: Repeats, ids: Repeats, fields: set[tuple[str, ...]]) -> li
 def _about_the_file(path: Path) -> list[str]:
     if kind_of(path) not in TEXTS:
         return []
-    with opened(path) as file:
+    with opening.opened(path) as file:
         head = file.read(HEAD)
     told = []
     if head.startswith(BOM):
-        told.append("The file begins with a byte order mark, which is passed over.")
+        told.append(f"{path.name} begins with a byte order mark, which is passed over.")
     if b"\r\n" in head:
-        told.append("The file has Windows line ends (CR LF), which are passed over.")
+        told.append(f"{path.name} has Windows line ends (CR LF), which are passed over.")
     return told
 
 

@@ -32,6 +32,8 @@ class Found:
     """Or why not."""
     form: str = ""
     """The form of its row: a name of formats.FORMATS."""
+    held_out: bool = False
+    """Whether a slice of the mix keeps it for validation."""
 
 
 Adapt = Callable[[dict, str], dict]

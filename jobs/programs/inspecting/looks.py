@@ -1,17 +1,22 @@
 """Preview and statistics of a data spec, with the objective and the collator of the training."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 from jobs.data.chat import render
 from jobs.data.encode import Sequence, encode
+from jobs.data.images import PictureReader
+from jobs.data.load import look
+from jobs.data.prepared import PreparedSequences, is_prepared, settings
 from jobs.data.preview import KINDS, picture
 from jobs.data.rows import Row
 from jobs.data.statistics import statistics
 from jobs.diffusion.objectives import build_objective
-from jobs.programs.inspecting.source import reading, rows_of
-from jobs.programs.training.corpus import in_whole_blocks, make_collator
+from jobs.programs.inspecting.reading import reading, sight
+from jobs.programs.training.corpus import check_prepared, in_whole_blocks, make_collator
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
 from jobs.specs.inspect import PreviewAsk, StatisticsAsk
@@ -26,56 +31,77 @@ def preview(ask: PreviewAsk) -> dict[str, Any]:
     Raises: DataError, SpecError, ModelError where a training would not start either.
     """
     # 1. The same choices as a training makes.
-    tokenizer, config = reading(ask.model)
+    tokenizer, config = reading(ask.model, settings(ask.data).template)
     options = objective_for(ask.objective, config.objective, config.block_size, config.schedule)
-    data = in_whole_blocks(ask.data, options)
     # 2. As many rows as the sequences take.
-    good = (found.row for found in rows_of(data, pictures=False) if found.row is not None)
-    rows = list(islice(good, ask.first, ask.first + ask.rows * (ROWS_A_SEQUENCE if data.packing else 1)))
-    if not rows:
-        raise DataError(f"there is no good row after the first {ask.first}.")
-    if any(row.pictures for row in rows):
-        raise DataError("rows with images are not previewed: how many tokens an image takes, the model says.")
-    conversations = rows[0].kind == "messages"
-    sequences = _sequences(rows, tokenizer, data, ask.rows)
+    if ask.data.path is not None and is_prepared(Path(ask.data.path)):
+        sequences, data, kind = _prepared(ask, tokenizer, options)
+        places = []
+    else:
+        data = in_whole_blocks(ask.data, options)
+        rows = _rows(ask, data)
+        kind = rows[0].kind
+        sequences = encode(rows, tokenizer, data, reader=_reader(ask, rows)).sequences[: ask.rows]
+        places = [row.place for row in rows[: len(sequences)]]
     # 3. One batch, noised.
-    objective = build_objective(options)
-    collator = make_collator("messages" if conversations else "text", tokenizer, data, config, options)
+    collator = make_collator(kind, tokenizer, data, config, options)
+    if any(sequence.pictures for sequence in sequences):
+        collator = replace(collator, reader=sight(ask.model))
     told = picture(
-        objective,
+        build_objective(options),
         collator,
         sequences,
         tokenizer,
         config.mask_token_id,
-        conversations=conversations,
+        conversations=kind == "messages",
         level=ask.level,
         seed=ask.seed,
         step=ask.step,
     )
-    places = [row.place for row in rows[: len(sequences)]] if conversations or not data.packing else []
+    packed = kind == "text" and data.packing
     return {
         **told,
         "objective": options.name,
-        "kind": "messages" if conversations else "text",
-        "places": places,
-        "packed": not conversations and data.packing,
+        "kind": kind,
+        "places": [] if packed else places,
+        "packed": packed,
         "mask": str(tokenizer.convert_ids_to_tokens(config.mask_token_id)),
         "legend": KINDS,
     }
 
 
-def _sequences(rows: list[Row], tokenizer: Any, data: DataSpec, count: int) -> list[Sequence]:
-    return encode(rows, tokenizer, data).sequences[:count]
+def _prepared(ask: PreviewAsk, tokenizer: Any, options: Any) -> tuple[list[Sequence], DataSpec, str]:
+    """(sequences, their settings, kind) of a folder that a prepare job made. Raises: DataError, SpecError."""
+    found = PreparedSequences(Path(str(ask.data.path)))
+    data = check_prepared(found, tokenizer, options)
+    sequences = found[ask.first : ask.first + ask.rows]
+    if not sequences:
+        raise DataError(f"there is no sequence after the first {ask.first}; there are {len(found)}.")
+    return sequences, data, found.manifest.kind
+
+
+def _rows(ask: PreviewAsk, data: DataSpec) -> list[Row]:
+    """Good rows to train on, enough for the sequences. Raises: DataError where there is none."""
+    good = (found.row for found in look(data, pictures=False) if found.row is not None and not found.held_out)
+    count = ask.rows * (ROWS_A_SEQUENCE if data.packing else 1)
+    rows = list(islice(good, ask.first, ask.first + count))
+    if not rows:
+        raise DataError(f"there is no good row after the first {ask.first}.")
+    return rows
+
+
+def _reader(ask: PreviewAsk, rows: list[Row]) -> PictureReader | None:
+    return sight(ask.model) if any(row.pictures for row in rows) else None
 
 
 def figures(ask: StatisticsAsk, report: Callable[[int], None] = lambda rows: None) -> dict[str, Any]:
     """Statistics of all good rows, and how many were bad. Raises: DataError, SpecError, ModelError."""
-    tokenizer, config = reading(ask.model)
+    tokenizer, config = reading(ask.model, settings(ask.data).template)
     bad = 0
 
     def good():
         nonlocal bad
-        for found in rows_of(ask.data, pictures=False):
+        for found in look(ask.data, pictures=False):
             if found.row is None:
                 bad += 1
             else:

@@ -8,9 +8,11 @@ from typing import Any
 from jobs.data.checks.problems import shown
 from jobs.data.checks.scan import Found
 from jobs.data.encode import tokenize
+from jobs.data.load import look
+from jobs.data.prepared import settings
 from jobs.diffusion.text import token_texts
 from jobs.programs.inspecting.looks import rendered
-from jobs.programs.inspecting.source import reading, rows_of
+from jobs.programs.inspecting.reading import reading
 from jobs.protocol.errors import DataError
 from jobs.specs.inspect import RowsAsk
 
@@ -18,11 +20,11 @@ MOST_TOKENS = 2000  # shown of a row
 
 
 def page(ask: RowsAsk) -> dict[str, Any]:
-    """{"rows": [{number, place, raw, text, tokens, problem}], "more": whether others follow}.
+    """{"rows": [{number, place, held_out, raw, text, tokens, problem}], "more": whether others follow}.
 
     Raises: DataError, SpecError, ModelError.
     """
-    tokenizer = reading(ask.model)[0] if ask.model is not None else None
+    tokenizer = reading(ask.model, settings(ask.data).template)[0] if ask.model is not None else None
     found = list(islice(_wanted(ask), ask.first, ask.first + ask.rows + 1))
     rows = [_told(number, row, tokenizer) for number, row in found[: ask.rows]]
     return {"rows": rows, "more": len(found) > ask.rows}
@@ -30,7 +32,7 @@ def page(ask: RowsAsk) -> dict[str, Any]:
 
 def _wanted(ask: RowsAsk) -> Iterator[tuple[int, Found]]:
     letters = ask.search.casefold()
-    for number, found in enumerate(rows_of(ask.data, pictures=ask.bad)):
+    for number, found in enumerate(look(ask.data, pictures=ask.bad)):
         if ask.bad and found.problem is None:
             continue
         if letters and letters not in _written(found.raw).casefold():
@@ -47,6 +49,7 @@ def _told(number: int, found: Found, tokenizer: Any) -> dict[str, Any]:
     told: dict[str, Any] = {
         "number": number,
         "place": found.place,
+        "held_out": found.held_out,
         "raw": shown(found.raw),
         "problem": found.problem.text if found.problem is not None else "",
         "text": None,

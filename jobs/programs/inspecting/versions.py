@@ -4,6 +4,8 @@
     mine-v2.lineage.json     source, its SHA-256, what was changed, when
 
 The source is only read. A version of a version names that one; so the chain goes back to the first file.
+Rows of one file are copied as they stand there. Those of a mix, of renamed columns or of a dataset_info.json
+are written in the studio's own form, for they would be read otherwise without these settings.
 """
 
 import hashlib
@@ -13,10 +15,12 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from jobs.data import formats
-from jobs.programs.inspecting.source import rows_of
+from jobs.data import fingerprint, formats
+from jobs.data.checks.scan import Found
+from jobs.data.load import look, opened
 from jobs.protocol.errors import DataError
 from jobs.protocol.folder import write_json
+from jobs.specs.data import DataSpec
 from jobs.specs.inspect import VersionAsk
 
 PIECE = 2**20  # bytes hashed at a time
@@ -46,7 +50,7 @@ def write_version(ask: VersionAsk) -> dict[str, Any]:
         lineage = {
             "source": ask.data.path or f"builder {ask.data.builder}",
             "options": ask.data.options,
-            "source_sha256": _digest(Path(ask.data.path)) if ask.data.path else None,
+            **_source(ask.data),
             "sha256": _digest(aside),
             "edited": sorted(ask.edits),
             "excluded": sorted(set(ask.excluded)),
@@ -61,22 +65,31 @@ def write_version(ask: VersionAsk) -> dict[str, Any]:
     return {"path": str(target), **lineage}
 
 
+def _source(data: DataSpec) -> dict[str, str | None]:
+    """What tells the source's content: a file's SHA-256, else the fingerprint of what is read and how."""
+    files = [path for _, source in opened(data) for path in source.files]
+    if files == [Path(str(data.path))]:
+        return {"source_sha256": _digest(files[0])}
+    return {"source_sha256": None, "source_fingerprint": fingerprint.of_data(data, lambda: None)[0]}
+
+
 def _copy(ask: VersionAsk, aside: Path) -> dict[str, Any]:
     """How many rows came in and went out."""
     excluded, edits = set(ask.excluded), dict(ask.edits)
+    as_they_stand = ask.data.builder is not None or (
+        Path(str(ask.data.path)).exists() and not ask.data.columns and ask.data.info is None
+    )
     read = written = left_out = 0
     bad: dict[str, int] = {}
     with open(aside, "w", encoding="utf-8", errors="strict") as file:
-        for number, found in enumerate(rows_of(ask.data, pictures=False)):
+        for number, found in enumerate(look(ask.data, pictures=False)):
             read += 1
-            if found.row is not None and found.row.pictures:
-                raise DataError(
-                    f"{found.place}: rows with images stay in their folder; edit the file itself."
-                )
+            _check(found)
             if number in excluded:
                 left_out += 1
             elif number in edits or found.problem is None:
-                file.write(json.dumps(edits.get(number, found.raw), ensure_ascii=False, default=str) + "\n")
+                row = edits[number] if number in edits else found.raw if as_they_stand else _own(found)
+                file.write(json.dumps(row, ensure_ascii=False, default=str) + "\n")
                 written += 1
             elif found.problem.ends_the_file:
                 raise found.problem.error()
@@ -88,6 +101,24 @@ def _copy(ask: VersionAsk, aside: Path) -> dict[str, Any]:
     if not written:
         raise DataError("no row would be left; keep at least one.")
     return {"rows_read": read, "rows": written, "rows_excluded": left_out, "bad_rows": bad}
+
+
+def _check(found: Found) -> None:
+    """Raises: DataError for rows that a version cannot have."""
+    if found.row is not None and found.row.pictures:
+        raise DataError(f"{found.place}: rows with images stay in their folder; edit the file itself.")
+    if found.held_out:
+        raise DataError(
+            f"{found.place}: a slice holds this row out, which a file cannot say; leave the slice away."
+        )
+
+
+def _own(found: Found) -> dict[str, Any]:
+    """A good row in the studio's own form."""
+    row = found.row
+    assert row is not None  # that is what good ones have
+    name = "input_ids" if row.tokens is not None else row.kind
+    return formats.FORMATS[name].from_row(row, lambda what: None)
 
 
 def _digest(path: Path) -> str:

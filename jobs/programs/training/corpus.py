@@ -66,7 +66,7 @@ def load_corpus(
             process.progress(done, data.limit, None)
 
     process.phase("reading rows")
-    found = load_rows(data, reading, process.run.bad_rows)
+    found = load_rows(data, reading, process.run.bad_rows, pictures=reader is not None)
     process.note(found.note)
     if found.kind == "messages" and ensure_template(tokenizer, data.template):
         process.note(
@@ -94,19 +94,7 @@ def _prepared(process: Process, tokenizer: Any, config: DiffusionConfig, positio
     folder = Path(process.spec.data.path)
     train, validation = PreparedSequences(folder), validation_sequences(folder)
     made = train.manifest
-    if of_tokenizer(tokenizer) != made.tokenizer:
-        raise DataError(
-            f"{folder} was prepared with another tokenizer; prepare the data again with that of this model."
-        )
-    if made.template is not None and tokenizer.chat_template not in (None, made.template):
-        raise DataError(f"{folder} was written by another chat template than this model's; prepare it again.")
-    tokenizer.chat_template = tokenizer.chat_template or made.template
-    data = made.spec().model_copy(update={"path": str(folder), "builder": None, "options": {}})
-    if in_whole_blocks(data, process.spec.objective) != data:
-        raise SpecError(
-            f"{folder} was prepared for {data.max_length} tokens, which are no whole blocks; "
-            "prepare it for a multiple of objective.block_size."
-        )
+    data = check_prepared(train, tokenizer, process.spec.objective)
     process.spec = process.spec.model_copy(update={"data": data})
     process.note(f"Prepared data, max_length {data.max_length}. {made.note}")
     for note in made.notes:
@@ -115,6 +103,28 @@ def _prepared(process: Process, tokenizer: Any, config: DiffusionConfig, positio
     _fits((made.longest, *(len(s.input_ids) for s in validation)), collator, positions, data)
     _describe(process, len(train), train.tokens, len(validation), made.held_out, data)
     return Corpus(train, validation, collator, made.kind)
+
+
+def check_prepared(train: PreparedSequences, tokenizer: Any, objective: Any) -> DataSpec:
+    """The settings of prepared data, whose chat template the tokenizer is given if it has none.
+
+    Raises: DataError for another tokenizer, SpecError where its sequences do not fit the objective.
+    """
+    folder, made = train.folder, train.manifest
+    if of_tokenizer(tokenizer) != made.tokenizer:
+        raise DataError(
+            f"{folder} was prepared with another tokenizer; prepare the data again with that of this model."
+        )
+    if made.template is not None and tokenizer.chat_template not in (None, made.template):
+        raise DataError(f"{folder} was written by another chat template than this model's; prepare it again.")
+    tokenizer.chat_template = tokenizer.chat_template or made.template
+    data = made.spec().model_copy(update={"path": str(folder), "builder": None, "options": {}})
+    if in_whole_blocks(data, objective) != data:
+        raise SpecError(
+            f"{folder} was prepared for {data.max_length} tokens, which are no whole blocks; "
+            "prepare it for a multiple of objective.block_size."
+        )
+    return data
 
 
 def in_whole_blocks(data: DataSpec, objective: Any) -> DataSpec:

@@ -67,6 +67,18 @@ def test_the_first_question_starts_one_process_and_says_so(looking: LookingServi
             ModelError,
             "'no'",
         ),
+        ({"op": "rows", "data": {"path": "stories-instructions + 2 * /etc/hosts"}}, AccessError, "outside"),
+        (
+            {"op": "rows", "data": {"path": "x", "info": "/etc/hosts"}},
+            DataError,
+            "hosts cannot be read as JSON",
+        ),
+        (
+            {"op": "rows", "data": {"builder": "speeches", "options": {"path": "/etc"}}},
+            AccessError,
+            "outside the folders",
+        ),
+        ({"op": "rows", "data": {"path": "openai/gsm8k"}}, DataError, "write its commit too"),
         ({"op": "version", "data": {"builder": "prose"}, "target": "../evil"}, DataError, "of a version"),
     ],
 )
@@ -84,6 +96,36 @@ def test_a_link_out_of_the_data_folder_is_refused(looking: LookingService, tmp_p
     write(looking, "mine").with_name("link.jsonl").symlink_to(secret)
     with pytest.raises(AccessError):
         looking.look({"op": "rows", "data": {"path": "link"}})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"path": "stories-instructions[train:9] + 0.5 * mine"},
+        {"path": f"openai/gsm8k@{'0' * 40}", "columns": {"prompt": "question", "completion": "answer"}},
+        {"path": "listed", "info": "{home}/dataset_info.json"},
+        {"path": "{home}/shelf"},
+        {"builder": "wordnet", "options": {"path": "/usr/share/wordnet"}},
+        {"builder": "prose", "options": {"rows": 3}, "max_length": 64, "template": "chatml"},
+    ],
+    ids=str,
+)
+def test_all_that_a_training_takes_is_looked_at(looking: LookingService, data: dict[str, Any]):
+    home = write(looking, "mine").parent
+    (home / "dataset_info.json").write_text('{"listed": {"file_name": "mine.jsonl"}}')
+    (home / "shelf").mkdir()
+    (home / "shelf" / "a.csv").write_text("text\na\n")
+    given = {key: value.format(home=home) if isinstance(value, str) else value for key, value in data.items()}
+    assert looking.look({"op": "rows", "data": given})["state"] == "starting"
+
+
+def test_a_link_in_a_folder_leads_nowhere_else(looking: LookingService, tmp_path: Path):
+    (tmp_path / "secret.jsonl").write_text('{"text": "secret"}\n')
+    shelf = write(looking, "mine").parent / "shelf"
+    shelf.mkdir()
+    (shelf / "link.jsonl").symlink_to(tmp_path / "secret.jsonl")
+    with pytest.raises(AccessError):
+        looking.look({"op": "rows", "data": {"path": str(shelf)}})
 
 
 def test_versions_and_where_they_came_from(looking: LookingService):

@@ -109,8 +109,8 @@ def test_a_byte_order_mark_and_windows_line_ends_are_remarked_and_passed_over(tm
     report = check(write(tmp_path, b"\xef\xbb\xbf" + line(GOOD), line(GOOD), end=b"\r\n"))
     assert report.good == 2 and not report.bad
     assert [remark.split(",")[0] for remark in report.remarks] == [
-        "The file begins with a byte order mark",
-        "The file has Windows line ends (CR LF)",
+        "rows.jsonl begins with a byte order mark",
+        "rows.jsonl has Windows line ends (CR LF)",
         "1 rows repeat an earlier one word for word.",
     ]
 

@@ -4,7 +4,8 @@ import datasets
 import pytest
 from datasets.exceptions import DatasetNotFoundError
 
-from jobs.data.load import load_rows
+from jobs.data.hub import splits
+from jobs.data.load import load_rows, look
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
 
@@ -17,6 +18,7 @@ def hub(tmp_path, monkeypatch):
     for split, count in (("train", 5), ("test", 3)):
         rows = "".join(f'{{"question": "{split} {n}?", "answer": "{n}"}}\n' for n in range(count))
         (tmp_path / f"{split}.jsonl").write_text(rows)
+    splits.cache_clear()
     load, names, asked = datasets.load_dataset, datasets.get_dataset_split_names, []
 
     def load_dataset(path, name, *, split, revision, streaming):
@@ -31,6 +33,16 @@ def hub(tmp_path, monkeypatch):
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     monkeypatch.setattr(datasets, "get_dataset_split_names", split_names)
     return asked
+
+
+def test_who_looks_sees_the_rows_of_the_training(hub):
+    data = DataSpec(
+        path=f"0.5 * openai/gsm8k:main@{COMMIT}[train:4,test:1]",
+        columns={"prompt": "question", "completion": "answer"},
+    )
+    found, read = list(look(data)), load_rows(data)
+    assert [row.row for row in found if not row.held_out] == read.rows and len(read.rows) == 2
+    assert [row.row for row in found if row.held_out] == read.held_out
 
 
 def read(path):

@@ -1,19 +1,25 @@
 """The process that looks at data: previews by the real objectives, pages, versions, long questions."""
 
 import json
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from jobs.data.checks.report import check_source
+from jobs.data.load import load_rows
 from jobs.diffusion.objectives import OBJECTIVES
-from jobs.programs.inspect import answer, check
+from jobs.programs import prepare
+from jobs.programs.inspect import answer
 from jobs.programs.inspecting.looks import figures, preview
 from jobs.programs.inspecting.pages import page
 from jobs.programs.inspecting.tasks import Tasks
 from jobs.programs.inspecting.versions import lineage_file, write_version
+from jobs.programs.process import main
 from jobs.protocol.errors import DataError, SpecError
+from jobs.protocol.folder import RunFolder
 from jobs.specs.data import DataSpec
 from jobs.specs.inspect import PreviewAsk, RowsAsk, StatisticsAsk, VersionAsk, parse_ask
 from tests.fakes.processes import until
@@ -86,6 +92,79 @@ def test_packed_texts_are_full_sequences():
     assert {kind for row in told["rows"] for kind in row["kinds"]} <= {"text", "end"}
 
 
+def lines(folder: Path, name: str, rows: list[Any]) -> str:
+    path = folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def sources(folder: Path) -> dict[str, tuple[dict[str, Any], int]]:
+    """What data may come from -> (its spec, bad rows in what a training reads of it)."""
+    one = lines(folder, "one.jsonl", [talk("One?", f"{n}.") for n in range(8)])
+    two = lines(folder, "two.jsonl", [{"q": "Two?", "a": f"{n}."} for n in range(6)] + [{"q": 2, "a": "x"}])
+    lines(folder, "both/train.jsonl", [talk("A?", "a."), {"messages": 1}, talk("B?", "b.")])
+    lines(folder, "both/test.jsonl", [talk("C?", "c.")])
+    entry = {"mine": {"file_name": "two.jsonl", "columns": {"prompt": "q", "response": "a"}}}
+    (folder / "dataset_info.json").write_text(json.dumps(entry))
+    columns = {"prompt": "q", "completion": "a"}
+    return {
+        "a mix": ({"path": f"{one}[train:4] + 2 * {folder}/both"}, 1),
+        "a slice that holds out": ({"path": f"{folder}/both[train,test]"}, 1),
+        "a hash that holds out": ({"path": f"{one}[train:5,test:2]", "validation": 0.5}, 0),
+        "a folder": ({"path": f"{folder}/both"}, 1),
+        "columns": ({"path": two, "columns": columns, "format": "prompt_completion"}, 1),
+        "dataset_info.json": ({"path": "mine", "info": f"{folder}/dataset_info.json"}, 1),
+        "a builder": ({"builder": "stories", "options": {"rows": 5, "seed": 3}}, 0),
+        "a limit": ({"path": one, "limit": 3}, 0),
+    }
+
+
+SOURCES = list(sources(Path(tempfile.mkdtemp())))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_what_is_looked_at_is_what_a_training_reads(tmp_path: Path, name: str):
+    given, bad = sources(tmp_path)[name]
+    spec = DataSpec.parse({**given, "on_bad_rows": "skip", "max_length": 64})
+    read = load_rows(spec)
+    rows = [*read.rows, *(read.held_out or [])]
+    words = {"data": spec.model_dump(mode="json"), "model": MODEL}
+    told = page(RowsAsk.parse({**words, "rows": 50}))["rows"]
+    good = [row for row in told if not row["problem"]]
+    assert [row["place"] for row in good] == [row.place for row in rows] and len(told) == len(good) + bad
+    assert [row["place"] for row in good if not row["held_out"]] == [row.place for row in read.rows]
+    checked = check_source(spec).data()
+    assert (checked["good"], checked["bad_rows"]) == (len(rows), bad)
+    counted = figures(StatisticsAsk.parse(words))
+    assert (counted["rows"], counted["bad_rows"]) == (len(rows), bad)
+    seen = preview(PreviewAsk.parse({**words, "rows": 32}))
+    assert seen["places"] == [row.place for row in read.rows]
+
+
+def test_prepared_data_is_seen_as_its_training_sees_it(tmp_path: Path):
+    folder = sources(tmp_path)["a folder"][0]["path"]
+    given = {"path": folder, "max_length": 64, "on_bad_rows": "skip", "validation": 0}
+    spec = {"kind": "prepare", "data": given, "tokenizer": STORIES, "workers": 1}
+    run = RunFolder.create(tmp_path / "runs", "prepare", spec)
+    assert main("prepare", prepare.run, [str(run.path)]) == 0
+    data = {"path": str(run.prepared)}
+    one, two = look(given), look(data)
+    assert one["rows"] == two["rows"] and one["attention"] == two["attention"]
+    assert page(RowsAsk.parse({"data": data, "model": MODEL}))["rows"][1]["count"] == 7
+    assert figures(StatisticsAsk.parse({"data": data, "model": MODEL}))["rows"] == 2
+    with pytest.raises(DataError, match="trained on whole and alone"):
+        look({"path": f"2 * {run.prepared}"})
+
+
+def test_the_template_is_the_one_asked_for(data: dict[str, Any]):
+    new = {"new": {"architecture": "bert", "tokenizer": "characters:abcdefghijklmnopqrstuvwxyz .?<|_>\n"}}
+    lower = {"messages": [{"role": "user", "content": "who?"}, {"role": "assistant", "content": "finn."}]}
+    Path(data["path"]).write_text(json.dumps(lower))
+    told = page(RowsAsk.parse({"data": {**data, "template": "chatml"}, "model": new}))
+    assert told["rows"][0]["text"].startswith("<|im_start|>user")
+
+
 def test_figures_count_bad_rows(data: dict[str, Any]):
     told = figures(StatisticsAsk.parse({"data": data, "model": MODEL}))
     assert (told["rows"], told["bad_rows"]) == (3, 2) and told["scripts"] == {"Latin": 3}
@@ -129,6 +208,15 @@ def test_a_version_has_the_edits_and_its_lineage_and_the_source_is_as_it_was(
     assert json.loads(lineage_file(target).read_text())["source"] == data["path"]
     with pytest.raises(DataError, match="is there already"):
         write_version(VersionAsk.parse(ask))
+
+
+def test_a_version_of_renamed_rows_reads_without_the_new_names(tmp_path: Path):
+    given = sources(tmp_path)["columns"][0]
+    ask = {"data": given, "edits": {"1": talk("Who?", "Finn.")}, "target": str(tmp_path / "v.jsonl")}
+    lineage = write_version(VersionAsk.parse(ask))
+    read = load_rows(DataSpec(path=lineage["path"])).rows
+    assert [row.messages[1].content for row in read] == ["0.", "Finn.", "2.", "3.", "4.", "5."]
+    assert lineage["bad_rows"] == {"type": 1} and lineage["source_sha256"]
 
 
 @pytest.mark.parametrize(
@@ -179,6 +267,6 @@ def test_a_question_that_fails_says_why_and_can_be_asked_anew():
 def test_what_the_program_answers(data: dict[str, Any]):
     told = answer(parse_ask({"op": "rows", "data": data, "rows": 1}), Tasks())
     assert len(told["rows"]) == 1
-    assert check(DataSpec.parse(data))["bad"] == {"row": 1, "json": 1}
+    assert check_source(DataSpec.parse(data)).bad == {"row": 1, "json": 1}
     with pytest.raises(SpecError, match="Unknown op 'dance'"):
         parse_ask({"op": "dance"})

@@ -1,6 +1,7 @@
 """Training on conversations with pictures, through the train program in this process."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,12 +11,15 @@ from jobs.models import checkpoint
 from jobs.models.debug import debug_checkpoint
 from jobs.models.tokenizers import character_tokenizer
 from jobs.programs import train
+from jobs.programs.inspecting.looks import preview
 from jobs.programs.process import Process
-from jobs.protocol.errors import SpecError
+from jobs.protocol.errors import DataError, SpecError
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import RunFolder
+from jobs.specs.inspect import PreviewAsk
 from jobs.specs.job import TrainSpec
 
+STORIES = str(Path(__file__).parents[3] / "assets" / "models" / "stories")
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 
 
@@ -50,6 +54,17 @@ def run(given, **more) -> RunFolder:
     folder = RunFolder.create(given / "runs", "train", spec.model_dump(mode="json"))
     train.train(Process(folder, folder.new_attempt(), spec))
     return folder
+
+
+def test_a_preview_shows_the_places_of_pictures(given):
+    """16 x 16 pixels in squares of 8 are four tokens, 24 x 16 are six."""
+    data = {"path": str(given / "d.jsonl"), "max_length": 64}
+    told = preview(PreviewAsk.parse({"data": data, "model": {"path": str(given / "model")}, "rows": 3}))
+    assert [row["kinds"].count("image") for row in told["rows"]] == [0, 6, 4]
+    for row in told["rows"]:
+        assert "image" not in {k for m, k in zip(row["masked"], row["kinds"], strict=True) if m}
+    with pytest.raises(DataError, match="this row has images, but the model reads text only"):
+        preview(PreviewAsk.parse({"data": data, "model": {"path": STORIES}}))
 
 
 @pytest.mark.parametrize("method", ["full", "lora"])
