@@ -23,6 +23,7 @@ from jobs.specs.job import JobSpec
 if TYPE_CHECKING:
     from backend.services.datasets import DatasetService
     from backend.services.estimates import EstimateService
+    from backend.services.groups import GroupService
     from backend.services.looking import LookingService
     from backend.services.models import ModelService
     from backend.services.precision import PrecisionService
@@ -105,6 +106,12 @@ class Studio:
         return TrainingService(
             jobs=self.jobs, resolver=self.resolver, home=self.home, need=self.estimates.need
         )
+
+    @cached_property
+    def groups(self) -> "GroupService":
+        from backend.services.groups import GroupService  # noqa: PLC0415
+
+        return GroupService(self.jobs, self.home, lambda name: self.training.recipe(name).spec)
 
     @cached_property
     def looking(self) -> "LookingService":
