@@ -1,19 +1,20 @@
 """The guardian of one attempt: `python -m jobs.supervisor RUN_FOLDER ATTEMPT [--adopt] [--foreground]`.
 
-It detaches itself from whoever called it, holds the attempt's lock for life, starts the command of run.json,
-follows stop requests, and writes exit.json last, when no process of the attempt is left. Standard library
-only: it must not fall over with anything that it guards.
+It detaches itself from whoever called it, holds the attempt's lock for life, starts the command of run.json
+under an anchor (jobs/anchor.py), follows stop requests, and writes exit.json last, when no process of the
+attempt is left. Standard library only: it must not fall over with anything that it guards.
 
     lock held            the supervisor lives (released by the kernel at its death)
     run.json             cookie, command, devices from the executor; identities added here; mtime: heartbeat
-    stop                 asks for a stop: after `grace` seconds SIGTERM, after `term` more SIGKILL, to every
-                         descendant; the file may hold {"grace": seconds, "term": seconds}. While files of
-                         a checkpoint or model are being written the grace goes on, up to ten times as long
-    exit.json            {code, signal, stopped, started_at, ended_at, last_lines, adopted, oom_kills}
+    stop                 asks for a stop: SIGKILL to every process after `grace` seconds, SIGTERM `term`
+                         seconds before that; the file may hold {"grace": seconds, "term": seconds}. While a
+                         checkpoint or model is half written the grace goes on, up to ten times as long
+    exit.json            {code, signal, stopped, started_at, ended_at, last_lines, adopted, oom_kills,
+                         waited_for: what kept this file from being written}
 
-With --adopt it guards processes that an earlier supervisor left behind; they are found by the cookie in
-their environment. Their exit code cannot be had, so `code` is 0 if result.json tells of this attempt's end,
-else null.
+With --adopt it guards processes that an earlier supervisor left behind (jobs/protocol/tree.py). If their
+anchor has died too their exit code cannot be had; `code` is then 0 if result.json tells of this attempt's
+end, else null.
 """
 
 import argparse
@@ -28,19 +29,23 @@ import sys
 import time
 from pathlib import Path
 
+from jobs.anchor import GO, PR_SET_CHILD_SUBREAPER
 from jobs.protocol.folder import AttemptFolder, RunFolder, read_json, write_json
-from jobs.protocol.identity import COOKIE, ProcessIdentity, processes_with_cookie
+from jobs.protocol.identity import COOKIE, ProcessIdentity
+from jobs.protocol.tree import children, descendants, has_cookie, members, strays
 
 POLL_SECONDS = 0.25
 HEARTBEAT_SECONDS = 5.0
-GRACE_SECONDS = 60.0  # from the stop request to SIGTERM
-TERM_SECONDS = 10.0  # from SIGTERM to SIGKILL
+STRAYS_SECONDS = 1.0
+GRACE_SECONDS = 60.0  # from the stop request to SIGKILL
+TERM_SECONDS, TERM_SHARE = 10.0, 3  # from SIGTERM to SIGKILL; of a short grace the last third
+DISK_SECONDS = 1.0
 SAVING_SECONDS, SAVING_TIMES = 10.0, 10  # a file written so lately: it is saving; at most so many graces
 LINGER_SECONDS = 2.0  # for what outlives the main process, before SIGTERM
 LOCK_SECONDS = 1.0  # a reconciler that looks whether the lock is free holds it for a moment
 LAST_LINES, LAST_BYTES = 30, 8192
 LOCK_HELD = 75  # our exit code when another supervisor guards the attempt (EX_TEMPFAIL)
-PR_SET_CHILD_SUBREAPER = 36
+ANCHOR = str(Path(__file__).with_name("anchor.py"))
 
 
 def take_lock(path: Path, seconds: float = LOCK_SECONDS) -> int | None:
@@ -59,25 +64,6 @@ def take_lock(path: Path, seconds: float = LOCK_SECONDS) -> int | None:
                 os.close(fd)
                 return None
             time.sleep(0.02)
-
-
-def descendants(root: int) -> list[ProcessIdentity]:
-    """Every living process below `root`. As subreaper we are an ancestor of daemons too."""
-    children: dict[int, list[int]] = {}
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                text = Path(entry.path, "stat").read_text()
-                parent = int(text[text.rindex(")") + 2 :].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    found, todo = [], [root]
-    while todo:
-        for pid in children.get(todo.pop(), []):
-            todo.append(pid)
-            identity = ProcessIdentity.of(pid)
-            if identity is not None:
-                found.append(identity)
-    return found
 
 
 def last_lines(log: Path) -> list[str]:
@@ -109,56 +95,58 @@ class Supervisor:
         self.facts: dict = read_json(attempt.run_json) or {}
         self.cookie: str = self.facts["cookie"]
         self.started_at = float(self.facts.get("started_at") or time.time())
-        self.status: int | None = None  # wait status of our child, once reaped
-        self.child: ProcessIdentity | None = None
-        self.child_pid: int | None = None  # set only if it is our own child
+        self.status: int | None = None  # wait status of the program, once it can be had
+        self.anchor = self._recorded("anchor")
+        self.child = self._recorded("child")  # the program itself
         self.adopted = False
         self.stop_since: float | None = None
         self.term_since: float | None = None
-        self._beat = 0.0
+        self._beat = self._looked = 0.0
         self._oom = oom_kills()
 
     # --- beginning ----
 
     def start(self) -> bool:
-        """Start the command. False if there is no such program; the log says so."""
+        """Start the command. False if that cannot be done; the log says why."""
         self.started_at = time.time()
         log = os.open(self.attempt.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            process = subprocess.Popen(
-                self.facts["command"],
+            anchor = subprocess.Popen(
+                [sys.executable, "-I", "-S", ANCHOR, *self.facts["command"]],
                 cwd=self.run.path,
                 env={**os.environ, COOKIE: self.cookie},
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
             )
         except OSError as error:
-            sys.stderr.write(f"supervisor: cannot start {self.facts['command'][0]}: {error}\n")
+            sys.stderr.write(f"supervisor: cannot start {sys.executable}: {error}\n")
             self.status = 127 << 8
             return False
         finally:
             os.close(log)
-        process.returncode = 0  # we reap it ourselves, with every orphan that comes to us
-        self.child_pid = process.pid
-        with contextlib.suppress(OSError):  # first in line for the out-of-memory killer, before us
-            Path(f"/proc/{process.pid}/oom_score_adj").write_text("500")
-        self.child = ProcessIdentity.of(process.pid)
+        anchor.returncode = 0  # we reap it ourselves, with every orphan that comes to us
+        self.anchor = ProcessIdentity.of(anchor.pid)
         self._record()
+        with contextlib.suppress(BrokenPipeError):
+            anchor.communicate(GO)
         return True
 
     def adopt(self) -> None:
         """Take over what an earlier supervisor left."""
         self.adopted = True
-        child = self.facts.get("child")
-        self.child = ProcessIdentity.from_dict(child) if child else None
         self._record()
+
+    def _recorded(self, name: str) -> ProcessIdentity | None:
+        data = self.facts.get(name)
+        return ProcessIdentity.from_dict(data) if data else None
 
     def _record(self) -> None:
         me = ProcessIdentity.of(os.getpid())
         self.facts |= {
             "supervisor": me.to_dict() if me else None,
+            "anchor": self.anchor.to_dict() if self.anchor else None,
             "child": self.child.to_dict() if self.child else None,
             "started_at": self.started_at,
         }
@@ -173,6 +161,7 @@ class Supervisor:
         """Return when the main process has ended."""
         while not self._main_ended():
             self._heartbeat()
+            self._note_strays()
             self._follow_stop()
             self._wait(POLL_SECONDS)
 
@@ -187,19 +176,49 @@ class Supervisor:
             elif waited > LINGER_SECONDS:
                 self._signal(members, signal.SIGTERM)
             self._wait(POLL_SECONDS)
+        while self.anchor is not None and self.anchor.kill():  # last: until now orphans fell back to it
+            self._wait(POLL_SECONDS)
+            self._reap()
 
     def members(self) -> list[ProcessIdentity]:
-        """Every living process of the attempt but ourselves."""
+        """Every living process of the attempt but the anchor and ourselves."""
         self._reap()
-        return list({*descendants(os.getpid()), *processes_with_cookie(self.cookie)})
+        found = dict.fromkeys([*descendants([os.getpid()]), *members(self.facts)])
+        return [identity for identity in found if identity != self.anchor]
 
     def _main_ended(self) -> bool:
         self._reap()
-        if self.child_pid is not None:
-            return self.status is not None
+        anchored = self.anchor is not None and self.anchor.is_alive()
+        if self.child is None and anchored:
+            self._find_child()
+        if self.child is None:  # not forked yet; or both guardians died before anybody saw it
+            return not anchored and not self.members()
+        if self.child.is_alive():
+            return False
+        if self.status is None:
+            self.status = self.child.wait_status()
+        return True
+
+    def _find_child(self) -> None:
+        """The program is the anchor's oldest child: it is never reaped, and all others descend from it."""
+        assert self.anchor is not None
+        found = [ProcessIdentity.even_dead(pid) for pid in children(self.anchor.pid)]
+        self.child = min((f for f in found if f is not None), key=lambda f: f.start_ticks, default=None)
         if self.child is not None:
-            return not self.child.is_alive()
-        return not processes_with_cookie(self.cookie)
+            self._record()
+
+    def _note_strays(self) -> None:
+        """Write down orphans that have cleared their environment: whoever adopts them could not find them."""
+        if time.monotonic() - self._looked < STRAYS_SECONDS:
+            return
+        self._looked = time.monotonic()
+        parent = self.anchor.pid if self.anchor is not None and self.anchor.is_alive() else os.getpid()
+        orphans = [ProcessIdentity.of(pid) for pid in children(parent) if not has_cookie(pid, self.cookie)]
+        known = {stray.pid: stray for stray in strays(self.facts) if stray.is_alive()}
+        new = [o for o in orphans if o is not None and o != self.child and known.get(o.pid) != o]
+        if new:
+            self.facts["strays"] = [stray.to_dict() for stray in [*known.values(), *new]]
+            self._record()
 
     def _reap(self) -> None:
         while True:
@@ -209,7 +228,7 @@ class Supervisor:
                 return
             if pid == 0:
                 return
-            if pid == self.child_pid:
+            if self.child is not None and pid == self.child.pid:  # it came to us when its anchor died
                 self.status = status
 
     def _wait(self, seconds: float) -> None:
@@ -234,27 +253,30 @@ class Supervisor:
             self.stop_since = now
         grace, term = self._patience()  # read anew: a second request may be less patient
         waited = now - self.stop_since
-        if self.term_since is None and waited >= grace:
-            if waited < SAVING_TIMES * grace and self._saving():
-                return  # a signal now would cost what the stop is meant to save
+        if waited < grace - term or (waited < SAVING_TIMES * grace and self._saving()):
+            return  # a signal now would cost what the stop is meant to save
+        if waited >= grace:
+            self.term_since = self.term_since or now
+            self._signal(self.members(), signal.SIGKILL)
+        elif self.term_since is None:
             self.term_since = now
             self._signal(self.members(), signal.SIGTERM)
-        elif self.term_since is not None and now - self.term_since >= term:
-            self._signal(self.members(), signal.SIGKILL)
 
     def _saving(self) -> bool:
-        """Whether a checkpoint or the model is being written."""
-        newest = 0.0
-        for folder in (self.run.checkpoints, self.run.model):
-            for path in folder.rglob("*"):
+        """Whether a checkpoint or the model is half written and still grows."""
+        now = time.time()
+        for folder in self.run.half_written():
+            for path in (folder, *folder.rglob("*")):
                 with contextlib.suppress(OSError):
-                    newest = max(newest, path.stat().st_mtime)
-        return time.time() - newest < SAVING_SECONDS
+                    if 0 <= now - path.stat().st_mtime < SAVING_SECONDS:  # the clock may have been set back
+                        return True
+        return False
 
     def _patience(self) -> tuple[float, float]:
         try:
             request = json.loads(self.attempt.stop.read_text() or "{}")
-            return float(request.get("grace", GRACE_SECONDS)), float(request.get("term", TERM_SECONDS))
+            grace = float(request.get("grace", GRACE_SECONDS))
+            return grace, float(request.get("term", min(TERM_SECONDS, grace / TERM_SHARE)))
         except (OSError, ValueError, TypeError, AttributeError):
             return GRACE_SECONDS, TERM_SECONDS
 
@@ -279,14 +301,13 @@ class Supervisor:
             "adopted": self.adopted,
             "oom_kills": now - before if now is not None and before is not None else 0,
         }
-        for _ in range(120):
+        while self.attempt.path.is_dir():  # else somebody has deleted the run
             try:
                 write_json(self.attempt.exit_json, facts)
                 return
-            except OSError:
-                if not self.attempt.path.is_dir():
-                    return  # somebody has deleted the run
-                time.sleep(5)
+            except OSError as error:
+                facts["waited_for"] = error.strerror
+                time.sleep(DISK_SECONDS)
 
     def _code(self) -> tuple[int | None, int | None]:
         if self.status is not None:

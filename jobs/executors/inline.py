@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from jobs import launch
 from jobs.executors.base import Liveness
-from jobs.executors.local import read_facts
-from jobs.protocol.folder import AttemptFolder, RunFolder, write_json
+from jobs.protocol.folder import AttemptFolder, RunFolder, read_facts, write_json
 from jobs.specs.job import JobSpec
 
 Program = Callable[[RunFolder, AttemptFolder], int]

@@ -9,14 +9,13 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 from jobs import launch
 from jobs.executors.base import Liveness
 from jobs.protocol.errors import ResourceError
-from jobs.protocol.folder import AttemptFolder, RunFolder, read_json, write_atomic, write_json
-from jobs.protocol.identity import boot_id, processes_with_cookie
+from jobs.protocol.folder import AttemptFolder, RunFolder, read_facts, write_atomic, write_json
+from jobs.protocol.identity import boot_id
+from jobs.protocol.tree import members
 from jobs.specs.job import JobSpec
 from jobs.specs.load import parse_spec
 
@@ -37,15 +36,6 @@ def supervised(attempt: AttemptFolder) -> bool:
         return True
     finally:
         os.close(fd)
-
-
-def read_facts(path: Path) -> dict[str, Any] | None:
-    """A JSON file of the attempt; what a power loss left broken counts as missing."""
-    try:
-        data = read_json(path)
-    except (ValueError, NotADirectoryError):
-        return None
-    return data if isinstance(data, dict) else None
 
 
 class LocalExecutor:
@@ -97,11 +87,11 @@ class LocalExecutor:
             return Liveness(supervised=guarded, ended=ended)
         same_boot = facts.get("boot_id") == boot_id()
         survivors = ()
-        if not guarded and same_boot and (cookie := facts.get("cookie")):
-            survivors = tuple(processes_with_cookie(cookie))
+        if not guarded and same_boot:
+            survivors = tuple(members(facts))
             if not survivors:  # a process in the middle of an exec shows no environment: look twice
                 time.sleep(EXEC_SECONDS)
-                survivors = tuple(processes_with_cookie(cookie))
+                survivors = tuple(members(facts))
         return Liveness(guarded, ended, survivors, started=True, same_boot=same_boot)
 
     def stop(self, run: RunFolder, attempt: int, grace_seconds: float) -> None:
@@ -124,7 +114,7 @@ class LocalExecutor:
             return False
         else:
             facts = read_facts(folder.run_json)
-            if folder.exit_json.exists() or (facts or {}).get("child"):
+            if folder.exit_json.exists() or (facts or {}).get("anchor"):
                 return False
             # A supervisor that comes late finds this mark and leaves.
             ended = {"code": None, "signal": None, "stopped": False, "never_started": True, "last_lines": []}
@@ -156,7 +146,7 @@ class LocalExecutor:
             raise ResourceError(f"The supervisor of {run.id} could not be started: {error}.") from None
         if process.returncode != 0:
             text = process.stderr.decode("utf-8", "replace").strip().splitlines()
-            with contextlib.suppress(OSError):
-                run.attempt(attempt).log.write_text("\n".join(text) + "\n", encoding="utf-8")
+            with contextlib.suppress(OSError), open(run.attempt(attempt).log, "a", encoding="utf-8") as log:
+                log.write("\n".join(text) + "\n")  # after what is there: it may be a job's that goes well
             cause = text[-1] if text else f"exit code {process.returncode}"
             raise ResourceError(f"The supervisor of {run.id} could not be started: {cause}")

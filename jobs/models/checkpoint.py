@@ -23,14 +23,13 @@ from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import end_of_turn_id, has_tokenizer, load_tokenizer
 from jobs.models.weights import tensor_names, weight_files
 from jobs.protocol.errors import ModelError
-from jobs.protocol.folder import write_json
+from jobs.protocol.folder import PARTIAL, write_json
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Windows = Literal["keep", "full"]
 UNFIT = (OSError, ValueError, RuntimeError, KeyError, AssertionError, ArithmeticError)
 """What transformers and torch raise for weights and a config that do not go together."""
-PARTIAL = ".partial-"  # a folder with this in its name is not finished
 
 
 @dataclass

@@ -1,6 +1,8 @@
 """The run folder: the only place that knows file names.
 
+    <runs>/.last-number        the highest number that a run ever had
     <run>/spec.json            all that a program reads
+    <run>/queue.json           what the queue decided about it (backend/queue_note.py)
     <run>/events.jsonl         progress, metrics, samples; appended, each line with its attempt
     <run>/checkpoints/         checkpoint-<step>/ ...
     <run>/model/               the finished model of a train or convert job
@@ -11,11 +13,12 @@
     <run>/tensorboard/         the curves for TensorBoard, if asked for
     <run>/result.json          written by rank 0 when the program has finished its work
     <run>/attempts/<n>/        what belongs to one try:
-        run.json lock log.txt stop exit.json serve.sock launch.txt
+        run.json lock log.txt stop exit.json serve.sock launch.txt job.sbatch slurm.json slurm.txt
 
 Everything but the appended files is written aside and renamed, the marker last.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -27,7 +30,9 @@ from jobs.protocol.errors import JobError
 
 CHECKPOINT = re.compile(r"^checkpoint-(\d+)$")
 RUN_ID = re.compile(r"^[a-z]+-\d{4,}$")
+LAST_NUMBER = ".last-number"
 REQUEST_ID = re.compile(r"^[A-Za-z0-9_-]{1,64}$")
+PARTIAL = ".partial-"  # a folder with this in its name is not finished
 
 
 def write_atomic(path: Path, text: str) -> None:
@@ -47,12 +52,45 @@ def write_json(path: Path, data: Any) -> None:
     write_atomic(path, json.dumps(data, indent=1, ensure_ascii=False) + "\n")
 
 
+def is_whole(checkpoint: Path) -> bool:
+    """Whether a checkpoint was written to its end: Trainer writes trainer_state.json last.
+
+    A power loss may leave that file with no content, or with a part of it.
+    """
+    try:
+        return isinstance(json.loads((checkpoint / "trainer_state.json").read_text()), dict)
+    except (OSError, ValueError):
+        return False
+
+
 def read_json(path: Path) -> Any | None:
     """The content, or None if the file is missing. A broken file is an error: we never write half a one."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+
+
+def read_facts(path: Path) -> dict[str, Any] | None:
+    """The same of a file that holds an object; what a power loss left broken counts as missing."""
+    try:
+        data = read_json(path)
+    except (ValueError, NotADirectoryError):
+        return None
+    return data if isinstance(data, dict) else None
+
+
+def next_number(root: Path) -> int:
+    """A number above that of every run which is or ever was in `root`, given out once."""
+    fd = os.open(root / LAST_NUMBER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with open(fd, "r+b", buffering=0) as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
+        text = file.read().strip()
+        there = (int(p.name.rsplit("-", 1)[1]) for p in root.iterdir() if RUN_ID.match(p.name))
+        number = 1 + max(int(text) if text.isdigit() else 0, max(there, default=0))
+        file.seek(0)
+        file.write(b"%d\n" % number)  # in place: it never gets shorter
+        return number
 
 
 class AttemptFolder:
@@ -95,6 +133,21 @@ class AttemptFolder:
         """What to start on the other machines of the job, for a person."""
         return self.path / "launch.txt"
 
+    @property
+    def batch(self) -> Path:
+        """The batch script that Slurm was given."""
+        return self.path / "job.sbatch"
+
+    @property
+    def batch_json(self) -> Path:
+        """What Slurm answered: its number for the job."""
+        return self.path / "slurm.json"
+
+    @property
+    def batch_log(self) -> Path:
+        """What the batch script and Slurm itself said."""
+        return self.path / "slurm.txt"
+
     def request_stop(self) -> None:
         self.stop.touch()
 
@@ -120,13 +173,11 @@ class RunFolder:
     def reserve(cls, root: Path, kind: str) -> "RunFolder":
         """The same without a spec, for jobs whose specs name each other. It is no run before it has one."""
         root.mkdir(parents=True, exist_ok=True)
-        number = 1 + max(
-            (int(p.name.rsplit("-", 1)[1]) for p in root.iterdir() if RUN_ID.match(p.name)), default=0
-        )
+        number = next_number(root)
         while True:
             path = root / f"{kind}-{number:04d}"
             try:
-                path.mkdir(mode=0o700)  # fails if another process was faster: then the next number
+                path.mkdir(mode=0o700)  # fails if the number was set back by hand: then the next one
                 break
             except FileExistsError:
                 number += 1
@@ -137,6 +188,11 @@ class RunFolder:
     @property
     def spec_json(self) -> Path:
         return self.path / "spec.json"
+
+    @property
+    def queue_json(self) -> Path:
+        """What the queue decided: priority, held, place, tries. Programs do not read it."""
+        return self.path / "queue.json"
 
     @property
     def events(self) -> Path:
@@ -193,7 +249,12 @@ class RunFolder:
         return self.samples / f"{request}.jsonl"
 
     def spec(self) -> dict:
-        spec = read_json(self.spec_json)
+        try:
+            spec = read_json(self.spec_json)
+        except ValueError:
+            raise JobError(
+                f"{self.spec_json} is broken, as after a power loss. Submit the job anew."
+            ) from None
         if spec is None:
             raise JobError(f"{self.path} is not a run folder: it has no spec.json.")
         return spec
@@ -216,13 +277,15 @@ class RunFolder:
         attempt.path.mkdir(mode=0o700, parents=True)
         return attempt
 
+    def half_written(self) -> list[Path]:
+        """Folders of checkpoints and models that somebody is writing, or was when he was killed."""
+        checkpoints = self.checkpoints.iterdir() if self.checkpoints.is_dir() else ()
+        half = [p for p in checkpoints if CHECKPOINT.match(p.name) and not is_whole(p)]
+        return half + list(self.path.glob(f".*{PARTIAL}*"))
+
     def last_checkpoint(self) -> Path | None:
-        """The newest checkpoint that is whole (has trainer_state.json, written last by Trainer)."""
+        """The newest checkpoint that is whole."""
         if not self.checkpoints.is_dir():
             return None
-        whole = [
-            p
-            for p in self.checkpoints.iterdir()
-            if CHECKPOINT.match(p.name) and (p / "trainer_state.json").exists()
-        ]
+        whole = [p for p in self.checkpoints.iterdir() if CHECKPOINT.match(p.name) and is_whole(p)]
         return max(whole, key=lambda p: int(p.name.rsplit("-", 1)[1]), default=None)

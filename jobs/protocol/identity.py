@@ -16,15 +16,15 @@ def boot_id() -> str:
         return "unknown"
 
 
-def _stat(pid: int) -> tuple[str, int] | None:
-    """(state letter, start ticks) of a process, or None where there is none."""
+def _stat(pid: int) -> tuple[str, int, int] | None:
+    """(state letter, start ticks, wait status) of a process, or None where there is none."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     # The command name may hold blanks and brackets: fields are counted after its last bracket.
     fields = text[text.rindex(")") + 2 :].split()
-    return fields[0], int(fields[19])
+    return fields[0], int(fields[19]), int(fields[49])
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ class ProcessIdentity:
         return cls(pid, stat[1], boot_id())
 
     @classmethod
+    def even_dead(cls, pid: int) -> "ProcessIdentity | None":
+        """The same, of one too that has ended and that its parent has yet to reap."""
+        stat = _stat(pid)
+        return None if stat is None else cls(pid, stat[1], boot_id())
+
+    @classmethod
     def from_dict(cls, data: dict) -> "ProcessIdentity":
         return cls(int(data["pid"]), int(data["start_ticks"]), str(data["boot_id"]))
 
@@ -53,6 +59,13 @@ class ProcessIdentity:
     def is_alive(self) -> bool:
         """Whether this very process still runs."""
         return ProcessIdentity.of(self.pid) == self
+
+    def wait_status(self) -> int | None:
+        """How it ended, as waitpid would say it; None unless its parent has yet to ask."""
+        stat = _stat(self.pid)
+        if stat is None or stat[0] != "Z" or ProcessIdentity.even_dead(self.pid) != self:
+            return None
+        return stat[2]
 
     def signal(self, number: int) -> bool:
         """Send a signal, but only to this very process and never to pid 0 or 1. True if it was sent."""

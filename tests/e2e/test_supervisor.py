@@ -88,19 +88,19 @@ def test_stop_saves_and_leaves(start):
 def test_a_deaf_program_is_killed(start):
     run = start("steps=2000 deaf=1 orphan=1")
     until(run.last_checkpoint)
-    assert len(living(run)) == 3, "supervisor, trainer, orphan"
-    write_json(run.attempt(1).stop, {"grace": 0.2, "term": 0.5})
+    assert len(living(run)) == 4, "supervisor, anchor, trainer, orphan"
+    write_json(run.attempt(1).stop, {"grace": 0.7, "term": 0.5})
     end = ended(run)
     assert end["stopped"] and end["signal"] == 9
 
 
 def test_who_is_saving_is_not_interrupted(start):
-    run = start("steps=2000 pause=0.1 deaf=1")  # it writes a checkpoint every half second
-    until(run.last_checkpoint)
+    run = start("steps=2000 deaf=1 half=60")
+    until(run.half_written, what="half a checkpoint")
     write_json(run.attempt(1).stop, {"grace": 0.15, "term": 0})
     asked = time.monotonic()
     assert ended(run)["signal"] == 9
-    assert 1 < time.monotonic() - asked < 10, "ten times the grace, and not for ever"
+    assert 1.4 < time.monotonic() - asked < 5, "ten times the grace, and not for ever"
 
 
 def test_a_second_request_may_be_less_patient(start):
@@ -136,7 +136,7 @@ def test_a_living_tree_is_adopted_and_its_success_recorded(start):
     guard.kill()
     live = until(lambda: (found := executor.poll(run, 1)).survivors and found)
     assert not live.supervised and live.ended is None
-    assert [p.pid for p in live.survivors] == [identity(run, "child").pid]
+    assert {p.pid for p in live.survivors} == {identity(run, name).pid for name in ("anchor", "child")}
     executor.adopt(run, 1)
     assert executor.poll(run, 1).supervised
     until(lambda: identity(run, "supervisor") != guard)
@@ -150,9 +150,9 @@ def test_an_adopted_tree_can_be_stopped_and_killed(start):
     identity(run, "supervisor").kill()
     until(lambda: executor.poll(run, 1).survivors)
     executor.adopt(run, 1)
-    write_json(run.attempt(1).stop, {"grace": 0.1, "term": 0.3})
+    write_json(run.attempt(1).stop, {"grace": 0.4, "term": 0.3})
     end = ended(run)
-    assert end["adopted"] and end["stopped"] and end["code"] is None
+    assert end["adopted"] and end["stopped"] and end["signal"] == 9
 
 
 def test_a_stranger_with_the_same_pid_is_not_touched(start):

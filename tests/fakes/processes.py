@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from jobs.launch import source_root
-from jobs.protocol.folder import RunFolder, read_json
-from jobs.protocol.identity import ProcessIdentity, processes_with_cookie
+from jobs.protocol.folder import RunFolder, read_facts, read_json
+from jobs.protocol.identity import ProcessIdentity
+from jobs.protocol.tree import members
 
 
 def until(condition: Callable[[], Any], seconds: float = 15, what: str = "") -> Any:
@@ -36,17 +37,16 @@ def facts(run: RunFolder, attempt: int = 1) -> dict[str, Any]:
 
 
 def identity(run: RunFolder, name: str, attempt: int = 1) -> ProcessIdentity:
-    """The supervisor or the child of an attempt."""
+    """The supervisor, anchor or child of an attempt."""
     return ProcessIdentity.from_dict(facts(run, attempt)[name])
 
 
 def living(run: RunFolder) -> list[ProcessIdentity]:
-    """Every process of every attempt of a run, supervisors included."""
+    """Every process of every attempt of a run, supervisors and anchors included."""
     found = []
     for number in run.attempt_numbers():
-        data = read_json(run.attempt(number).run_json) or {}
-        if "cookie" in data:
-            found += processes_with_cookie(data["cookie"])
+        data = read_facts(run.attempt(number).run_json) or {}
+        found += members(data)
         if data.get("supervisor"):
             guard = ProcessIdentity.from_dict(data["supervisor"])
             found += [guard] if guard.is_alive() else []

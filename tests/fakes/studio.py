@@ -1,13 +1,28 @@
 """A Studio for tests: the fake trainer, names left as they are, two CPU slots whatever the machine."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from backend.devices import Device
 from backend.studio import Studio
 from jobs.executors import LocalExecutor
+from jobs.protocol.folder import RunFolder
+from jobs.specs.job import JobSpec
 
 PROGRAMS = {"train": "tests.fakes.trainer"}
+
+
+class LightExecutor(LocalExecutor):
+    """With a torchrun that needs no torch, unless the spec's name holds real=1."""
+
+    def command(
+        self, spec: JobSpec, run: RunFolder, devices: Sequence[str] = (), port: int | None = None
+    ) -> list[str]:
+        argv = super().command(spec, run, devices, port)
+        if "real=1" in spec.name.split():
+            return argv
+        return ["tests.fakes.torchrun" if word == "torch.distributed.run" else word for word in argv]
 
 
 def slots(cpu: int = 2, cuda: int = 0):

@@ -5,6 +5,8 @@ What it does is told by the spec's name, as words: "steps=20 pause=0.05 exit=3 .
     raise=TEXT      prints TEXT and exits 1      kill=N        signals itself at step `at`
     deaf=1          ignores stop and SIGTERM     orphan=1      leaves a child in a session of its own
     error=NAME      writes an error event with that failure and exits 2
+    watched=1       tells the test on the side what it does, and numbers the lines of its log
+and what is in tests/fakes/nasty.py, at step `at` too.
 It saves checkpoints every 5 steps and on stop, and goes on from the last one.
 Under torchrun only rank 0 tells and saves.
 """
@@ -18,6 +20,8 @@ import time
 
 from jobs.protocol.events import EventWriter
 from jobs.protocol.folder import AttemptFolder, RunFolder, write_json
+from tests.fakes.nasty import NASTY
+from tests.fakes.witness import Witness
 
 
 def words(text: str) -> dict[str, str]:
@@ -59,6 +63,7 @@ def main(run: RunFolder, attempt: AttemptFolder) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "orphan" in options:
         subprocess.Popen(["sleep", "300"], start_new_session=True)
+    witness = Witness(run, attempt) if "watched" in options else None
     last = run.last_checkpoint()
     first = json.loads((last / "trainer_state.json").read_text())["global_step"] if last else 0
     print(f"begin at {first}", flush=True)
@@ -66,12 +71,16 @@ def main(run: RunFolder, attempt: AttemptFolder) -> None:
     status = "succeeded"
     for step in range(first + 1, steps + 1):
         time.sleep(pause)
+        if witness is not None and FIRST:
+            print(f"line {step}", flush=True)
         events.write("progress", step=step, total=steps, seconds_left=(steps - step) * pause)
         events.write("metrics", step=step, values={"loss": 10 / step})
         if step % 5 == 0:
             save(run, step, events)
             events.write("levels", step=step, loss=[1.0 / step] * 8, count=[4] * 8)
         if step == int(options.get("at", 5)):
+            for word in options.keys() & NASTY.keys():
+                NASTY[word](run, options[word], witness)
             last_acts(options, events)
         if attempt.stop_requested() and not deaf:
             save(run, step, events)

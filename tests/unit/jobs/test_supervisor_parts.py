@@ -28,7 +28,9 @@ def test_it_imports_only_the_standard_library_and_the_protocol():
         names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in names:
-            assert name.split(".")[0] in sys.stdlib_module_names or name.startswith("jobs.protocol.")
+            assert name.split(".")[0] in sys.stdlib_module_names or name.startswith(
+                ("jobs.protocol.", "jobs.anchor")
+            )
 
 
 def test_the_lock(run):
@@ -55,7 +57,7 @@ def test_what_has_begun_is_not_given_up(run):
     fd = supervisor.take_lock(attempt.lock)
     assert not LocalExecutor().abandon(run, 1)
     os.close(fd)
-    write_json(attempt.run_json, {"child": {"pid": 2}})
+    write_json(attempt.run_json, {"anchor": {"pid": 2}})
     assert not LocalExecutor().abandon(run, 1)
 
 
