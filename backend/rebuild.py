@@ -15,7 +15,7 @@ from backend.store import Store
 from backend.store.tables import devices, jobs, levels, metrics, validation_levels
 from jobs.executors import Executor
 from jobs.protocol.errors import StudioError
-from jobs.protocol.folder import RUN_ID, RunFolder, read_json
+from jobs.protocol.folder import RUN_ID, RunFolder, read_facts
 from jobs.protocol.states import State
 from jobs.specs.load import parse_spec
 
@@ -66,7 +66,7 @@ def _read(run: RunFolder, executor: Executor, has_gpus: bool) -> dict[str, Any] 
     row |= {"state": State.STOPPED.value, "reason": "It had not begun.", "started_at": None}
     if last is None:
         return row
-    facts = read_json(last.run_json) or {}
+    facts = read_facts(last.run_json) or {}
     live = executor.poll(run, last.number)
     row |= {"reason": None, "started_at": facts.get("started_at")}
     row["state"] = State.LOST.value

@@ -14,7 +14,7 @@ from backend.store import Store, move
 from backend.store.tables import jobs
 from jobs.executors import Executor, Liveness
 from jobs.protocol.errors import ResourceError
-from jobs.protocol.folder import RunFolder, read_json
+from jobs.protocol.folder import RunFolder, read_facts
 from jobs.protocol.states import ACTIVE, State
 
 log = logging.getLogger(__name__)
@@ -88,9 +88,9 @@ class Reconciler:
             log.warning("%s", error)
 
     def _never_started(self, row: Any, run: RunFolder) -> bool:
-        attempt = run.attempt(row.attempt)
-        facts = read_json(attempt.run_json) if attempt.run_json.exists() else None
-        return row.state != State.RUNNING and not (facts or {}).get("child")
+        """Nothing runs before run.json names its anchor. A broken or missing file leaves it to the row."""
+        facts = read_facts(run.attempt(row.attempt).run_json)
+        return row.state != State.RUNNING if facts is None else not (facts.get("anchor") or facts.get("child"))
 
     def _give_up_start(self, row: Any, run: RunFolder) -> bool:
         """A scheduler died between claim and start: nothing has run, so the job is queued again."""
