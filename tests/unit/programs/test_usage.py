@@ -8,8 +8,9 @@ import torch
 from jobs.diffusion.objectives import build_objective
 from jobs.models.debug import debug_checkpoint
 from jobs.models.tokenizers import character_tokenizer
-from jobs.programs.training.usage import PEAKS, Usage, make_usage, peak_of
+from jobs.programs.training.usage import Usage, make_usage
 from jobs.specs.flops import forward
+from jobs.specs.gpus import PEAKS
 from jobs.specs.job import TrainSpec
 from jobs.specs.objective import BD3LMObjective, MDLMObjective
 from jobs.specs.sizes import sizes_of
@@ -28,26 +29,6 @@ def spec(**changes):
             **changes,
         }
     )
-
-
-@pytest.mark.parametrize(
-    ("device", "peak"),
-    [
-        ("NVIDIA H100 80GB HBM3", 989e12),
-        ("NVIDIA H100 PCIe", 756e12),
-        ("NVIDIA H200", 989e12),
-        ("NVIDIA A100-SXM4-80GB", 312e12),
-        ("NVIDIA A10G", 70e12),
-        ("NVIDIA L40S", 362e12),
-        ("NVIDIA L4", 121e12),
-        ("NVIDIA GeForce RTX 4090", 165.2e12),
-        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
-        ("NVIDIA GeForce GTX 1080", None),
-        ("AMD Instinct MI300X", None),
-    ],
-)
-def test_the_peak_of_a_device_is_known_by_its_name_or_not_at_all(device, peak):
-    assert peak_of(device) == peak
 
 
 def test_gpt2_counts_two_operations_for_each_value_and_attention():
