@@ -19,6 +19,7 @@ from studio.cli import (
     datasets,
     doctor,
     flops,
+    groups,
     import_config,
     jobs,
     launch,
@@ -41,6 +42,8 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "stop": jobs.stop,
         "resume": jobs.resume,
         "delete": jobs.delete,
+        "groups": groups.groups,
+        "rerun": groups.rerun,
     },
     "Before a training": {
         "import-config": import_config.import_config,

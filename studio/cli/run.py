@@ -1,8 +1,8 @@
-"""studio run: a spec file, or a recipe, becomes a job."""
+"""studio run: a spec file, or a recipe, becomes a job, or the jobs of a pipeline or a sweep."""
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -35,15 +35,21 @@ def run(
     ] = False,
     home: Home = None,
 ) -> None:
-    """Submit a job. With --wait no server is needed: the command starts the job itself.
+    """Submit a job, a pipeline or a sweep. With --wait no server is needed: the command starts it itself.
 
     The job outlives the command: Ctrl-C leaves it running.
     """
+    from jobs.specs.groups import is_group
+    from jobs.specs.load import parse_spec
     from jobs.specs.probe import probe_of
     from studio.cli.follow import not_scheduled, wait_for
 
     with services(home, schedule=(wait or probe) and not estimate) as studio:
-        parsed = read_spec(studio, spec, set_ or [])
+        data = read_data(studio, spec, set_ or [])
+        if is_group(data):
+            _run_group(studio, data, spec, wait, estimate, probe)
+            return
+        parsed = parse_spec(data, where=spec)
         if estimate:
             _tell_estimate(studio, parsed)
             return
@@ -81,14 +87,37 @@ def _tell_probe(studio: "Studio", job_id: str) -> None:
     typer.echo(result["probe"] if result else "The probe was stopped.")
 
 
+def _run_group(
+    studio: "Studio", data: dict[str, Any], where: str, wait: bool, estimate: bool, probe: bool
+) -> None:
+    """Raises: SpecError for a probe, which is of one training."""
+    from jobs.protocol.errors import SpecError
+    from jobs.specs.groups import parse_group
+    from studio.cli.groups import estimate_group, run_group
+
+    if probe:
+        raise SpecError(f"--probe measures one training; this is a {data['kind']}. Probe one of its jobs.")
+    parsed = parse_group(data, where)
+    if estimate:
+        estimate_group(studio, parsed)
+    else:
+        run_group(studio, parsed, wait)
+
+
 def read_spec(studio: "Studio", spec: str, changes: list[str]) -> "JobSpec":
-    """The spec in a file, or of a recipe where there is no such file. Raises: SpecError."""
-    from jobs.specs.load import apply_override, load_spec, parse_spec
+    """The job in a file, or of a recipe where there is no such file. Raises: SpecError."""
+    from jobs.specs.load import parse_spec
+
+    return parse_spec(read_data(studio, spec, changes), where=spec)
+
+
+def read_data(studio: "Studio", spec: str, changes: list[str]) -> dict[str, Any]:
+    """The same as it is written, with the changes of --set. Raises: SpecError."""
+    from jobs.specs.load import apply_override, read_yaml
 
     path = Path(spec).expanduser()
-    if path.exists() or path.suffix in (".yaml", ".yml"):
-        return load_spec(path, changes)
-    data = copy.deepcopy(studio.training.recipe(spec).spec)
+    is_file = path.exists() or path.suffix in (".yaml", ".yml")
+    data = read_yaml(path) if is_file else copy.deepcopy(studio.training.recipe(spec).spec)
     for item in changes:
         apply_override(data, item)
-    return parse_spec(data, where=spec)
+    return data

@@ -18,7 +18,8 @@ from jobs.specs.load import load_spec
 
 ASSETS = Path(make_tokenizer.__file__).parent
 FROM_FILES = ("gsm8k", "web_shards", "speeches", "wordnet")
-RECIPES = sorted((ASSETS / "recipes").rglob("*.yaml"))
+OF_SEVERAL_JOBS = ("pipelines", "sweeps")
+RECIPES = sorted(p for p in (ASSETS / "recipes").rglob("*.yaml") if p.parent.name not in OF_SEVERAL_JOBS)
 MODELS = sorted(folder for folder in (ASSETS / "models").iterdir() if folder.is_dir())
 
 

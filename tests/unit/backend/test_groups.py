@@ -10,6 +10,7 @@ from jobs.protocol.errors import JobError, ModelError, SpecError
 from jobs.protocol.events import EventWriter
 from jobs.protocol.folder import read_json, write_json
 from jobs.protocol.states import State
+from jobs.specs.groups import is_group
 from tests.fakes.model_folders import make_model
 from tests.fakes.studio import slots
 
@@ -192,3 +193,11 @@ def test_what_was_submitted_is_kept(studio):
     studio.groups.submit(SWEEP)
     kept = read_json(studio.home / "groups" / "sweep-0001.json")
     assert kept["spec"]["grid"]["optimisation.seed"] == [1, 2] and kept["name"] == "Rates"
+
+
+def test_bundled_pipelines_and_sweeps_could_be_submitted(studio):
+    recipes = [recipe.spec for recipe in studio.training.recipes() if is_group(recipe.spec)]
+    assert {recipe["kind"] for recipe in recipes} == {"pipeline", "sweep"}
+    for recipe in recipes:
+        previews = [studio.training.preview(spec) for spec in studio.groups.specs(recipe)]
+        assert [preview.problem for preview in previews] == [""] * len(previews)
