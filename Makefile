@@ -7,7 +7,7 @@ PYTEST ?=
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-QUICK := not e2e and not ui and not chaos and not slow and not benchmark
+QUICK := not e2e and not ui and not chaos and not slurm and not slow and not benchmark
 # The tests share the cores with the jobs they start: one thread each.
 NONE := 5 # what pytest ends with where a selection (PYTEST="-k ...") has no test in a part
 RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
@@ -23,7 +23,7 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 test: .venv/.dev  ## install, then every test but the slow ones
 	$(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -n 2 -m "e2e and not slow" tests/unit tests/contract tests/golden $(PYTEST) || [ $$? -eq $(NONE) ]
-	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui tests/chaos $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui tests/chaos tests/slurm $(PYTEST) || [ $$? -eq $(NONE) ]
 
 check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 seconds
 	$(BIN)/ruff format --check .

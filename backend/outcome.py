@@ -65,6 +65,22 @@ LOG_BYTES = 65_536
 ERROR_LINE = re.compile(r"^(?:\[rank\d+\]: ?)?((?:\w+\.)*\w*(?:Error|Exception): .+)")
 SUMMARIES = ("torch.distributed.elastic", "subprocess.CalledProcessError")  # of launchers: not the cause
 
+ON_REQUEST, ENDED_EARLY = "Stopped on request.", " It had to be ended before it could save."
+
+# What Slurm calls the end of a job that left no exit code.
+SLURM_ENDS: dict[str, tuple[State, str | None, str]] = {
+    "CANCELLED": (State.STOPPED, None, "Cancelled in Slurm."),
+    "TIMEOUT": (State.FAILED, "resource", "Slurm ended it at its time limit, before it could save."),
+    "DEADLINE": (State.FAILED, "resource", "Slurm ended it at its deadline."),
+    "OUT_OF_MEMORY": (State.FAILED, "memory", "It took more main memory than Slurm had given it."),
+    "NODE_FAIL": (State.LOST, "lost", "A node that it ran on failed."),
+    "BOOT_FAIL": (State.LOST, "lost", "A node that it was to run on did not start."),
+    "PREEMPTED": (State.LOST, "lost", "Slurm gave its nodes to another job."),
+    "FAILED": (State.FAILED, "program", "Its batch script failed."),
+    "COMPLETED": (State.FAILED, "program", "Its batch script ended without a word of the program."),
+    "": (State.LOST, "lost", "Slurm does not know it any more, and it left no exit code."),
+}
+
 SIGNALS = {6: "aborted itself", 7: "hit a bus error", 8: "hit an arithmetic error", 11: "crashed (segfault)"}
 
 
@@ -88,15 +104,29 @@ def judge(
     if status == "succeeded":
         return Outcome(State.SUCCEEDED, last_lines=lines)
     if status == "stopped":
-        return Outcome(State.STOPPED, "Stopped on request.", last_lines=lines)
+        return Outcome(State.STOPPED, ended.get("stop_reason", ON_REQUEST), last_lines=lines)
     if error is not None and error.get("attempt") == attempt:
         return _from_event(error, lines)
+    if "slurm" in ended:
+        return _from_slurm(ended, lines)
     if ended.get("stopped"):
-        reason = "Stopped on request; it had to be ended before it could save."
+        reason = ended.get("stop_reason", ON_REQUEST) + ENDED_EARLY
         return Outcome(State.STOPPED, reason, last_lines=lines)
     if ended.get("never_started"):
         return _outcome("lost", "Its start was cut off before anything ran.", lines, State.LOST)
     return _from_end(ended, lines, log or lines, same_boot)
+
+
+def _from_slurm(ended: dict[str, Any], lines: list[str]) -> Outcome:
+    """A job that left no exit code: what Slurm calls its end."""
+    if ended.get("stopped"):
+        reason = ON_REQUEST + ENDED_EARLY if ended.get("begun") else "Stopped before it began."
+        return Outcome(State.STOPPED, reason, last_lines=lines)
+    state, failure, reason = SLURM_ENDS.get(ended["slurm"], SLURM_ENDS[""])
+    if failure is None:
+        return Outcome(state, reason, last_lines=lines)
+    said = f" Its last line: {lines[-1].strip()}" if lines and failure == "program" else ""
+    return _outcome(failure, reason + said, lines, state)
 
 
 def _from_event(error: dict[str, Any], lines: list[str]) -> Outcome:
@@ -155,6 +185,7 @@ def outcome_fields(outcome: Outcome, ended: dict[str, Any]) -> dict[str, Any]:
         "last_lines": json.dumps(outcome.last_lines),
         "ended_at": ended.get("ended_at") or time.time(),
         "seconds_left": None,
+        "waiting": None,
         **({"phase": None} if outcome.failure is None else {}),  # of a failed job it tells where it was
         **({"started_at": ended["started_at"]} if ended.get("started_at") else {}),
     }

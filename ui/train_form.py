@@ -11,12 +11,14 @@ from jobs.specs.launcher import LauncherSpec
 from jobs.specs.objective import OBJECTIVES
 from jobs.specs.optimisation import OptimisationSpec
 from jobs.specs.queue import QueueSpec
+from jobs.specs.slurm import SlurmSpec
 from jobs.specs.tuning import TuningSpec
 from ui import forms
 
 CHECKPOINT, NEW = "A model", "Random weights"
 FOLLOW = "as the checkpoint"  # no objective in the spec
 FILE, BUILDER = "A file", "Made here"
+HERE, SLURM = "This machine", "Slurm"
 DATA_SOURCE = ("path", "builder", "options")
 
 # Groups of settings: place in the spec -> (its class, the settings shown). In the order of the form.
@@ -29,6 +31,7 @@ GROUPS: dict[str, tuple[type[BaseModel], list[str]]] = {
     "launcher": (LauncherSpec, list(LauncherSpec.model_fields)),
     "report": (ReportSpec, list(ReportSpec.model_fields)),
     "queue": (QueueSpec, list(QueueSpec.model_fields)),
+    "slurm": (SlurmSpec, list(SlurmSpec.model_fields)),
 }
 OF_THE_SPEC = ("optimisation", "tuning", "launcher", "report", "queue")
 """Groups that are a key of the spec and always in it."""
@@ -49,6 +52,7 @@ OWN_KEYS = (
     "data.builder",
     "data.options",
     "objective.name",
+    "slurm.on",
 )
 KEYS = (*OWN_KEYS, *(f"{place}.{name}" for place, (_, names) in GROUPS.items() for name in names))
 
@@ -68,6 +72,7 @@ def to_values(data: Mapping[str, Any]) -> dict[str, Any]:
         "data.builder": rows.get("builder"),
         "data.options": forms.as_yaml(rows.get("options")),
         "objective.name": chosen,
+        "slurm.on": SLURM if data.get("slurm") is not None else HERE,
     }
     places = {
         "model.new": _group(model, "new"),
@@ -92,6 +97,8 @@ def to_data(values: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if place == "model.new" and values["model.source"] != NEW:
             continue
+        if place == "slurm" and values["slurm.on"] != SLURM:
+            continue
         groups[place] = forms.read(spec_class, names, [values[f"{place}.{name}"] for name in names])
     rows = groups["data"]
     if values["data.source"] == BUILDER:
@@ -111,7 +118,7 @@ def to_data(values: Mapping[str, Any]) -> dict[str, Any]:
     if values["objective.name"] != FOLLOW:
         name = values["objective.name"]
         data["objective"] = {"name": name, **groups[f"objective.{name}"]}
-    return data | {place: groups[place] for place in OF_THE_SPEC}
+    return data | {place: groups[place] for place in (*OF_THE_SPEC, "slurm") if place in groups}
 
 
 def _text(value: Any) -> str | None:
@@ -126,7 +133,8 @@ def _group(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def facts(data: Mapping[str, Any], rows: int | None) -> list[tuple[str, str]]:
     """What a checked spec amounts to: (label, figure)."""
     run, launcher = data["optimisation"], data["launcher"]
-    copies = launcher["processes"] * max(1, len(launcher["hosts"])) // launcher["sequence_parallel"]
+    nodes = (data.get("slurm") or {}).get("nodes") or max(1, len(launcher["hosts"]))
+    copies = launcher["processes"] * nodes // launcher["sequence_parallel"]
     together = run["batch_size"] * run["gradient_accumulation"] * copies
     seen = together * run["steps"]
     found = [

@@ -73,8 +73,9 @@ class EstimateService:
         self.models, self._devices = models, devices
 
     def need(self, spec: JobSpec) -> Need | None:
-        """The estimate for a resolved spec; None for other jobs and models whose sizes are not known."""
-        if not isinstance(spec, TrainSpec):
+        """The estimate for a resolved spec; None for other jobs, models whose sizes are not
+        known, and a cluster, whose devices are not."""
+        if not isinstance(spec, TrainSpec) or spec.slurm is not None:
             return None
         sizes, values = self.sizes(spec)
         if sizes is None:

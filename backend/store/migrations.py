@@ -19,19 +19,29 @@ def levels_of_validation(conn: Connection) -> None:
     validation_levels.create(conn, checkfirst=True)
 
 
-def queue_rules(conn: Connection) -> None:
-    """What each job waits for, and how often it was tried."""
+def new_columns_of_jobs(conn: Connection) -> None:
+    """Columns that the table has in this version and not in the database."""
     there = {row.name for row in conn.exec_driver_sql("PRAGMA table_info(jobs)")}
     for column in jobs.columns:
         if column.name not in there:  # all are there where first_tables has just made them
             definition = CreateColumn(column).compile(dialect=conn.dialect)
             conn.exec_driver_sql(f"ALTER TABLE jobs ADD COLUMN {definition}")
+
+
+def queue_rules(conn: Connection) -> None:
+    """What each job waits for, and how often it was tried."""
+    new_columns_of_jobs(conn)
     for index in jobs.indexes:
         index.create(conn, checkfirst=True)
     conn.execute(jobs.update().values(rank=jobs.c.queued_at))
 
 
-MIGRATIONS: list[Callable[[Connection], None]] = [first_tables, levels_of_validation, queue_rules]
+MIGRATIONS: list[Callable[[Connection], None]] = [
+    first_tables,
+    levels_of_validation,
+    queue_rules,
+    new_columns_of_jobs,
+]
 
 
 def is_current(conn: Connection) -> bool:

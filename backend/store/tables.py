@@ -57,6 +57,7 @@ jobs = Table(
     Column("time_limit", Float, nullable=False, server_default="0"),  # seconds a try may run; 0: no limit
     Column("group", String, nullable=False, server_default=""),
     Column("place", String, nullable=False, server_default=""),
+    Column("waiting", Text),  # what an active job waits for, as a batch system says
     Column("ran_on", Text, nullable=False, server_default="[]"),  # devices of its newest try
     Index("jobs_by_state", "state"),
     Index("jobs_by_group", "group"),

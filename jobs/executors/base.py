@@ -15,6 +15,8 @@ class Liveness:
 
     supervised: its guardian lives. ended: exit.json, looked at after the guardian. survivors: processes that
     run without a guardian. started: a start was tried (run.json exists). same_boot: since this boot.
+    waiting: what a batch system says that it waits for. requeues: a stop that nobody asked us for may be the
+    batch system's, which starts it again.
     """
 
     supervised: bool = False
@@ -22,6 +24,8 @@ class Liveness:
     survivors: tuple[ProcessIdentity, ...] = ()
     started: bool = False
     same_boot: bool = True
+    waiting: str | None = None
+    requeues: bool = False
 
 
 class Executor(Protocol):
@@ -36,8 +40,13 @@ class Executor(Protocol):
         """The exact command line of the program."""
         ...
 
-    def submit(self, run: RunFolder, attempt: int, devices: Sequence[str], port: int | None = None) -> None:
-        """Start the attempt; when this returns it is guarded. Raises: ResourceError."""
+    def submit(
+        self, run: RunFolder, attempt: int, devices: Sequence[str], port: int | None = None
+    ) -> bool | None:
+        """Start the attempt; when this returns it is guarded, or True: it stands in a batch system's queue.
+
+        Raises: ResourceError.
+        """
         ...
 
     def poll(self, run: RunFolder, attempt: int) -> Liveness:

@@ -15,8 +15,10 @@ from jobs.specs.optimisation import OptimisationSpec
 from jobs.specs.queue import QueueSpec
 from jobs.specs.refused import refuse
 from jobs.specs.samplers import LLaDASampler, SamplerSpec
+from jobs.specs.slurm import SlurmSpec
 from jobs.specs.tuning import TuningSpec
 
+HERE_ONLY = ("serve", "inspect")
 MASKED_FAMILIES = tuple(name for name, info in FAMILIES.items() if info.noise == "mask")
 
 
@@ -31,6 +33,22 @@ class JobSpec(Spec):
     priority: int = Field(default=0, ge=-100, le=100)
     """Higher starts first."""
     queue: QueueSpec = QueueSpec()
+    slurm: SlurmSpec | None = None
+    """Run it in a Slurm cluster with these settings. None: on this machine."""
+
+    @model_validator(mode="after")
+    def _slurm_fits(self) -> "JobSpec":
+        if self.slurm is None:
+            return self
+        if self.kind in HERE_ONLY:
+            raise ValueError(f"a {self.kind} job answers the page and runs on this machine; leave slurm out")
+        if self.launcher.hosts or self.launcher.hostfile:
+            raise ValueError(
+                "Slurm chooses the machines: set slurm.nodes; leave launcher.hosts and hostfile out"
+            )
+        if self.slurm.nodes > 1 and self.launcher.name == "python":
+            raise ValueError("python runs on one machine; with slurm.nodes set launcher.name to torchrun")
+        return self
 
 
 class NewModelSpec(Spec):

@@ -189,7 +189,7 @@ window.studio.components.job_detail = (element) => {
   function drawReason() {
     const text = words.why(job);
     const parts = [];
-    if (job.state === "queued") parts.push(note("info", "queue", sentence(job.waiting || "It waits for its turn")));
+    if (job.state === "queued" || job.waiting) parts.push(note("info", "queue", sentence(job.waiting || "It waits for its turn")));
     if (job.state === "stopping") parts.push(note("info", "stop", "Stopping: it saves a checkpoint and ends. After 30 s it is made to."));
     if (words.ENDED.has(job.state) && text) {
       const look = job.state === "failed" ? ["bad", "bad"] : job.state === "lost" ? ["", "lost"] : ["info", job.state === "stopped" ? "stop" : "info"];

@@ -75,6 +75,7 @@
   // One line on how far it is, for jobs without a bar.
   function standing(job) {
     if (job.state === "queued") return lower(job.waiting || "waits for its turn");
+    if (job.waiting) return lower(job.waiting);
     if (job.state === "stopping") return "saving, then it ends";
     if (job.state === "starting") return lower(job.phase || "starting the program");
     if (job.kind === "serve" && job.state === "running") return lower(job.phase || "ready");

@@ -278,11 +278,28 @@ def _settings(form: Form) -> None:
         with gr.Column(elem_classes="contents", visible=is_split) as deepspeed:
             _group(form, "launcher", only=of_deepspeed)
     form.switch("launcher.name", {"deepspeed": deepspeed})
+    with folded("Runs on", "train-section-slurm"), gr.Row(elem_classes="fields"):
+        _machines(form)
     with folded("Report", "train-section-report"), gr.Row(elem_classes="fields"):
         _group(form, "report")
     with folded("Queue", "train-section-queue"), gr.Row(elem_classes="fields"):
         _named(form, "priority")
         _group(form, "queue")
+
+
+def _machines(form: Form) -> None:
+    """This machine, or a Slurm cluster with its settings."""
+    form.controls["slurm.on"] = gr.Radio(
+        [train_form.HERE, train_form.SLURM],
+        label="Runs on",
+        info="Slurm: a cluster that shares the home folder's disk. The job waits in its queue.",
+        value=form.values["slurm.on"],
+        elem_classes="field seg",
+        elem_id="train-slurm-on",
+    )
+    with gr.Column(elem_classes="contents", visible=form.starts_as("slurm.on", train_form.SLURM)) as cluster:
+        _group(form, "slurm")
+    form.switch("slurm.on", {train_form.SLURM: cluster})
 
 
 def _named(form: Form, name: str) -> None:

@@ -10,6 +10,7 @@ from jobs.specs.job import ConvertSpec, OptimisationSpec, ReportSpec, TrainSpec
 from jobs.specs.load import parse_spec, read_yaml
 from jobs.specs.objective import OBJECTIVES
 from jobs.specs.samplers import LLaDASampler
+from jobs.specs.slurm import SlurmSpec
 from ui import forms, train_form
 from ui.review_value import changed_lines, problems
 from ui.tabs import convert
@@ -38,6 +39,22 @@ def test_every_source_of_model_and_data():
     assert parse_spec(train_form.to_data(values)) == parse_spec(data)
 
 
+def test_a_training_in_a_cluster():
+    data = {
+        "kind": "train",
+        "model": {"path": "stories"},
+        "data": {"path": "mine.jsonl"},
+        "launcher": {"name": "torchrun", "processes": 4},
+        "slurm": {"nodes": 2, "partition": "gpu", "lines": ["--exclusive"], "setup": ["module load cuda"]},
+    }
+    values = train_form.to_values(data)
+    assert parse_spec(train_form.to_data(values)) == parse_spec(data)
+    here = train_form.to_data(values | {"slurm.on": train_form.HERE})
+    assert parse_spec(here).slurm is None
+    facts = dict(train_form.facts(parse_spec(data).model_dump(), None))
+    assert facts["Sequences a step"] == "64", "4 processes on each of 2 nodes, 8 rows each"
+
+
 def test_an_objective_that_nobody_chose_stays_so():
     data = {"kind": "train", "model": {"path": "stories"}, "data": {"path": "mine.jsonl"}}
     values = train_form.to_values(data)
@@ -48,6 +65,7 @@ def test_an_objective_that_nobody_chose_stays_so():
 def test_every_setting_of_a_train_spec_has_a_control():
     places = {name: TrainSpec.model_fields[name].annotation for name in ("data", "optimisation", "tuning")}
     places |= {name: TrainSpec.model_fields[name].annotation for name in ("launcher", "report", "queue")}
+    places |= {"slurm": SlurmSpec}
     places |= {f"objective.{name}": options for name, options in OBJECTIVES.items()}
     wanted = {f"{place}.{name}" for place, group in places.items() for name in group.model_fields}
     wanted -= {f"objective.{name}.name" for name in OBJECTIVES}  # the choice of one is objective.name
@@ -104,9 +122,10 @@ def test_problems_and_changes():
 
 
 def test_every_setting_of_a_convert_spec_has_a_control_and_help():
-    """All but the launcher, which one process that reads and writes files has no use for, and the queue: a
-    conversion in a chain of jobs is a pipeline's step."""
-    assert set(ConvertSpec.model_fields) - set(convert.NAMES) == {"kind", "version", "launcher", "queue"}
+    """All but the launcher, which one process that reads and writes files has no use for, the queue (a
+    conversion in a chain of jobs is a pipeline's step) and Slurm."""
+    without = {"kind", "version", "launcher", "queue", "slurm"}
+    assert set(ConvertSpec.model_fields) - set(convert.NAMES) == without
     assert len(set(convert.NAMES)) == len(convert.NAMES)
     assert all(field.help for field in forms.fields(ConvertSpec, convert.NAMES))
 
