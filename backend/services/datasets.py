@@ -1,7 +1,7 @@
-"""The data sets that there are: bundled files, files in the home folder, and builders that make rows."""
+"""The data sets that there are: bundled files, files and folders in the home folder, prepared data, and
+builders that make rows. All that a training can read is in the list (jobs.specs.data_files)."""
 
 import difflib
-import json
 import threading
 from collections.abc import Container, Iterator
 from dataclasses import replace
@@ -11,17 +11,17 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from backend.services.first_rows import can_look, count_rows, first_rows, form_of
 from backend.services.models import RUN_PREFIX
 from backend.services.places import ASSETS, absolute, is_path, under
 from jobs.protocol.errors import DataError
 from jobs.protocol.folder import RUN_ID, RunFolder, read_json
 from jobs.specs.builders import BUILDERS
+from jobs.specs.data_files import PREPARED, bare_name, is_rows, kind_of
 from jobs.specs.mix import hub_name, parse, write
 
-SUFFIXES = (".jsonl", ".json", ".txt")
-COUNT_BYTES = 64_000_000  # rows are counted in at most so much of a file
-PREVIEW_BYTES = 4_000_000
-MESSAGE_KEYS = {"messages", "conversations", "completion", "instruction", "response", "output", "answer"}
+ENTRIES = 10_000  # files looked at in a folder
+UNSEEN = "its rows are shown in the Data tab"
 
 
 class DatasetView(BaseModel):
@@ -35,7 +35,7 @@ class DatasetView(BaseModel):
     rows: int | None = None
     rows_exact: bool = True
     size_bytes: int = 0
-    source: str  # bundled | home | builder
+    source: str  # bundled | home | prepared | builder
     note: str = ""
     options: list[dict[str, Any]] = []
     problem: str = ""
@@ -59,11 +59,13 @@ class DatasetService:
         view = self.get(name)
         if view.source == "builder":
             raise DataError(f"{name} is a builder: its rows are made when a job starts.")
-        path = under(Path(view.path), *self.roots.values())
-        return list(islice(_rows(path), max(0, min(n, 1000))))
+        path = under(Path(view.path), *self.roots.values(), self.prepared)
+        if path.is_dir():
+            raise DataError(f"{name} is a folder: {UNSEEN}.")
+        return list(islice(first_rows(path), max(0, min(n, 1000))))
 
     def list(self) -> list[DatasetView]:
-        """Bundled files, the user's files, builders."""
+        """Bundled files, the user's files and folders, what was prepared, builders."""
         files = [self._view(name, source, path) for name, source, path in self._files()]
         return files + [_builder_view(name) for name in BUILDERS]
 
@@ -89,7 +91,7 @@ class DatasetService:
         path = absolute(name)
         if path.exists():
             return path
-        if is_path(name) or name.endswith(SUFFIXES):
+        if is_path(name) or kind_of(path):
             raise DataError(f"{path}: there is no such file.")
         raise self._unknown(name)
 
@@ -131,14 +133,18 @@ class DatasetService:
         seen: set[str] = set()
         for source, root in self.roots.items():
             for path in sorted(root.glob("*")) if root.is_dir() else []:
-                if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not path.is_file():
-                    continue
-                name = path.stem if path.stem not in seen else path.name
-                if name not in seen:
+                whole = is_rows(path) if path.is_file() else any(_rows_below(path))
+                name = path.name if path.is_dir() else bare_name(path)
+                name = name if name not in seen else path.name
+                if whole and name not in seen and not path.name.startswith("."):
                     seen.add(name)
                     yield name, source, path
+        for manifest in sorted(self.prepared.glob(f"*/{PREPARED}")):
+            yield f"prepared-{manifest.parent.name[:8]}", "prepared", manifest.parent
 
     def _view(self, name: str, source: str, path: Path) -> DatasetView:
+        if path.is_dir():  # what is in its files may change without a mark on the folder
+            return self._folder_view(name, source, path)
         try:
             stat = path.stat()
             stamp = (stat.st_mtime_ns, stat.st_size)
@@ -146,23 +152,20 @@ class DatasetService:
                 cached = self._cache.get(path)
             if cached is not None and cached[0] == stamp and cached[1].name == name:
                 return cached[1]
-            first = next(_rows(path), None)
-            rows, exact = _count(path)
+            facts = _file(path)
         except (OSError, DataError) as error:
             return DatasetView(name=name, path=str(path), source=source, problem=str(error))
-        view = DatasetView(
-            name=name,
-            path=str(path),
-            format=_form(first),
-            rows=rows,
-            rows_exact=exact,
-            size_bytes=stat.st_size,
-            source=source,
-            problem=_problem(path, first),
-        )
+        view = DatasetView(name=name, path=str(path), source=source, size_bytes=stat.st_size, **facts)
         with self._lock:
             self._cache[path] = (stamp, view)
         return view
+
+    def _folder_view(self, name: str, source: str, path: Path) -> DatasetView:
+        try:
+            facts: dict[str, Any] = _prepared(path) if source == "prepared" else _folder(path)
+        except (OSError, DataError) as error:
+            return DatasetView(name=name, path=str(path), source=source, problem=str(error))
+        return DatasetView(name=name, path=str(path), source=source, **facts)
 
     def _unknown(self, name: str) -> DataError:
         known = [known for known, _, _ in self._files()] + list(BUILDERS)
@@ -179,62 +182,45 @@ def _builder_view(name: str) -> DatasetView:
     )
 
 
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    """Rows from the start of a file, at most PREVIEW_BYTES of it."""
-    with open(path, "rb") as file:
-        data = file.read(PREVIEW_BYTES)
-    whole = len(data) < PREVIEW_BYTES
-    if path.suffix.lower() == ".json":
-        yield from _json_rows(path, data, whole)
-        return
-    lines = data.decode("utf-8-sig", "replace").split("\n")
-    for line in lines if whole else lines[:-1]:
-        if line.strip():
-            yield {"text": line} if path.suffix.lower() == ".txt" else _row(line)
+def _file(path: Path) -> dict[str, Any]:
+    """What the list says of a file. Raises: DataError, OSError."""
+    if not can_look(path):
+        return {"note": UNSEEN}
+    first = next(first_rows(path), None)
+    rows, exact = count_rows(path)
+    return {"format": form_of(first), "rows": rows, "rows_exact": exact, "problem": _problem(path, first)}
 
 
-def _row(line: str) -> dict[str, Any]:
+def _folder(path: Path) -> dict[str, Any]:
+    """The same of a folder: its files together, in the form of the first. Raises: DataError, OSError."""
+    files = _files_in(path)
+    form = form_of(next(first_rows(files[0]), None)) if can_look(files[0]) else "unknown"
+    size = sum(file.stat().st_size for file in files)
+    return {"format": form, "size_bytes": size, "note": f"a folder, {len(files)} files; {UNSEEN}"}
+
+
+def _prepared(path: Path) -> dict[str, Any]:
+    """The same of prepared data, by its own account. Raises: DataError, OSError."""
     try:
-        row = json.loads(line)
-    except ValueError:
-        return {"broken": line[:2000]}
-    return row if isinstance(row, dict) else {"broken": line[:2000]}
+        made = read_json(path / PREPARED) or {}
+        data, kind, tokens = made["data"], made["kind"], sum(made["tokens"])
+        rows = sum(made["sequences"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{PREPARED} cannot be read ({error}); prepare the data again.") from None
+    source = data.get("path") or f"builder {data.get('builder')}"
+    note = f"{Path(source).name}: {tokens} tokens for data.max_length {data.get('max_length')}"
+    size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
+    return {"format": kind, "rows": rows, "size_bytes": size, "note": note}
 
 
-def _json_rows(path: Path, data: bytes, whole: bool) -> Iterator[dict[str, Any]]:
-    if not whole:
-        raise DataError(f"{path.name} is too big to be shown; save it as .jsonl, a row a line.")
-    try:
-        rows = json.loads(data)
-    except ValueError as error:
-        raise DataError(f"{path.name} is not valid JSON: {error}.") from None
-    if not isinstance(rows, list):
-        raise DataError(f"{path.name}: a .json file of rows is a list [...].")
-    yield from (row if isinstance(row, dict) else {"broken": str(row)[:2000]} for row in rows)
+def _files_in(folder: Path) -> list[Path]:
+    """Its files of rows, below it too, in the order of their names."""
+    return sorted(_rows_below(folder))
 
 
-def _count(path: Path) -> tuple[int | None, bool]:
-    """(rows, whether that is all of them): non-empty lines, counted in the first COUNT_BYTES."""
-    if path.suffix.lower() == ".json":
-        return sum(1 for _ in _rows(path)), True
-    count = seen = 0
-    with open(path, "rb") as file:
-        for line in file:
-            seen += len(line)
-            if seen > COUNT_BYTES:
-                return count, False
-            count += bool(line.strip())
-    return count, True
-
-
-def _form(row: dict[str, Any] | None) -> str:
-    if not row or "broken" in row:
-        return "unknown"
-    if "text" in row:
-        return "text"
-    if MESSAGE_KEYS & row.keys():
-        return "messages"
-    return "prompts" if "prompt" in row else "unknown"
+def _rows_below(folder: Path) -> Iterator[Path]:
+    found = islice(folder.rglob("*"), ENTRIES) if folder.is_dir() else ()
+    return (path for path in found if is_rows(path) and path.is_file())
 
 
 def _problem(path: Path, first: dict[str, Any] | None) -> str:

@@ -19,6 +19,7 @@ from jobs.protocol.folder import RunFolder, read_json
 from jobs.protocol.states import State
 from jobs.specs.builders import BUILDERS
 from jobs.specs.data import DataSpec
+from jobs.specs.data_files import LINEAGE
 from jobs.specs.inspect import VersionAsk, parse_ask
 from jobs.specs.job import InspectSpec, TrainSpec
 from jobs.specs.mix import parse
@@ -26,7 +27,6 @@ from jobs.specs.mix import parse
 USABLE = (State.QUEUED, State.STARTING, State.RUNNING)
 ANSWER_SECONDS = 120.0  # for a page of rows far down in a large file
 VERSION_NAME = re.compile(r"^[A-Za-z0-9][\w-]{0,63}$")
-LINEAGE = ".lineage.json"
 
 
 class LookingService:

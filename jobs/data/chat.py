@@ -34,6 +34,11 @@ def ensure_template(tokenizer: Any, name: str | None = None) -> bool:
     return True
 
 
+def template_name(tokenizer: Any) -> str:
+    """Which of TEMPLATES the tokenizer writes by; "" for one of its own."""
+    return next((name for name, text in TEMPLATES.items() if text == tokenizer.chat_template), "")
+
+
 def render(
     messages: list[dict[str, Any]], tokenizer: Any, add_generation_prompt: bool = False, images: bool = False
 ) -> str:
@@ -57,6 +62,40 @@ def _shows(content: Any) -> bool:
     return isinstance(content, list) and any(
         not isinstance(part, dict) or part.get("type") != "text" for part in content
     )
+
+
+Piece = tuple[str, bool]
+"""A part of a conversation's text, and whether it is an answer that is trained."""
+
+
+def pieces(messages: tuple[Message, ...], tokenizer: Any, answers: str = "last") -> list[Piece]:
+    """The conversation's text in parts of which the last is the last answer. `answers` "last": that one alone
+    is trained, all before it is one part. "all": each answer with what ends it is a part of its own.
+
+    Parts are tokenized apart, so a trained answer stands behind exactly the tokens that a sampled one stands
+    behind. Where an answer begins and ends is what the template itself writes turn by turn.
+
+    Raises: DataError; for "all" also where the template writes earlier turns otherwise once others follow.
+    """
+    prompt, answer = prompt_and_answer(messages, tokenizer)
+    if answers == "last":
+        return [(prompt, False), (answer, True)]
+    turns = [message.turn() for message in messages]
+    whole, found, at = prompt + answer, [], 0
+    for number, message in enumerate(messages):
+        if message.role != "assistant":
+            continue
+        begin = render(turns[:number], tokenizer, add_generation_prompt=True, images=True)
+        end = render(turns[: number + 1], tokenizer, images=True)
+        if not (whole.startswith(begin) and whole.startswith(end) and at <= len(begin) <= len(end)):
+            raise DataError(
+                f"the model's chat template writes message {number + 1} otherwise once others follow, so "
+                "only the last answer can be trained; set data.answers to last.",
+                "template",
+            )
+        found += [(whole[at : len(begin)], False), (whole[len(begin) : len(end)], True)]
+        at = len(end)
+    return found
 
 
 def prompt_and_answer(messages: tuple[Message, ...], tokenizer: Any) -> tuple[str, str]:

@@ -47,7 +47,8 @@ class Collator:
             n = len(s.input_ids)
             end = length if self.fill == "batch" else self.end(n)
             input_ids[i, :n] = torch.tensor(s.input_ids, dtype=torch.long)
-            maskable[i, s.prompt_length : end] = True
+            for start, stop in (*s.earlier, (s.prompt_length, end)):
+                maskable[i, start:stop] = True
             attended[i, :end] = 1
         if self.first_is_given:
             maskable[:, 0] = False

@@ -1,6 +1,7 @@
 """From rows to token sequences.
 
-messages  prompt + answer; the prompt is never masked. The end-of-text token closes the answer.
+messages  prompt + answer; the prompt is never masked, but for earlier answers where all are trained. The
+          end-of-text token closes the answer.
 text      packed: all texts joined, each closed with the end-of-text token, cut into full sequences;
           with whole documents as many texts as fit, cut only where one alone is longer than a sequence.
           not packed: one text, one sequence.
@@ -23,10 +24,12 @@ CHUNK = 256  # rows tokenized between two calls of `report`
 
 @dataclass(frozen=True)
 class Sequence:
-    """Token ids, of which the first `prompt_length` are given and never masked."""
+    """Token ids, of which the first `prompt_length` are given and never masked, but for `earlier`."""
 
     input_ids: list[int]
     prompt_length: int = 0
+    earlier: tuple[tuple[int, int], ...] = ()
+    """(start, end) of answers in the prompt that are trained too (DataSpec.answers)."""
     pictures: tuple[Path, ...] = ()
     """Files of the images in the prompt, in order."""
 
@@ -111,7 +114,7 @@ def encode_rows(
     left out; texts that will be packed are not cut yet. Raises: DataError, ModelError."""
     eos = end_of_text(tokenizer) if data.append_eos else None
     if rows and rows[0].kind == "messages":
-        yield from _conversations(rows, tokenizer, data.max_length, eos, encoded, reader)
+        yield from _conversations(rows, tokenizer, data, eos, encoded, reader)
         return
     for ids in _texts(rows, tokenizer, eos, encoded):
         if data.packing:
@@ -141,7 +144,7 @@ def end_of_text(tokenizer: Any) -> int:
 def _conversations(
     rows: list[Row],
     tokenizer: Any,
-    max_length: int,
+    data: DataSpec,
     eos: int | None,
     encoded: Encoded,
     reader: PictureReader | None,
@@ -149,32 +152,56 @@ def _conversations(
     for row in rows if reader is None else ():
         if row.pictures:
             raise DataError(f"{row.place}: this row has images, but the model reads text only.", "image")
-    for row, (prompt, answer) in zip(rows, _halves(rows, tokenizer), strict=True):
+    most = data.max_length
+    for row, parts in zip(rows, _token_pieces(rows, tokenizer, data.answers or "last"), strict=True):
+        prompt, earlier = _joined(parts[:-1])
+        answer = parts[-1][0]
         encoded.unknown += _count_unknown(prompt + answer, tokenizer)
-        prompt, pictures = _with_pictures(row, prompt, answer, reader)
-        if len(prompt) >= max_length:
+        longer, pictures = _with_pictures(row, prompt, answer, reader)
+        if reader is not None and earlier:
+            earlier = [tuple(_moved(at, prompt, longer, reader.image_token_id) for at in e) for e in earlier]
+        earlier = tuple((start, min(end, most)) for start, end in earlier if start < most)
+        if len(longer) >= most and not earlier:
             encoded.skipped += 1
             continue
         if eos is not None and eos not in answer[-2:]:  # a template may end in EOS and a line break
             answer = [*answer, eos]
-        ids = prompt + answer
-        encoded.truncated += len(ids) > max_length
-        yield Sequence(ids[:max_length], len(prompt), pictures)
+        ids = longer + answer
+        encoded.truncated += len(ids) > most
+        yield Sequence(ids[:most], min(len(longer), most), earlier, pictures)
 
 
-def _halves(rows: list[Row], tokenizer: Any) -> list[tuple[list[int], list[int]]]:
-    """Tokens of each row's prompt and answer."""
-    written = [row for row in rows if row.tokens is None]
-    pairs = [_parts(row, tokenizer) for row in written]
-    prompts = iter(tokenize([prompt for prompt, _ in pairs], tokenizer, written))
-    answers = iter(tokenize([answer for _, answer in pairs], tokenizer, written))
+def _joined(parts: list[tuple[list[int], bool]]) -> tuple[list[int], list[tuple[int, int]]]:
+    """(all ids, where those of the trained parts stand)."""
+    ids: list[int] = []
+    spans = []
+    for part, trained in parts:
+        if trained:
+            spans.append((len(ids), len(ids) + len(part)))
+        ids += part
+    return ids, spans
+
+
+def _moved(at: int, before: list[int], after: list[int], image: int) -> int:
+    """Where a place of `before`, behind a token of text, is once image tokens are repeated."""
+    texts = sum(token != image for token in before[:at])
+    places = [place for place, token in enumerate(after) if token != image]
+    return places[texts - 1] + 1 if texts else 0
+
+
+def _token_pieces(rows: list[Row], tokenizer: Any, answers: str) -> list[list[tuple[list[int], bool]]]:
+    """jobs.data.chat.pieces of each row in tokens."""
+    written = [(row, _pieces(row, tokenizer, answers)) for row in rows if row.tokens is None]
+    flat = [(row, text) for row, parts in written for text, _ in parts]
+    made = iter(tokenize([text for _, text in flat], tokenizer, [row for row, _ in flat]))
+    told = iter([[(next(made), trained) for _, trained in parts] for _, parts in written])
     found = []
     for row in rows:
         if row.tokens is None:
-            found.append((next(prompts), next(answers)))
+            found.append(next(told))
         else:
             ids = _own_tokens(row, tokenizer)
-            found.append((ids[: row.prompt_length], ids[row.prompt_length :]))
+            found.append([(ids[: row.prompt_length], False), (ids[row.prompt_length :], True)])
     return found
 
 
@@ -200,11 +227,11 @@ def _with_pictures(
     return reader.expand(prompt, row.pictures, row.folder, row.place)
 
 
-def _parts(row: Row, tokenizer: Any) -> tuple[str, str]:
+def _pieces(row: Row, tokenizer: Any, answers: str) -> list[chat.Piece]:
     try:
-        return chat.prompt_and_answer(row.messages, tokenizer)
+        return chat.pieces(row.messages, tokenizer, answers)
     except DataError as error:
-        raise DataError(f"{row.place}: {error}") from None
+        raise DataError(f"{row.place}: {error}", error.kind) from None
 
 
 def _texts(rows: list[Row], tokenizer: Any, eos: int | None, encoded: Encoded) -> Iterator[list[int]]:

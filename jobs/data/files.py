@@ -4,11 +4,10 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from jobs.data.readers import COMPRESSED, READERS, Broken, kind_of
+from jobs.data.readers import READERS, Broken
 from jobs.protocol.errors import DataError
+from jobs.specs.data_files import PACKED, is_rows, kind_of
 
-NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
-"""What `datasets` and LLaMA-Factory lay beside files of rows."""
 SPLITS = {
     "train": ("train", "training"),
     "validation": ("validation", "valid", "val", "dev"),
@@ -34,7 +33,7 @@ def read_file(path: Path, broken: Broken = refuse) -> Iterator[tuple[str, dict]]
     if not kind_of(path):
         raise DataError(
             f"{path}: files ending in {path.suffix!r} are not read; known: {', '.join(READERS)}, the texts "
-            f"among them also with {', '.join(COMPRESSED)} after it."
+            f"among them also with {', '.join(PACKED)} after it."
         )
     empty = True
 
@@ -60,16 +59,17 @@ def files_in(folder: Path) -> dict[str, list[Path]]:
 
     A split is told by a word in the file's own name or its folders' (`train-00000-of-00003.parquet`,
     `test/a.jsonl`); a name without such a word is of `train`. Hidden files and those beside the rows
-    (NOT_ROWS) are none. Where folders of Arrow files were written by `datasets`, its caches are left out.
+    (jobs.specs.data_files) are none. Where folders of Arrow files were written by `datasets`, its caches are
+    left out.
 
     Raises: DataError where there is none.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.rglob("*")):
         below = path.relative_to(folder)
-        if any(part.startswith(".") for part in below.parts) or path.name in NOT_ROWS:
+        if any(part.startswith(".") for part in below.parts) or not is_rows(path):
             continue
-        if path.is_file() and kind_of(path) and not path.name.startswith("cache-"):
+        if path.is_file() and not path.name.startswith("cache-"):
             found.setdefault(split_of(below), []).append(path)
     if not found:
         raise DataError(f"{folder} has no files of rows ({', '.join(READERS)}).")

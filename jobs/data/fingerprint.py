@@ -9,9 +9,9 @@ from typing import Any
 from pyarrow import parquet
 
 from jobs.data.load import opened
-from jobs.data.readers import kind_of
 from jobs.data.sources import Source
 from jobs.specs.data import DataSpec
+from jobs.specs.data_files import kind_of
 
 PIECE = 2**22  # bytes read at a time
 NOT_SPLITTING = ("truncation", "padding", "added_tokens", "decoder", "post_processor")

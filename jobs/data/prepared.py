@@ -23,8 +23,9 @@ import pyarrow
 from jobs.data.encode import Sequence as Tokens
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
+from jobs.specs.data_files import PREPARED
 
-MANIFEST = "prepared.json"
+MANIFEST = PREPARED
 VALIDATION = "validation.arrow"
 STARTS = "starts.npy"
 SCHEMA = pyarrow.schema(
@@ -32,6 +33,7 @@ SCHEMA = pyarrow.schema(
         ("input_ids", pyarrow.large_list(pyarrow.int32())),
         ("prompt_length", pyarrow.int32()),
         ("hash", pyarrow.uint64()),
+        ("earlier", pyarrow.large_list(pyarrow.int32())),  # starts and ends of trained answers in the prompt
     ]
 )
 
@@ -94,6 +96,7 @@ def write_rows(
         pyarrow.array([row.input_ids for row in rows], SCHEMA.field(0).type),
         pyarrow.array([row.prompt_length for row in rows], pyarrow.int32()),
         pyarrow.array(hashes, pyarrow.uint64()),
+        pyarrow.array([[at for span in row.earlier for at in span] for row in rows], SCHEMA.field(3).type),
     ]
     aside = path.with_name(f".{path.name}")
     with pyarrow.ipc.new_file(str(aside), schema) as writer:
@@ -123,13 +126,16 @@ class Shard:
         self.offsets = lists.offsets.to_numpy(zero_copy_only=True)
         self.prompts = batch.column(1).to_numpy(zero_copy_only=True)
         self.hashes = batch.column(2).to_numpy(zero_copy_only=True)
+        self.earlier = batch.column(3) if batch.num_columns > 3 else None  # version 0.1 had none
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     def row(self, number: int) -> Tokens:
         start, end = self.offsets[number], self.offsets[number + 1]
-        return Tokens(self.ids[start:end].tolist(), int(self.prompts[number]))
+        flat = self.earlier[number].as_py() if self.earlier is not None else []
+        earlier = tuple(zip(flat[::2], flat[1::2], strict=True))
+        return Tokens(self.ids[start:end].tolist(), int(self.prompts[number]), earlier)
 
 
 class PreparedSequences(Sequence):

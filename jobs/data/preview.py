@@ -114,10 +114,8 @@ def _kinds(batch: Batch, row: int, conversations: bool, eos: int | None, image: 
             return "padding"
         if image is not None and ids[at] == image:
             return "image"
-        if at < prompt:
-            return "prompt"
         if not maskable[at]:
-            return "given"
+            return "prompt" if at < prompt else "given"
         if ids[at] == eos:
             return "end"
         return "answer" if conversations else "text"

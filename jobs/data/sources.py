@@ -10,9 +10,10 @@ from jobs.data import dataset_info, hub
 from jobs.data.builders import build
 from jobs.data.files import files_in, read_file
 from jobs.data.prepared import is_prepared, load_manifest, rows_of
-from jobs.data.readers import Broken, kind_of, text
+from jobs.data.readers import Broken, text
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
+from jobs.specs.data_files import kind_of
 from jobs.specs.mix import HubName, hub_name
 
 ReadSplit = Callable[[Broken], Iterator[tuple[str, dict]]]

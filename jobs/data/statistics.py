@@ -238,6 +238,6 @@ def _tokens_of(rows: list[Row], tokenizer: Any, data: DataSpec, found: Statistic
     for sequence in encoded.sequences:
         length = len(sequence.input_ids)
         found.tokens += length
-        found.prompt_tokens += sequence.prompt_length
+        found.prompt_tokens += sequence.prompt_length - sum(end - start for start, end in sequence.earlier)
         found.lengths[min(length, LONGEST)] += 1
         found.truncated += length > found.max_length

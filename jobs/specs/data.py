@@ -26,8 +26,11 @@ class DataSpec(Spec):
     others: rows of that form alone."""
     columns: dict[str, str] = Field(default_factory=dict)
     """Fields under other names: {prompt: question} reads the prompt from the column question."""
-    template: str | None = None
-    """Chat template for tokenizers without one: chatml, llama3, plain ... None: plain."""
+    template: Literal["plain", "chatml", "llama3", "gemma"] | None = None
+    """Chat template for tokenizers without one of their own. None: plain."""
+    answers: Literal["last", "all"] | None = None
+    """Of a conversation with several turns: train the last answer, all before it being given, or all answers.
+    None: as the objective's official code does (ar-sft: all, the others: last)."""
     max_length: int = Field(default=256, ge=2, le=131072)
     """Longest sequence in tokens."""
     packing: bool = True

@@ -11,8 +11,9 @@ from jobs.data.checks.problems import KINDS, Problem
 from jobs.data.checks.repeats import Repeats
 from jobs.data.checks.scan import Found, scan
 from jobs.data.load import look, opened
-from jobs.data.readers import kind_of, opening
+from jobs.data.readers import opening
 from jobs.specs.data import DataSpec
+from jobs.specs.data_files import kind_of
 
 EXAMPLES = 5  # problems of each kind that are told in full
 CHUNK = 2048  # rows between two calls of `report`

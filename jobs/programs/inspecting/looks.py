@@ -16,7 +16,7 @@ from jobs.data.rows import Row
 from jobs.data.statistics import statistics
 from jobs.diffusion.objectives import build_objective
 from jobs.programs.inspecting.reading import reading, sight
-from jobs.programs.training.corpus import check_prepared, in_whole_blocks, make_collator
+from jobs.programs.training.corpus import check_prepared, for_objective, make_collator
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
 from jobs.specs.inspect import PreviewAsk, StatisticsAsk
@@ -38,7 +38,7 @@ def preview(ask: PreviewAsk) -> dict[str, Any]:
         sequences, data, kind = _prepared(ask, tokenizer, options)
         places = []
     else:
-        data = in_whole_blocks(ask.data, options)
+        data = for_objective(ask.data, options)
         rows = _rows(ask, data)
         kind = rows[0].kind
         sequences = encode(rows, tokenizer, data, reader=_reader(ask, rows)).sequences[: ask.rows]
@@ -86,7 +86,7 @@ def _rows(ask: PreviewAsk, data: DataSpec) -> list[Row]:
     count = ask.rows * (ROWS_A_SEQUENCE if data.packing else 1)
     rows = list(islice(good, ask.first, ask.first + count))
     if not rows:
-        raise DataError(f"there is no good row after the first {ask.first}.")
+        raise DataError(f"there is no good row{f' after the first {ask.first}' if ask.first else ''}.")
     return rows
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from jobs.data.chat import template_name
 from jobs.data.checks.problems import shown
 from jobs.data.checks.scan import Found
 from jobs.data.encode import tokenize
@@ -20,14 +21,17 @@ MOST_TOKENS = 2000  # shown of a row
 
 
 def page(ask: RowsAsk) -> dict[str, Any]:
-    """{"rows": [{number, place, held_out, raw, text, tokens, problem}], "more": whether others follow}.
+    """{"rows": [{number, place, held_out, raw, text, tokens, problem}], "more": whether others follow,
+    "template": the chat template of conversations, "" for the model's own, None where none is used}.
 
     Raises: DataError, SpecError, ModelError.
     """
     tokenizer = reading(ask.model, settings(ask.data).template)[0] if ask.model is not None else None
     found = list(islice(_wanted(ask), ask.first, ask.first + ask.rows + 1))
     rows = [_told(number, row, tokenizer) for number, row in found[: ask.rows]]
-    return {"rows": rows, "more": len(found) > ask.rows}
+    talks = tokenizer is not None and any(row.row.messages for _, row in found if row.row is not None)
+    template = template_name(tokenizer) if talks else None
+    return {"rows": rows, "more": len(found) > ask.rows, "template": template}
 
 
 def _wanted(ask: RowsAsk) -> Iterator[tuple[int, Found]]:

@@ -21,6 +21,7 @@ from jobs.data.load import look, opened
 from jobs.protocol.errors import DataError
 from jobs.protocol.folder import write_json
 from jobs.specs.data import DataSpec
+from jobs.specs.data_files import LINEAGE
 from jobs.specs.inspect import VersionAsk
 
 PIECE = 2**20  # bytes hashed at a time
@@ -28,7 +29,7 @@ PIECE = 2**20  # bytes hashed at a time
 
 def lineage_file(path: Path) -> Path:
     """Where it is written what a version came from."""
-    return path.with_name(path.stem + ".lineage.json")
+    return path.with_name(path.stem + LINEAGE)
 
 
 def write_version(ask: VersionAsk) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def load_corpus(
     if process.spec.data.path is not None and is_prepared(Path(process.spec.data.path)):
         return _prepared(process, tokenizer, config, positions)
     objective = process.spec.objective
-    data = in_whole_blocks(process.spec.data, objective)
+    data = for_objective(process.spec.data, objective)
     if data.max_length < process.spec.data.max_length:
         process.note(f"data.max_length is {data.max_length}: as many tokens as fit in whole blocks.")
 
@@ -119,7 +119,7 @@ def check_prepared(train: PreparedSequences, tokenizer: Any, objective: Any) -> 
         raise DataError(f"{folder} was written by another chat template than this model's; prepare it again.")
     tokenizer.chat_template = tokenizer.chat_template or made.template
     data = made.spec().model_copy(update={"path": str(folder), "builder": None, "options": {}})
-    if in_whole_blocks(data, objective) != data:
+    if for_objective(data, objective).max_length != data.max_length:
         raise SpecError(
             f"{folder} was prepared for {data.max_length} tokens, which are no whole blocks; "
             "prepare it for a multiple of objective.block_size."
@@ -127,8 +127,9 @@ def check_prepared(train: PreparedSequences, tokenizer: Any, objective: Any) -> 
     return data
 
 
-def in_whole_blocks(data: DataSpec, objective: Any) -> DataSpec:
-    """The data spec with its longest sequence cut down to whole blocks, for objectives that have blocks.
+def for_objective(data: DataSpec, objective: Any) -> DataSpec:
+    """The data spec with what it leaves to the objective: which answers are trained, and the longest sequence
+    cut down to whole blocks.
 
     Raises: SpecError if not even one block fits.
     """
@@ -138,7 +139,8 @@ def in_whole_blocks(data: DataSpec, objective: Any) -> DataSpec:
             f"A block of {size} tokens does not fit into data.max_length, {data.max_length}. "
             "Raise data.max_length, or lower objective.block_size."
         )
-    return data.model_copy(update={"max_length": data.max_length // size * size})
+    answers = data.answers or getattr(objective, "answers", "last")
+    return data.model_copy(update={"max_length": data.max_length // size * size, "answers": answers})
 
 
 def make_collator(

@@ -1,11 +1,14 @@
 """The list of data sets, previews, and what is refused."""
 
+import bz2
+import gzip
 import json
+import lzma
 from pathlib import Path
 
 import pytest
 
-from backend.services import datasets
+from backend.services import first_rows
 from backend.services.datasets import DatasetService
 from jobs.protocol.errors import AccessError, DataError
 from jobs.specs.mix import parse
@@ -29,12 +32,61 @@ def add(service: DatasetService, name: str, text: str | bytes) -> Path:
 
 def test_files_and_builders_are_listed(service: DatasetService):
     add(service, "notes.txt", "one\n\ntwo\n")
-    add(service, "ignored.csv", "a,b")
+    add(service, "ignored.pdf", "a,b")
+    add(service, "dataset_info.json", "{}")
+    add(service, "notes.lineage.json", "{}")
     views = {view.name: view for view in service.list()}
     assert views["chat"].rows == 7 and views["chat"].rows_exact and views["chat"].format == "messages"
     assert views["notes"].rows == 2 and views["notes"].format == "text" and views["notes"].source == "home"
     assert views["sudoku"].source == "builder" and views["sudoku"].options[0]["name"] == "size"
-    assert "ignored" not in views
+    assert not {"ignored", "dataset_info", "notes.lineage"} & set(views)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "expected"),
+    [
+        ("a.csv", b"prompt,completion\nq,a\nq,b\n", ("messages", 2, "")),
+        ("a.tsv", b"text\tid\nhello\t1\n", ("text", 1, "")),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 3), ("text", 3, "")),
+        ("a.txt.xz", lzma.compress(b"a\nb\n"), ("text", 2, "")),
+        ("a.jsonl.bz2", bz2.compress(b'{"text": "a"}\n'), ("text", 1, "")),
+        ("a.jsonl.gz", b"none", ("unknown", None, "a.jsonl.gz is no whole .gz file")),
+        ("a.jsonl.zst", b"any", ("unknown", None, "")),
+        ("a.parquet", b"any", ("unknown", None, "")),
+        ("a.arrow", b"any", ("unknown", None, "")),
+    ],
+)
+def test_all_that_can_be_read_is_listed(service: DatasetService, name: str, content: bytes, expected: tuple):
+    path = add(service, name, content)
+    view = service.get("a")
+    form, rows, problem = expected
+    assert (view.format, view.rows) == (form, rows) and view.problem.startswith(problem)
+    assert bool(view.problem) == bool(problem) and view.size_bytes == (0 if problem else len(content))
+    assert service.resolve("a") == service.resolve(name) == path
+    if view.note:
+        with pytest.raises(DataError, match="the Data tab"):
+            service.preview("a")
+
+
+def test_folders_and_prepared_data_are_listed(service: DatasetService):
+    shelf = service.roots["home"] / "shelf" / "train"
+    shelf.mkdir(parents=True)
+    (service.roots["home"] / "empty").mkdir()
+    (shelf / "1.jsonl").write_text('{"text": "a"}\n')
+    made = service.prepared / "0123456789abcdef"
+    made.mkdir(parents=True)
+    manifest = {"data": {"path": "/d/web.jsonl", "max_length": 64}, "kind": "text"}
+    (made / "prepared.json").write_text(json.dumps({**manifest, "sequences": [2, 3], "tokens": [20, 30]}))
+    views = {view.name: view for view in service.list()}
+    assert views["shelf"].format == "text" and "1 files" in views["shelf"].note and "empty" not in views
+    view = views["prepared-01234567"]
+    assert (view.source, view.rows, view.format) == ("prepared", 5, "text")
+    assert view.note == "web.jsonl: 50 tokens for data.max_length 64"
+    assert service.resolve("prepared-01234567") == made and service.resolve("shelf") == shelf.parent
+    with pytest.raises(DataError, match="is a folder"):
+        service.preview("shelf")
+    (made / "prepared.json").write_text("{}")
+    assert "prepare the data again" in service.get("prepared-01234567").problem
 
 
 @pytest.mark.parametrize(
@@ -69,7 +121,7 @@ def test_what_is_wrong_is_told_in_the_list(service: DatasetService, text):
 
 
 def test_counting_has_a_limit(service: DatasetService, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(datasets, "COUNT_BYTES", 100)
+    monkeypatch.setattr(first_rows, "COUNT_BYTES", 100)
     add(service, "long.txt", "0123456789\n" * 50)
     view = service.get("long")
     assert view.rows == 9 and not view.rows_exact

@@ -224,3 +224,69 @@ def test_whole_documents_are_cut_only_where_they_must(tokenizer):
     made = encode(rows, tokenizer, spec(max_length=8, whole_documents=True)).sequences
     written = [tokenizer.decode(s.input_ids).replace("<eos>", "|") for s in made]
     assert written == ["aaa|", "bbbb|c|", "d" * 8, "d" * 4 + "|"]
+
+
+# --- all answers of a conversation
+
+OWN = {
+    "stories": "{% for m in messages %}{% if m['role'] == 'assistant' %}{{ 'A:' + m['content'] + '<eos>' }}"
+    "{% else %}{{ 'U:' + m['content'] }}{% endif %}{% endfor %}{% if add_generation_prompt %}A:{% endif %}",
+    "one letter a role": "{% for m in messages %}{{ m['role'][0] }}:{{ m['content'] }}\n"
+    "{% endfor %}{% if add_generation_prompt %}a:{% endif %}",
+}
+REWRITES = {
+    "the last turn otherwise": "{% for m in messages %}{{ m['content'] }}"
+    "{% if loop.last %}S{% else %}U{% endif %}:{% endfor %}",
+    "thoughts of earlier turns left out": "{% for m in messages %}{{ m['content'] if loop.last else "
+    "m['content'].split(':')[-1] }}\n{% endfor %}",
+}
+
+
+@pytest.mark.parametrize("name", [*chat.TEMPLATES, *OWN])
+def test_every_answer_is_what_the_template_writes_after_the_turns_before(name):
+    tokenizer = character_tokenizer(LETTERS + "<|>_")
+    tokenizer.chat_template = chat.TEMPLATES.get(name) or OWN[name]
+    row = Row("here", messages=MANY)
+    (one,) = encode([row], tokenizer, spec(answers="last", max_length=512)).sequences
+    (every,) = encode([row], tokenizer, spec(answers="all", max_length=512)).sequences
+    assert (every.input_ids, every.prompt_length) == (one.input_ids, one.prompt_length) and not one.earlier
+    turns = [message.turn() for message in MANY]
+    answers = [number for number, turn in enumerate(turns) if turn["role"] == "assistant"]
+    for (start, end), number in zip(every.earlier, answers[:-1], strict=True):
+        before = chat.render(turns[:number], tokenizer, add_generation_prompt=True)
+        after = chat.render(turns[: number + 1], tokenizer)
+        assert every.input_ids[:start] == tokenize([before], tokenizer)[0]
+        assert every.input_ids[:end] == tokenize([after], tokenizer)[0]
+        assert turns[number]["content"] in tokenizer.decode(every.input_ids[start:end])
+
+
+@pytest.mark.parametrize("name", REWRITES)
+def test_a_template_that_writes_earlier_turns_otherwise_trains_the_last_answer_only(tokenizer, name):
+    tokenizer.chat_template = REWRITES[name]
+    messages = [Message(role, f"x:{text}") for role, text in zip(ROLES, ("a", "b", "c", "d"), strict=True)]
+    row = Row("d.jsonl, line 7", messages=tuple(messages))
+    with pytest.raises(DataError, match="line 7: .* writes message 2 otherwise .* set data.answers to last"):
+        encode([row], tokenizer, spec(answers="all"))
+    assert encode([row], tokenizer, spec()).sequences
+
+
+ROLES = ("user", "assistant", "user", "assistant")
+
+
+def test_what_is_cut_keeps_the_answers_before_it(tokenizer):
+    tokenizer.chat_template = TEMPLATE
+    messages = tuple(Message(role, letter * 3) for role, letter in zip(ROLES, "abcd", strict=True))
+    whole = "u:aaa\na:bbb\nu:ccc\na:ddd\n"
+    for length, earlier in ((len(whole), [(8, 12)]), (20, [(8, 12)]), (10, [(8, 10)])):
+        (made,) = encode(
+            [Row("", messages=messages)], tokenizer, spec(answers="all", max_length=length)
+        ).sequences
+        assert list(made.earlier) == earlier and len(made.input_ids) == length
+        assert made.prompt_length == min(20, length)
+    with pytest.raises(DataError, match="no row fits into 8 tokens"):
+        encode([Row("", messages=messages)], tokenizer, spec(answers="all", max_length=8))
+
+
+def test_earlier_answers_may_be_masked_and_what_is_between_may_not(tokenizer):
+    batch = Collator(9, "batch")([Sequence([1, 2, 3, 4, 5, 6], 4, ((1, 2),)), Sequence([1, 2], 1)])
+    assert batch["maskable"].int().tolist() == [[0, 1, 0, 0, 1, 1], [0, 1, 1, 1, 1, 1]]

@@ -12,9 +12,15 @@ from pyarrow import parquet
 
 from jobs.data.files import files_in, read_file, split_of
 from jobs.data.load import load_rows, read_rows
-from jobs.data.readers import READERS, json_list, kind_of
+from jobs.data.readers import READERS, json_list
+from jobs.data.readers.opening import COMPRESSED
 from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.data import DataSpec
+from jobs.specs.data_files import KINDS, PACKED, kind_of
+
+
+def test_there_is_a_reader_for_every_ending():
+    assert tuple(READERS) == KINDS and tuple(COMPRESSED) == PACKED
 
 
 def rows(path):

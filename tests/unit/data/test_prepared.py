@@ -47,6 +47,18 @@ def talks(tmp_path: Path) -> str:
     return write(tmp_path / "talks.jsonl", rows)
 
 
+def dialogues(tmp_path: Path) -> str:
+    """Conversations of one to three turns."""
+    turns = [{"role": ("user", "assistant")[n % 2], "content": "ab"[n % 2] * (1 + n)} for n in range(6)]
+    return write(
+        tmp_path / "dialogues.jsonl",
+        [
+            {"messages": [{**turns[0], "content": "q" * (1 + n % 9)}, *turns[1 : 2 + 2 * (n % 3)]]}
+            for n in range(30)
+        ],
+    )
+
+
 def tokens(tmp_path: Path) -> str:
     rows = [{"input_ids": [1 + n % 5] * (2 + n % 6), "prompt_length": n % 2} for n in range(60)]
     return write(tmp_path / "tokens.jsonl", rows)
@@ -90,6 +102,16 @@ def test_the_sequences_are_those_of_the_file_itself(tmp_path, tokenizer, kind, s
     assert [found[-1], *found[0:2]] == [train[-1], *train[0:2]]
     assert validation_sequences(tmp_path / "prepared") == held
     assert found.manifest.longest == max(len(s.input_ids) for s in train)
+
+
+@pytest.mark.parametrize("answers", ["all", "last"])
+def test_trained_answers_of_earlier_turns_are_kept(tmp_path, tokenizer, answers):
+    data = DataSpec(path=dialogues(tmp_path), max_length=70, answers=answers, validation=0.2)
+    prepare.prepare(plan(tmp_path, data, tokenizer), lambda done: None)
+    train, held = without(data, tokenizer)
+    assert list(PreparedSequences(tmp_path / "prepared")) == train
+    assert validation_sequences(tmp_path / "prepared") == held
+    assert any(s.earlier for s in train) == (answers == "all")
 
 
 def test_slices_that_hold_out_do_so_here_too(tmp_path, tokenizer):

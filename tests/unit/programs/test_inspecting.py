@@ -1,5 +1,6 @@
 """The process that looks at data: previews by the real objectives, pages, versions, long questions."""
 
+import itertools
 import json
 import tempfile
 import threading
@@ -72,6 +73,24 @@ def test_blocks_and_filling_are_those_of_the_training(data: dict[str, Any]):
         assert row["blocks"][:9] == [0] * 8 + [1]
     assert told["block_size"] == 8 and "blocks before it" in told["attention"]["sentence"]
     assert told["attention"]["positions"] == 2 * len(told["rows"][0]["texts"])
+
+
+@pytest.mark.parametrize(
+    ("words", "objective", "answers"),
+    [
+        ({}, "llada", 1),
+        ({"answers": "all"}, "llada", 2),
+        ({}, "ar-sft", 2),
+        ({"answers": "last"}, "ar-sft", 1),
+    ],
+)
+def test_trained_answers_of_earlier_turns_are_seen(data: dict, words: dict, objective: str, answers: int):
+    turns = talk("Tell me a story.", "One day Finn found a jar.")["messages"]
+    Path(data["path"]).write_text(json.dumps({"messages": [*turns, *turns]}))
+    (row,) = look({**data, **words, "max_length": 128}, objective={"name": objective}, rows=1)["rows"]
+    kinds = ["prompt" if kind == "prompt" else "trained" for kind in row["kinds"]]
+    assert [kind for kind, _ in itertools.groupby(kinds)] == ["prompt", "trained"] * answers
+    assert all(kind != "prompt" for kind, weight in zip(row["kinds"], row["weights"], strict=True) if weight)
 
 
 def test_padding_is_told_from_trained_ends(data: dict[str, Any]):

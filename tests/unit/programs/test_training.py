@@ -15,7 +15,7 @@ from jobs.programs.process import Process
 from jobs.programs.train import load_model
 from jobs.programs.training import arguments, ranks
 from jobs.programs.training import validation as validation_module
-from jobs.programs.training.corpus import in_whole_blocks, load_corpus, make_collator
+from jobs.programs.training.corpus import for_objective, load_corpus, make_collator
 from jobs.programs.training.trainer import DiffusionLoss, Meter
 from jobs.programs.training.validation import Validation
 from jobs.protocol.errors import ModelError, ResourceError, SpecError
@@ -202,7 +202,7 @@ def test_what_short_rows_are_filled_with(text_model, kind, data, fill):
 )
 def test_answers_are_filled_as_the_objective_does_it(text_model, objective, shape, trained):
     spec = train_spec(data={"path": "d.jsonl", "max_length": 30}, objective=objective)
-    data = in_whole_blocks(spec.data, spec.objective)
+    data = for_objective(spec.data, spec.objective)
     collator = make_collator("messages", text_model.tokenizer, data, text_model.config, spec.objective)
     batch = collator([Sequence([1] * 13, 7), Sequence([1] * 5, 1)])
     assert tuple(batch["input_ids"].shape) == shape
@@ -213,7 +213,7 @@ def test_a_block_that_fits_into_no_sequence_is_refused():
     objective = {"name": "bd3lm", "block_size": 32}
     spec = train_spec(data={"path": "d.jsonl", "max_length": 30}, objective=objective)
     with pytest.raises(SpecError, match="A block of 32 tokens does not fit into data.max_length, 30"):
-        in_whole_blocks(spec.data, spec.objective)
+        for_objective(spec.data, spec.objective)
 
 
 def test_a_corpus_is_read_split_encoded_and_described(text_model, tmp_path):
