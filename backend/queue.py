@@ -57,6 +57,12 @@ def earlier_states(conn: Connection, rows: Iterable[Any]) -> dict[str, str]:
     return {row.id: row.state for row in conn.execute(query)}
 
 
+def followers(conn: Connection, job_id: str) -> list[str]:
+    """Queued jobs that come after `job_id`."""
+    query = select(jobs.c.id, jobs.c.after).where(jobs.c.state == State.QUEUED, jobs.c.after != "[]")
+    return [row.id for row in conn.execute(query) if job_id in json.loads(row.after)]
+
+
 def unfinished(row: Any, states: dict[str, str]) -> list[str]:
     """The jobs of `after` that have yet to end."""
     return [i for i in json.loads(row.after) if states.get(i, State.FAILED) not in TERMINAL]
@@ -90,3 +96,10 @@ def is_ready(row: Any, states: dict[str, str], now: float) -> bool:
     if row.held or (row.not_before is not None and row.not_before > now):
         return False
     return not unfinished(row, states)
+
+
+def words_of(seconds: float) -> str:
+    """A stretch of time as people say it."""
+    if seconds < 120:
+        return f"{seconds:g} s"
+    return f"{seconds / 60:.3g} min" if seconds < 7200 else f"{seconds / 3600:.3g} h"

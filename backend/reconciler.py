@@ -3,13 +3,17 @@
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from backend.metrics import ingest
 from backend.outcome import Outcome, judge, outcome_fields, read_log, read_result
+from backend.queue import words_of
+from backend.queue_note import keep
+from backend.retries import end_try
 from backend.store import Store, move
 from backend.store.tables import jobs
 from jobs.executors import Executor, Liveness
@@ -25,8 +29,8 @@ DEFAULT_GRACE = 30.0
 class Reconciler:
     """Idempotent: a pass may be repeated, cut off anywhere, or made by two processes at once."""
 
-    def __init__(self, store: Store, runs: Path, executor: Executor):
-        self.store, self.runs, self.executor = store, runs, executor
+    def __init__(self, store: Store, runs: Path, executor: Executor, clock: Callable[[], float] = time.time):
+        self.store, self.runs, self.executor, self.clock = store, runs, executor, clock
 
     def tick(self) -> int:
         """One pass over the jobs that hold devices; returns how many are still active."""
@@ -47,17 +51,19 @@ class Reconciler:
         run = RunFolder(self.runs / row.id)
         if not run.path.is_dir():
             reason = f"Its run folder {run.path} has gone."
-            return not self._move(row, Outcome(State.LOST, reason, "lost"), {})
+            return not self._end_for_good(row, Outcome(State.LOST, reason, "lost"))
         ingest(self.store, run)
         live = self.executor.poll(run, row.attempt)
         if live.ended is not None:
+            if live.ended.get("never_started"):  # given up by a process that died before it could say so
+                return self._queue_again(row, run)
             if live.survivors:  # cannot be, but devices are given back only when nothing lives
                 for identity in live.survivors:
                     identity.kill()
                 return True
             return not self._finish(row, run, live)
         if live.supervised:
-            self._follow(row, run, live)
+            self._follow(row, run)
             return True
         if live.survivors:
             self._adopt(row, run)
@@ -66,20 +72,30 @@ class Reconciler:
             return self._give_up_start(row, run)
         return not self._finish(row, run, live)
 
-    def _follow(self, row: Any, run: RunFolder, live: Liveness) -> None:
+    def _follow(self, row: Any, run: RunFolder) -> None:
         """A guarded attempt: the row follows what the folder says."""
         attempt = run.attempt(row.attempt)
-        self._note_waiting(row, live.waiting)
-        if row.state == State.STARTING and live.waiting is None:  # it has begun since
+        if row.state == State.STARTING:  # its scheduler died before it could say so
             with self.store.write() as conn:
-                move(conn, row.id, State.RUNNING, at_attempt=row.attempt, started_at=time.time())
+                move(conn, row.id, State.RUNNING, at_attempt=row.attempt, started_at=self.clock())
         if row.state == State.STOPPING:
             if not attempt.stop_requested():
                 grace = DEFAULT_GRACE if row.stop_grace is None else row.stop_grace
                 self.executor.stop(run, row.attempt, grace)
-        elif attempt.stop_requested() and not live.requeues:  # asked for in the folder, by hand
+        elif attempt.stop_requested():  # asked for in the folder, by hand or by a batch system
             with self.store.write() as conn:
                 move(conn, row.id, State.STOPPING, at_attempt=row.attempt)
+        elif row.time_limit and row.started_at and self.clock() - row.started_at > row.time_limit:
+            self._out_of_time(row, run)
+
+    def _out_of_time(self, row: Any, run: RunFolder) -> None:
+        reason = f"Stopped at its time limit of {words_of(row.time_limit)}; what it had by then is saved."
+        with self.store.write() as conn:
+            fields = {"stop_grace": DEFAULT_GRACE, "stop_reason": reason}
+            if not move(conn, row.id, State.STOPPING, at_attempt=row.attempt, **fields):
+                return
+        keep(self.store, run)  # before the stop: an end without the reason would look like a person's wish
+        self.executor.stop(run, row.attempt, DEFAULT_GRACE)
 
     def _adopt(self, row: Any, run: RunFolder) -> None:
         log.warning("%s has lost its supervisor; a new one takes over", row.id)
@@ -88,26 +104,26 @@ class Reconciler:
         except ResourceError as error:  # tried again at the next pass; the job itself goes on
             log.warning("%s", error)
 
-    def _note_waiting(self, row: Any, text: str | None) -> None:
-        if text != row.waiting:
-            with self.store.write() as conn:
-                guard = (jobs.c.id == row.id) & (jobs.c.attempt == row.attempt)
-                conn.execute(update(jobs).where(guard).values(waiting=text))
-
     def _never_started(self, row: Any, run: RunFolder) -> bool:
         """Nothing runs before run.json names its anchor. A broken or missing file leaves it to the row."""
         facts = read_facts(run.attempt(row.attempt).run_json)
-        return row.state != State.RUNNING if facts is None else not (facts.get("anchor") or facts.get("child"))
+        return (
+            row.state != State.RUNNING if facts is None else not (facts.get("anchor") or facts.get("child"))
+        )
 
     def _give_up_start(self, row: Any, run: RunFolder) -> bool:
         """A scheduler died between claim and start: nothing has run, so the job is queued again."""
         if not self.executor.abandon(run, row.attempt):
             return True  # it did start, just now: the next pass sees it
+        return self._queue_again(row, run)
+
+    def _queue_again(self, row: Any, run: RunFolder) -> bool:
         if row.state == State.STOPPING:
-            return not self._move(row, Outcome(State.STOPPED, "Stopped before it began."), {})
+            return not self._end_for_good(row, Outcome(State.STOPPED, "Stopped before it began."))
         with self.store.write() as conn:
             if move(conn, row.id, State.LOST, at_attempt=row.attempt):
                 move(conn, row.id, State.QUEUED)
+        keep(self.store, run)
         return False
 
     def _finish(self, row: Any, run: RunFolder, live: Liveness) -> bool:
@@ -119,9 +135,17 @@ class Reconciler:
         event = json.loads(error) if error else None
         log_end = read_log(run, row.attempt)
         outcome = judge(row.attempt, live.ended, result, event, live.same_boot, log_end)
-        return self._move(row, outcome, live.ended or {})
+        ended = live.ended or {"ended_at": last_sign(run, row.attempt, self.clock())}
+        return end_try(self.store, run, row, outcome, ended, self.clock())
 
-    def _move(self, row: Any, outcome: Outcome, ended: dict[str, Any]) -> bool:
-        fields = outcome_fields(outcome, ended)
+    def _end_for_good(self, row: Any, outcome: Outcome) -> bool:
+        fields = outcome_fields(outcome, {"ended_at": self.clock()})
         with self.store.write() as conn:
             return move(conn, row.id, outcome.state, at_attempt=row.attempt, **fields)
+
+
+def last_sign(run: RunFolder, attempt: int, now: float) -> float:
+    """When a try without an end was last heard of: its events, its log, or its supervisor's heartbeat."""
+    folder = run.attempt(attempt)
+    paths = [run.events, folder.run_json, folder.log]
+    return max((p.stat().st_mtime for p in paths if p.exists()), default=now)

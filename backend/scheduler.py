@@ -11,8 +11,11 @@ from typing import Any
 from sqlalchemy import Connection, select, update
 
 from backend.lease import SchedulerLease
+from backend.outcome import Outcome
 from backend.queue import earlier_states, is_ready, never_comes, queue_order
-from backend.store import Store, lease_devices, move
+from backend.queue_note import keep
+from backend.retries import end_try
+from backend.store import FRESH, Store, lease_devices, move
 from backend.store.tables import devices, jobs
 from jobs.executors import Executor
 from jobs.protocol.errors import DataError, ModelError, ResourceError, StudioError
@@ -116,19 +119,20 @@ class Scheduler:
         with self.store.write() as conn:
             if self.lease is not None and not self.lease.is_ours(conn):
                 return None
-            look = self._look(conn)
+            look, ended = self._look(conn), []
             while look.ends:  # and then those that come after these
                 for job_id, (state, fields) in look.ends.items():
                     move(conn, job_id, state, **fields)
+                ended += look.ends
                 look = self._look(conn)
             if (claim := look.claim) is not None:
-                fields = {"attempt": claim.attempt, "claimed_at": self.clock(), "not_before": None}
-                ran_on = json.dumps(claim.devices)
-                move(
-                    conn, claim.job_id, State.STARTING, at_attempt=claim.attempt - 1, ran_on=ran_on, **fields
-                )
+                fields = {**FRESH, "attempt": claim.attempt, "claimed_at": self.clock()}
+                fields["ran_on"] = json.dumps(claim.devices)
+                move(conn, claim.job_id, State.STARTING, at_attempt=claim.attempt - 1, **fields)
                 if not lease_devices(conn, claim.job_id, claim.devices):
                     raise AssertionError(f"{claim.devices} were free in this transaction")
+        for job_id in ended:
+            keep(self.store, RunFolder(self.runs / job_id))
         self.held_up = look.held_up
         return look.claim
 
@@ -171,20 +175,23 @@ class Scheduler:
             if not self._still_starting(claim.job_id):
                 return  # a stop came first; the reconciler finishes it
             self.before_start(run)
-            if self.executor.submit(run, number, claim.devices):
-                return  # a batch system has it: it is starting until that starts it
+            self.executor.submit(run, number, claim.devices)
         except (OSError, StudioError) as error:
             if self._has_begun(run, number):
                 return  # slow, not failed: the reconciler follows it
             reason = str(error) if isinstance(error, StudioError) else f"{run.path}: {error.strerror}."
             failure = failure_of(error)
             log.warning("%s could not be started: %s", claim.job_id, reason)
-            fields = {"reason": reason, "failure": failure, "ended_at": time.time()}
-            with self.store.write() as conn:
-                move(conn, claim.job_id, State.FAILED, at_attempt=number, **fields)
+            self._failed(claim.job_id, Outcome(State.FAILED, reason, failure))
             return
         with self.store.write() as conn:
             move(conn, claim.job_id, State.RUNNING, at_attempt=number, started_at=time.time())
+
+    def _failed(self, job_id: str, outcome: Outcome) -> None:
+        with self.store.read() as conn:
+            row = conn.execute(select(jobs).where(jobs.c.id == job_id)).one()
+        now = self.clock()
+        end_try(self.store, RunFolder(self.runs / job_id), row, outcome, {"ended_at": now}, now)
 
     def _has_begun(self, run: RunFolder, number: int) -> bool:
         """Whether a start that seemed to fail did happen; if not, it cannot happen later either."""
@@ -275,8 +282,8 @@ def device_wanted(spec: JobSpec) -> str:
 
 def devices_taken(spec: JobSpec, has_gpus: bool) -> int:
     """How many devices a job leases: one a process. A serve job on the CPU takes none: it mostly waits. Who
-    looks at data needs no device, nor does a job for Slurm."""
-    if spec.kind == "inspect" or spec.slurm is not None:
+    looks at data needs no device."""
+    if spec.kind == "inspect":
         return 0
     wanted = device_wanted(spec)
     on_gpu = wanted == "cuda" or (wanted == "auto" and has_gpus)

@@ -13,9 +13,10 @@ from backend.lease import SchedulerLease
 from backend.reconciler import Reconciler
 from backend.scheduler import Scheduler
 from backend.services.jobs import JobService
+from backend.services.queue import QueueService
 from backend.services.starting import LastLook
 from backend.store import Store
-from jobs.executors import Executor, LocalExecutor, RoutedExecutor, SlurmExecutor
+from jobs.executors import Executor, LocalExecutor
 from jobs.protocol.errors import ResourceError
 from jobs.protocol.folder import RunFolder
 from jobs.specs.job import JobSpec
@@ -54,7 +55,7 @@ class Studio:
         self.home = Path(home).expanduser().resolve()
         self.runs = self.home / "runs"
         self.store = Store(self.home)
-        self.executor: Executor = executor or RoutedExecutor(LocalExecutor(), SlurmExecutor())
+        self.executor: Executor = executor or LocalExecutor()
         self.lease = SchedulerLease(self.store)
         self.trouble: str | None = None  # what keeps the scheduler from working, for the page to show
         self._resolve = resolve
@@ -74,6 +75,10 @@ class Studio:
         resolve = self._resolve or self.resolver
         check = self.estimates.refuse if self._resolve is None else None
         return JobService(self.store, self.runs, self.executor, self.lease, resolve, self._wake.set, check)
+
+    @cached_property
+    def queue(self) -> QueueService:
+        return QueueService(self.store, self.runs, self._wake.set)
 
     @cached_property
     def estimates(self) -> "EstimateService":

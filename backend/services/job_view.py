@@ -1,17 +1,18 @@
 """A job as pages, commands and the API see it."""
 
 import json
+import time
 from typing import Any
 
 from pydantic import BaseModel
 from sqlalchemy import Connection, select
 
 from backend.queue import queue_order
-from backend.scheduler import count_devices
+from backend.services.waiting import circumstances, waiting
 from backend.store.tables import devices, jobs
 from jobs.protocol.states import TERMINAL, State
 
-RESUMABLE_KINDS = {"train", "convert", "sample"}
+RESUMABLE_KINDS = {"train", "convert", "prepare", "sample"}
 
 
 class JobView(BaseModel):
@@ -22,7 +23,7 @@ class JobView(BaseModel):
     name: str
     state: State
     reason: str | None
-    """Why it ended so, one or more sentences; None while all is well."""
+    """Why it ended so, one or more sentences; of a job that waits for another try, why the last one did."""
     failure: str | None
     """A name of jobs.protocol.events.FAILURES."""
     remedy: str | None
@@ -46,7 +47,26 @@ class JobView(BaseModel):
     queue_position: int | None
     """1 is next; None if it does not wait."""
     waiting: str | None
-    """What a queued job waits for."""
+    """What a queued job waits for, or an active one in the queue of a batch system."""
+    priority: int
+    held: bool
+    """It waits until somebody lets it go."""
+    after: list[str]
+    """Jobs that must have ended before it starts."""
+    not_before: float | None
+    """When the wait before its next try ends."""
+    retries: int
+    """How often it is tried again after failures."""
+    retried: int
+    """How often it was, since somebody last started it."""
+    time_limit: float
+    """Seconds that a try may run; 0: no limit."""
+    group: str
+    """The pipeline or sweep that it belongs to."""
+    place: str
+    """Which step or point of that it is."""
+    ran_on: list[str]
+    """Devices of its newest try; `devices` are those that it holds now."""
 
     @property
     def active(self) -> bool:
@@ -62,13 +82,14 @@ def build_views(conn: Connection, rows: list[Any], runs: str, scheduled: bool) -
     ):
         leased.setdefault(device.job_id, []).append(device.id)
     positions: dict[str, int] = {}
-    has_gpus = count_devices(conn, "cuda") > 0
-    if any(row.state == State.QUEUED for row in rows):
+    queued = [row for row in rows if row.state == State.QUEUED]
+    there = circumstances(conn, queued, leased, scheduled, time.time())
+    if queued:
         order = conn.execute(queue_order().with_only_columns(jobs.c.id)).scalars()
         positions = {job_id: place for place, job_id in enumerate(order, start=1)}
     views = []
     for row in rows:
-        waiting = _waiting(row, leased, has_gpus, scheduled) if row.state == State.QUEUED else None
+        data = json.loads(row.spec)
         views.append(
             JobView(
                 **{name: getattr(row, name) for name in _COPIED},
@@ -76,10 +97,13 @@ def build_views(conn: Connection, rows: list[Any], runs: str, scheduled: bool) -
                 metrics=json.loads(row.latest),
                 devices=leased.get(row.id, []),
                 folder=f"{runs}/{row.id}",
-                spec=json.loads(row.spec),
+                spec=data,
                 resumable=is_resumable(row),
                 queue_position=positions.get(row.id),
-                waiting=waiting,
+                waiting=waiting(row, there) if row.state == State.QUEUED else row.waiting,
+                after=json.loads(row.after),
+                ran_on=json.loads(row.ran_on),
+                retries=data.get("queue", {}).get("retries", 0),
             )
         )
     return views
@@ -88,6 +112,7 @@ def build_views(conn: Connection, rows: list[Any], runs: str, scheduled: bool) -
 _COPIED = (
     *("id", "kind", "name", "state", "reason", "failure", "remedy", "attempt", "created_at"),
     *("started_at", "ended_at", "step", "total", "seconds_left", "phase"),
+    *("priority", "held", "not_before", "retried", "time_limit", "group", "place"),
 )
 
 
@@ -95,14 +120,3 @@ def is_resumable(row: Any) -> bool:
     """Whether a new attempt would go on from here."""
     ended_early = row.state in (State.FAILED, State.STOPPED, State.LOST)
     return ended_early and row.kind in RESUMABLE_KINDS
-
-
-def _waiting(row: Any, leased: dict[str, list[str]], has_gpus: bool, scheduled: bool) -> str:
-    if not scheduled:
-        return "No server is running to start it: start one with `studio launch`."
-    kind = ("cuda" if has_gpus else "cpu") if row.device == "auto" else row.device
-    holders = [f"{job} ({', '.join(ids)})" for job, ids in leased.items() if ids[0].startswith(kind)]
-    if not row.processes or not holders:
-        return "Starts in a moment."
-    what = "GPU" if kind == "cuda" else "CPU slot"
-    return f"Waits for {row.processes} {what}{'s' * (row.processes > 1)}; in use by {', '.join(holders)}."

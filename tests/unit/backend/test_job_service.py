@@ -1,5 +1,6 @@
 """Jobs from submit to delete, without processes."""
 
+import shutil
 import threading
 
 import pytest
@@ -49,7 +50,7 @@ def test_a_repeated_request_is_the_same_job(studio):
     first = studio.jobs.submit(train_spec(), request_id="click-1")
     assert studio.jobs.submit(train_spec(), request_id="click-1").id == first.id
     assert studio.jobs.submit(train_spec(), request_id="click-2").id != first.id
-    assert len(list(studio.runs.iterdir())) == 2
+    assert len(list(studio.runs.glob("train-*"))) == 2
 
 
 def test_the_same_request_from_several_threads_at_once(studio):
@@ -63,7 +64,7 @@ def test_the_same_request_from_several_threads_at_once(studio):
     for thread in threads:
         thread.join()
     assert len(ids) == 8 and len(set(ids)) == 1
-    assert len(list(studio.runs.iterdir())) == 1
+    assert len(list(studio.runs.glob("train-*"))) == 1
 
 
 def test_a_wrong_spec_leaves_nothing_behind(studio):
@@ -135,20 +136,26 @@ def test_delete_only_what_has_ended(studio):
         studio.jobs.delete(job.id)
     carry_out(studio)
     studio.jobs.delete(job.id)
-    assert studio.jobs.list() == [] and list(studio.runs.iterdir()) == []
+    assert studio.jobs.list() == [] and list(studio.runs.glob("train-*")) == []
     with pytest.raises(JobError, match="no job 'train-0001'"):
         studio.jobs.get(job.id)
 
 
-def test_a_folder_deleted_by_hand_does_not_block_its_number(studio):
-    import shutil
+def test_a_number_is_never_given_twice(studio):
+    first, second = (studio.jobs.submit(train_spec()) for _ in range(2))
+    carry_out(studio)
+    studio.jobs.delete(second.id)
+    shutil.rmtree(studio.runs / first.id)
+    assert studio.jobs.submit(train_spec()).id == "train-0003"
 
+
+def test_a_folder_deleted_by_hand_does_not_block_its_number(studio):
     job = studio.jobs.submit(train_spec())
     carry_out(studio)
-    shutil.rmtree(studio.runs / job.id)
+    shutil.rmtree(studio.runs)  # with the note of the last number
     again = studio.jobs.submit(train_spec())
     assert again.id == job.id and again.state == State.QUEUED
-    shutil.rmtree(studio.runs / job.id)
+    shutil.rmtree(studio.runs)
     with pytest.raises(JobError, match="still active"):
         studio.jobs.submit(train_spec())
 
