@@ -36,7 +36,7 @@ from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
 from jobs.programs.training.validation import Validation
 from jobs.protocol.errors import ModelError, SpecError
 from jobs.protocol.events import read_events
-from jobs.protocol.folder import CHECKPOINT, RunFolder
+from jobs.protocol.folder import CHECKPOINT, RunFolder, is_whole
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
 from jobs.specs.families import FAMILIES
 from jobs.specs.job import TrainSpec
@@ -125,7 +125,7 @@ def remove_broken_checkpoints(run: RunFolder) -> None:
     """Take away checkpoints that a kill or a full disk cut short; they would count among those kept."""
     if run.checkpoints.is_dir():
         for folder in run.checkpoints.iterdir():
-            if CHECKPOINT.match(folder.name) and not (folder / TRAINER_STATE_NAME).exists():
+            if CHECKPOINT.match(folder.name) and not is_whole(folder):
                 shutil.rmtree(folder)
 
 
