@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from backend.metrics import ingest
 from backend.outcome import Outcome, judge, outcome_fields, read_log, read_result
@@ -63,7 +63,7 @@ class Reconciler:
                 return True
             return not self._finish(row, run, live)
         if live.supervised:
-            self._follow(row, run)
+            self._follow(row, run, live)
             return True
         if live.survivors:
             self._adopt(row, run)
@@ -72,17 +72,18 @@ class Reconciler:
             return self._give_up_start(row, run)
         return not self._finish(row, run, live)
 
-    def _follow(self, row: Any, run: RunFolder) -> None:
+    def _follow(self, row: Any, run: RunFolder, live: Liveness) -> None:
         """A guarded attempt: the row follows what the folder says."""
         attempt = run.attempt(row.attempt)
-        if row.state == State.STARTING:  # its scheduler died before it could say so
+        self._note_waiting(row, live.waiting)
+        if row.state == State.STARTING and live.waiting is None:  # it has begun since
             with self.store.write() as conn:
                 move(conn, row.id, State.RUNNING, at_attempt=row.attempt, started_at=self.clock())
         if row.state == State.STOPPING:
             if not attempt.stop_requested():
                 grace = DEFAULT_GRACE if row.stop_grace is None else row.stop_grace
                 self.executor.stop(run, row.attempt, grace)
-        elif attempt.stop_requested():  # asked for in the folder, by hand or by a batch system
+        elif attempt.stop_requested() and not live.requeues:  # asked for in the folder, by hand
             with self.store.write() as conn:
                 move(conn, row.id, State.STOPPING, at_attempt=row.attempt)
         elif row.time_limit and row.started_at and self.clock() - row.started_at > row.time_limit:
@@ -103,6 +104,12 @@ class Reconciler:
             self.executor.adopt(run, row.attempt)
         except ResourceError as error:  # tried again at the next pass; the job itself goes on
             log.warning("%s", error)
+
+    def _note_waiting(self, row: Any, text: str | None) -> None:
+        if text != row.waiting:
+            with self.store.write() as conn:
+                guard = (jobs.c.id == row.id) & (jobs.c.attempt == row.attempt)
+                conn.execute(update(jobs).where(guard).values(waiting=text))
 
     def _never_started(self, row: Any, run: RunFolder) -> bool:
         """Nothing runs before run.json names its anchor. A broken or missing file leaves it to the row."""

@@ -175,7 +175,8 @@ class Scheduler:
             if not self._still_starting(claim.job_id):
                 return  # a stop came first; the reconciler finishes it
             self.before_start(run)
-            self.executor.submit(run, number, claim.devices)
+            if self.executor.submit(run, number, claim.devices):
+                return  # a batch system has it: it is starting until that starts it
         except (OSError, StudioError) as error:
             if self._has_begun(run, number):
                 return  # slow, not failed: the reconciler follows it
@@ -282,8 +283,8 @@ def device_wanted(spec: JobSpec) -> str:
 
 def devices_taken(spec: JobSpec, has_gpus: bool) -> int:
     """How many devices a job leases: one a process. A serve job on the CPU takes none: it mostly waits. Who
-    looks at data needs no device."""
-    if spec.kind == "inspect":
+    looks at data needs no device, nor does a job for Slurm."""
+    if spec.kind == "inspect" or spec.slurm is not None:
         return 0
     wanted = device_wanted(spec)
     on_gpu = wanted == "cuda" or (wanted == "auto" and has_gpus)

@@ -16,7 +16,7 @@ from backend.services.jobs import JobService
 from backend.services.queue import QueueService
 from backend.services.starting import LastLook
 from backend.store import Store
-from jobs.executors import Executor, LocalExecutor
+from jobs.executors import Executor, LocalExecutor, RoutedExecutor, SlurmExecutor
 from jobs.protocol.errors import ResourceError
 from jobs.protocol.folder import RunFolder
 from jobs.specs.job import JobSpec
@@ -55,7 +55,7 @@ class Studio:
         self.home = Path(home).expanduser().resolve()
         self.runs = self.home / "runs"
         self.store = Store(self.home)
-        self.executor: Executor = executor or LocalExecutor()
+        self.executor: Executor = executor or RoutedExecutor(LocalExecutor(), SlurmExecutor())
         self.lease = SchedulerLease(self.store)
         self.trouble: str | None = None  # what keeps the scheduler from working, for the page to show
         self._resolve = resolve
