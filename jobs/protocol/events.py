@@ -42,12 +42,15 @@ class EventWriter:
 
     def __init__(self, path: Path, attempt: int, enabled: bool = True):
         self.attempt = attempt
-        self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600) if enabled else None
-        size = os.fstat(self._fd).st_size if self._fd is not None else 0
-        self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
+        self._fd: int | None = None
+        self._torn = False
+        if enabled:
+            self._fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+            size = os.fstat(self._fd).st_size
+            self._torn = size > 0 and os.pread(self._fd, 1, size - 1) != b"\n"
 
     def write(self, event: str, **fields: Any) -> None:
-        """Append one event; does nothing on ranks that must stay silent. Raises: OSError, as on a full disk."""
+        """Append one event; nothing on ranks that must stay silent. Raises: OSError, as on a full disk."""
         if self._fd is None:
             return
         line = {"event": event, "time": round(time.time(), 3), "attempt": self.attempt, **fields}
