@@ -13,6 +13,7 @@ from ui.head_tags import HeadTags
 from ui.page import Page
 from ui.tabs import convert, data, jobs, models, playground, train
 from ui.theme import theme
+from ui.words import LANGUAGES, say, script
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 STATIC = "/static"
 TYPES = {".css": "text/css", ".js": "text/javascript"}
+FIRST = ("words.js", "stream.js")
+"""What the other scripts build on, in this order."""
 
 
 # One entry and one file a tab: `build(page)` draws it, `id` is its place in the address (?tab=jobs).
@@ -31,6 +34,14 @@ TABS: dict[str, Callable[[Page], None]] = {
     "jobs": jobs.build,
     "models": models.build,
 }
+TITLES = {
+    "playground": say("Playground"),
+    "data": say("Data"),
+    "train": say("Train"),
+    "convert": say("Convert"),
+    "jobs": say("Jobs"),
+    "models": say("Models"),
+}
 
 
 def build(studio: "Studio", settings: Any = None) -> gr.Blocks:
@@ -39,7 +50,7 @@ def build(studio: "Studio", settings: Any = None) -> gr.Blocks:
         FrameBar(elem_id="frame")
         with gr.Tabs(elem_id="tabs", overflow_behavior="wrap") as tabs:
             for name, draw in TABS.items():
-                with gr.Tab(name.capitalize(), id=name, elem_id=f"{name}-page") as tab:
+                with gr.Tab(TITLES[name], id=name, elem_id=f"{name}-page") as tab:
                     draw(Page(studio=studio, settings=settings, tabs=tabs, tab=tab))
     return blocks
 
@@ -53,12 +64,15 @@ def mount(
 ) -> None:
     """Put the page at "/" and its scripts and styles under /static."""
     files = static_files()
+    languages = {f"words-{language}.js": language for language in LANGUAGES}
 
     @app.get(STATIC + "/{name}", include_in_schema=False)
     def static(name: str) -> Response:
+        headers = {"cache-control": "no-cache"}  # asked for again, answered 304 while unchanged
+        if name in languages:
+            return Response(script(languages[name]), media_type=TYPES[".js"], headers=headers)
         if name not in files:
             return PlainTextResponse("There is no such file.", status_code=404)
-        headers = {"cache-control": "no-cache"}  # asked for again, answered 304 while unchanged
         return FileResponse(files[name], media_type=TYPES[files[name].suffix], headers=headers)
 
     app.add_middleware(HeadTags, names=files, prefix=STATIC)
@@ -76,10 +90,13 @@ def mount(
 
 
 def static_files() -> dict[str, Path]:
-    """What the page loads: name -> file. stream.js comes first, the others in the order of their names."""
-    parts = sorted(HERE.glob("components/*.css")) + sorted(
-        HERE.glob("components/*.js"), key=lambda path: (path.name != "stream.js", path.name)
-    )
+    """What the page loads: name -> file. FIRST come first, the others in the order of their names."""
+    scripts = {path.name: path for path in sorted(HERE.glob("components/*.js"))}
+    parts = [
+        *sorted(HERE.glob("components/*.css")),
+        *(scripts.pop(name) for name in FIRST),
+        *scripts.values(),
+    ]
     return {
         path.name: path for path in (HERE / "theme.css", HERE / "frame.css", HERE / "controls.css", *parts)
     }

@@ -2,13 +2,15 @@
 
 Gradio adds a `head` only after its own start, one tag at a time and in no sure order: the page would show
 without its styles first, and components would look for scripts that are not there yet. So the tags go into
-the page as it leaves the server.
+the page as it leaves the server, and with them the language of the one who asked.
 """
 
 from collections.abc import Iterable
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ui.words import ENGLISH, language_of
 
 START, END = b"<head>", b"</head>"
 
@@ -30,7 +32,8 @@ class HeadTags:
     def __init__(self, app: ASGIApp, names: Iterable[str], prefix: str):
         names = list(names)
         self.app = app
-        self.first = START + b'<link rel="icon" href="data:,">' + scripts(names, prefix).encode()
+        self.prefix = prefix
+        self.scripts = scripts(names, prefix)
         self.last = styles(names, prefix).encode() + END
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -46,9 +49,16 @@ class HeadTags:
             body.extend(message.get("body", b""))
             if message.get("more_body"):
                 return
-            page = bytes(body).replace(START, self.first, 1).replace(END, self.last, 1)
+            language = language_of(Headers(scope=scope))
+            page = bytes(body).replace(b'lang="en"', f'lang="{language}"'.encode(), 1)
+            page = page.replace(START, START + self.first(language).encode(), 1).replace(END, self.last, 1)
             MutableHeaders(scope=held[0])["content-length"] = str(len(page))
             await send(held[0])
             await send({"type": "http.response.body", "body": page})
 
         await self.app(scope, receive, collect)
+
+    def first(self, language: str) -> str:
+        """What comes before Gradio's own tags: the catalogue before the scripts that use it."""
+        catalogue = [] if language == ENGLISH else [f"words-{language}.js"]
+        return '<link rel="icon" href="data:,">' + scripts(catalogue, self.prefix) + self.scripts

@@ -1,7 +1,8 @@
-// The bar over every tab: the name, what is running now, and the switch between light and dark.
+// The bar over every tab: the name, what is running now, and the switches of language and of light and dark.
 (() => {
   "use strict";
   const KEY = "studio.theme";
+  const OTHER = { en: { tag: "zh-CN", name: "中文" }, "zh-CN": { tag: "en", name: "English" } }; // in its own words
   const BUSY = new Set(["starting", "running", "stopping"]);
   const asked = new URLSearchParams(location.search).get("__theme");
 
@@ -19,16 +20,20 @@
   applySaved();
 
   window.studio.components.frame_bar = (element) => {
-    const { el, subscribe, call, open, format } = window.studio;
+    const { el, subscribe, call, open, say, language, choose } = window.studio;
     applySaved();
     const bar = element.querySelector(".frame-bar") || element;
     const running = el("button", { class: "badge", type: "button", onclick: () => open("jobs") });
     const devices = el("span", { class: "small muted frame-devices" });
     const icon = el("span", { class: "i i-moon", "aria-hidden": "true" });
+    const other = OTHER[language] || OTHER.en;
+    const tongue = el("button", { class: "btn ghost", type: "button", id: "language-switch", lang: other.tag, text: other.name,
+      onclick: () => choose(other.tag) });
     const theme = el("button", { class: "btn ghost sq", type: "button", id: "theme-switch", onclick: switchTheme }, icon);
     bar.replaceChildren(
       el("div", { class: "brand", text: "dLLM Studio" }),
-      el("div", { class: "side", role: "status", "aria-label": "Jobs and devices" }, running, devices, theme));
+      el("div", { class: "side" },
+        el("div", { class: "side", role: "status", "aria-label": say("Jobs and devices") }, running, devices), tongue, theme));
     label();
 
     function switchTheme() {
@@ -44,8 +49,8 @@
 
     function label() {
       const dark = document.body.classList.contains("dark");
-      theme.setAttribute("aria-label", dark ? "Light colours" : "Dark colours");
-      theme.title = dark ? "Light colours" : "Dark colours";
+      theme.title = dark ? say("Light colours") : say("Dark colours");
+      theme.setAttribute("aria-label", theme.title);
     }
 
     const jobs = new Map();
@@ -61,7 +66,8 @@
       const states = [...jobs.values()];
       const busy = states.filter((state) => BUSY.has(state)).length;
       const waiting = states.filter((state) => state === "queued").length;
-      const text = busy ? `${busy} running${waiting ? `, ${waiting} queued` : ""}` : waiting ? `${waiting} queued` : "idle";
+      const parts = [busy && say("{n} running", { n: busy }), waiting && say("{n} queued", { n: waiting })];
+      const text = parts.filter(Boolean).join(", ") || say("idle");
       running.className = busy ? "badge run" : "badge";
       running.replaceChildren(
         el("span", { class: `i ${busy ? "i-play" : waiting ? "i-queue" : "i-ok"}`, "aria-hidden": "true" }), text);
@@ -70,7 +76,8 @@
     call("GET", "/api/devices").then(({ devices: found }) => {
       const gpus = found.filter((device) => device.kind === "cuda").length;
       const slots = found.length - gpus;
-      const parts = [gpus && `${gpus} GPU`, slots && `${slots} CPU ${slots === 1 ? "slot" : "slots"}`];
+      const parts = [gpus && `${gpus} GPU`,
+        slots && (slots === 1 ? say("1 CPU slot") : say("{n} CPU slots", { n: slots }))];
       devices.textContent = parts.filter(Boolean).join(", ");
     }).catch(() => (devices.textContent = ""));
     draw();

@@ -2,7 +2,7 @@
 // Text from models and files enters the page only through textContent.
 (() => {
   "use strict";
-  if (window.studio) return;
+  if (window.studio.subscribe) return;
 
   // --- one event stream for the whole page -----------------------------------------------------------------
   // Browsers allow six connections to a server and Gradio takes some, so all topics share one EventSource. When
@@ -144,8 +144,7 @@
   });
 
   function selectTab(tab) {
-    const button = [...document.querySelectorAll('button[role="tab"]')].find(
-      (b) => b.textContent.trim().toLowerCase() === tab.toLowerCase());
+    const button = document.getElementById(`${tab}-page-button`);
     if (button && button.getAttribute("aria-selected") !== "true") button.click();
   }
 
@@ -238,7 +237,7 @@
     },
   };
 
-  window.studio = { subscribe, call, components, mount, whenGone, params, remember, open: openTab, el, segments, toast, format };
+  Object.assign(window.studio, { subscribe, call, components, mount, whenGone, params, remember, open: openTab, el, segments, toast, format });
 
   // A deep link opens its tab as soon as Gradio has drawn the tab bar.
   if (params.tab) {

@@ -1,0 +1,23 @@
+"""The page in Chinese, in a real browser."""
+
+from typing import Any
+
+from tests.fakes.browser import PageServer, watch
+
+
+def test_the_browser_chooses_the_language_and_the_switch_remembers(browser: Any, server: PageServer):
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    errors = watch(page, server.url)
+    page.goto(f"{server.url}/?tab=models")
+    page.get_by_role("tab", name="模型", exact=True).and_(page.locator(".selected")).wait_for()
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    page.get_by_role("button", name="English").click()
+    page.get_by_role("tab", name="Models", exact=True).wait_for()
+    page.reload()
+    page.get_by_role("tab", name="Models", exact=True).wait_for()
+    assert page.evaluate("document.documentElement.lang") == "en"
+    page.get_by_role("button", name="中文").click()
+    page.get_by_role("tab", name="模型", exact=True).wait_for()
+    assert errors == []
+    context.close()

@@ -1,0 +1,45 @@
+// say("Start training"): the text in the reader's language. The English text in the code is the key; see ui/words.
+// Runs before Gradio: the texts of its controls are translated in its config, before any of them is drawn.
+(() => {
+  "use strict";
+  if (window.studio) return;
+  const ENGLISH = "en";
+  const COOKIE = "studio_language";
+  const catalogue = window.studioWords || {}; // the server names a catalogue in the page's head unless it is English
+  const language = document.documentElement.lang || ENGLISH;
+
+  // say("{n} rows", {n: 3})
+  function say(text, values) {
+    const found = catalogue[text] || text;
+    return values ? found.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole)) : found;
+  }
+
+  function choose(name) {
+    document.cookie = `${COOKIE}=${name}; path=/; max-age=31536000; samesite=lax`;
+    location.reload();
+  }
+
+  // Small pieces of our own HTML (headings, notes): their texts, not their tags.
+  function html(value) {
+    const holder = document.createElement("template");
+    holder.innerHTML = value;
+    const walker = document.createTreeWalker(holder.content, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) walker.currentNode.data = say(walker.currentNode.data);
+    return holder.innerHTML;
+  }
+
+  function part({ type, props }) {
+    for (const name of ["label", "info", "placeholder"]) {
+      if (typeof props[name] === "string") props[name] = say(props[name]);
+    }
+    if (Array.isArray(props.choices)) props.choices = props.choices.map(([name, value]) => [say(name), value]);
+    if (typeof props.value !== "string") return;
+    if (type.endsWith("button")) props.value = say(props.value);
+    else if (type === "html") props.value = html(props.value);
+  }
+
+  // Gradio takes its own few words, and the page's lang, from here.
+  Object.defineProperty(navigator, "language", { value: language });
+  if (language !== ENGLISH && window.gradio_config) window.gradio_config.components.forEach(part);
+  window.studio = { say, language, choose };
+})();

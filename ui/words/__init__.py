@@ -1,0 +1,60 @@
+"""The words of the page in other languages. The English text in the code is the key.
+
+`say("Start training")` marks a text of the page. Where the page is built it stays English: words.js puts the
+reader's language into it before it is drawn. In an event it comes in the language of whoever asked. The
+scripts have a `say()` of the same meaning.
+
+A language is a folder here: `interface.json` has what the code says, `settings.json` the help of the specs'
+settings. tests/unit/ui/test_words.py finds what is missing or left over.
+"""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from http.cookies import SimpleCookie
+from pathlib import Path
+from typing import Any
+
+from gradio.context import LocalContext
+
+ENGLISH = "en"
+LANGUAGES = ("zh-CN",)
+"""What there is besides English."""
+COOKIE = "studio_language"
+"""A choice made in the frame bar; without one, the browser's languages decide."""
+
+
+def say(text: str, /, **values: Any) -> str:
+    """The text in the reader's language, with its {values}. What a catalogue lacks stays English."""
+    request = LocalContext.request.get(None)
+    language = language_of(request.headers) if request is not None else ENGLISH
+    found = catalogue(language).get(text, text)
+    return found.format(**values) if values else found
+
+
+def language_of(headers: Mapping[str, str]) -> str:
+    """The language that a request asks for: by its cookie, else by the browser's languages in their order."""
+    known = {tag.partition("-")[0]: tag for tag in (ENGLISH, *LANGUAGES)}
+    chosen = SimpleCookie(headers.get("cookie") or "").get(COOKIE)
+    if chosen is not None and chosen.value in known.values():
+        return chosen.value
+    for accepted in (headers.get("accept-language") or "").split(","):
+        language = accepted.partition(";")[0].strip().partition("-")[0].lower()
+        if language in known:
+            return known[language]
+    return ENGLISH
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """English text -> the language's; empty for English."""
+    if language == ENGLISH:
+        return {}
+    files = sorted((Path(__file__).parent / language).glob("*.json"))
+    return {key: text for file in files for key, text in json.loads(file.read_text("utf-8")).items()}
+
+
+@cache
+def script(language: str) -> str:
+    """The catalogue as a script that stands before words.js."""
+    return f"window.studioWords = {json.dumps(catalogue(language), ensure_ascii=False)};"
