@@ -34,7 +34,7 @@ from jobs.protocol.folder import AttemptFolder, RunFolder, read_json, write_json
 from jobs.protocol.identity import COOKIE, ProcessIdentity
 from jobs.protocol.tree import children, descendants, has_cookie, members, strays
 
-POLL_SECONDS = 0.25
+POLL_SECONDS, FORK_SECONDS = 0.25, 0.005
 HEARTBEAT_SECONDS = 5.0
 STRAYS_SECONDS = 1.0
 GRACE_SECONDS = 60.0  # from the stop request to SIGKILL
@@ -131,6 +131,9 @@ class Supervisor:
         self._record()
         with contextlib.suppress(BrokenPipeError):
             anchor.communicate(GO)
+        while self.child is None and self.anchor is not None and self.anchor.is_alive():
+            self._find_child()  # at once: if the anchor dies first we cannot tell it from other orphans
+            time.sleep(FORK_SECONDS)
         return True
 
     def adopt(self) -> None:
@@ -189,9 +192,9 @@ class Supervisor:
     def _main_ended(self) -> bool:
         self._reap()
         anchored = self.anchor is not None and self.anchor.is_alive()
-        if self.child is None and anchored:
+        if self.child is None:
             self._find_child()
-        if self.child is None:  # not forked yet; or both guardians died before anybody saw it
+        if self.child is None:  # both guardians died before anybody saw it
             return not anchored and not self.members()
         if self.child.is_alive():
             return False
@@ -200,22 +203,25 @@ class Supervisor:
         return True
 
     def _find_child(self) -> None:
-        """The program is the anchor's oldest child: it is never reaped, and all others descend from it."""
-        assert self.anchor is not None
-        found = [ProcessIdentity.even_dead(pid) for pid in children(self.anchor.pid)]
+        """The program is its parent's oldest child: it is never reaped, and all others descend from it."""
+        found = [ProcessIdentity.even_dead(pid) for pid in children(self._parent())]
         self.child = min((f for f in found if f is not None), key=lambda f: f.start_ticks, default=None)
         if self.child is not None:
             self._record()
+
+    def _parent(self) -> int:
+        """Whom orphans fall back to: the anchor, or ourselves when that is dead."""
+        return self.anchor.pid if self.anchor is not None and self.anchor.is_alive() else os.getpid()
 
     def _note_strays(self) -> None:
         """Write down orphans that have cleared their environment: whoever adopts them could not find them."""
         if time.monotonic() - self._looked < STRAYS_SECONDS:
             return
         self._looked = time.monotonic()
-        parent = self.anchor.pid if self.anchor is not None and self.anchor.is_alive() else os.getpid()
-        orphans = [ProcessIdentity.of(pid) for pid in children(parent) if not has_cookie(pid, self.cookie)]
+        orphans = [p for p in children(self._parent()) if not has_cookie(p, self.cookie)]
         known = {stray.pid: stray for stray in strays(self.facts) if stray.is_alive()}
-        new = [o for o in orphans if o is not None and o != self.child and known.get(o.pid) != o]
+        found = [identity for identity in map(ProcessIdentity.of, orphans) if identity != self.child]
+        new = [stray for stray in found if stray is not None and known.get(stray.pid) != stray]
         if new:
             self.facts["strays"] = [stray.to_dict() for stray in [*known.values(), *new]]
             self._record()
@@ -321,13 +327,13 @@ class Supervisor:
 def guard(run: RunFolder, attempt: AttemptFolder, adopt: bool) -> None:
     """One attempt from here to its end."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    signal.pthread_sigmask(
+        signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM}
+    )  # the anchor takes it off again
     supervisor = Supervisor(run, attempt)
     if adopt:
         supervisor.adopt()
-    started = adopt or supervisor.start()
-    # After the start, so that the program does not inherit the mask. What came before is found by _reap.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
-    if started:
+    if adopt or supervisor.start():
         supervisor.watch()
         supervisor.sweep()
     supervisor.write_exit()
