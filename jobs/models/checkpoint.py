@@ -23,7 +23,7 @@ from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import end_of_turn_id, has_tokenizer, load_tokenizer
 from jobs.models.weights import tensor_names, weight_files
 from jobs.protocol.errors import ModelError
-from jobs.protocol.folder import PARTIAL, write_json
+from jobs.protocol.folder import PARTIAL, sync_folder, write_json
 from jobs.specs.diffusion_config import FILE, DiffusionConfig
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
@@ -339,7 +339,8 @@ def _replaceable(folder: Path) -> bool:
 
 
 def finish_folder(aside: Path, folder: Path) -> None:
-    """Put the finished `aside` in the place of `folder`."""
+    """Put the finished `aside` in the place of `folder`, once it is on the disk."""
+    sync_folder(aside)
     old = aside.with_name(aside.name + "-old")
     if folder.exists():
         folder.rename(old)

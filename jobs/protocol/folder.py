@@ -19,6 +19,7 @@ Everything but the appended files is written aside and renamed, the marker last.
 """
 
 import fcntl
+import contextlib
 import json
 import os
 import re
@@ -61,6 +62,15 @@ def is_whole(checkpoint: Path) -> bool:
         return isinstance(json.loads((checkpoint / "trainer_state.json").read_text()), dict)
     except (OSError, ValueError):
         return False
+
+
+def sync_folder(folder: Path) -> None:
+    """Return when all that was written into a folder is on the disk, and not only in memory."""
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # another rank's, for the time being
+            if path.is_file():
+                with open(path, "rb") as file:
+                    os.fsync(file.fileno())
 
 
 def read_json(path: Path) -> Any | None:

@@ -1,5 +1,6 @@
 """Hugging Face's Trainer with the loss of a diffusion language model."""
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,18 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 from transformers import Trainer
+from transformers.trainer import TRAINER_STATE_NAME
 
 from jobs.data.collate import Collator
 from jobs.diffusion.draws import Draws, RowDraws
 from jobs.diffusion.objectives import Batch, LossResult, Objective, training_loss
 from jobs.diffusion.objectives.base import corrupted, items
+from jobs.programs.process import is_disk_full
 from jobs.programs.training import optimizers, ranks, rates
 from jobs.programs.training.averages import Average
 from jobs.programs.training.ranks import ALONE, Layout
 from jobs.programs.training.sequence_parallel import Dealer
+from jobs.protocol.errors import ResourceError
 from jobs.protocol.events import LEVELS
+from jobs.protocol.folder import sync_folder
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import TrainSpec
 
@@ -55,6 +61,7 @@ class DiffusionLoss:
             prompt_lengths=self._prompts(batch),
             attention_mask=batch.get("attention_mask"),
             extra=batch.get("extra"),
+            documents=batch.get("documents"),
             items=of_step,
             part=self.layout.slice(batch["input_ids"].shape[1]),
             generator=generator,
@@ -81,6 +88,7 @@ class DiffusionLoss:
             self._prompts(batch),
             batch.get("attention_mask"),
             batch.get("extra"),
+            batch.get("documents"),
         )
 
     def _prompts(self, batch: dict[str, Any]) -> Tensor | None:
@@ -247,10 +255,34 @@ class DiffusionTrainer(Trainer):
             self.create_optimizer_and_scheduler(self.args.max_steps)
             self._load_optimizer_and_scheduler(str(checkpoint))
 
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        """As the Trainer does; what a full disk cut short is taken away again.
+
+        Raises: ResourceError on a full disk. The checkpoints before it are whole: the oldest goes last.
+        """
+        try:
+            super()._save_checkpoint(model, trial)
+        except (OSError, RuntimeError, SafetensorError) as error:
+            folder = Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}"
+            if not is_disk_full(error, folder.parent):
+                raise
+            if self.args.should_save and not (folder / TRAINER_STATE_NAME).exists():
+                shutil.rmtree(folder, ignore_errors=True)
+            raise ResourceError(
+                f"{folder.name} could not be written: the disk is full. Earlier checkpoints are whole."
+            ) from error
+
     def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
         super()._save_optimizer_and_scheduler(output_dir)
         if self.average is not None and self.args.should_save:
             self.average.save(Path(output_dir))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        """The last that each rank writes before rank 0 marks the checkpoint as whole: let it be whole, also
+        where another rank is killed or the power goes."""
+        super()._save_rng_state(output_dir)
+        sync_folder(Path(output_dir))
+        self.accelerator.wait_for_everyone()
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         super()._load_optimizer_and_scheduler(checkpoint)
