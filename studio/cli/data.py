@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
     from jobs.specs.job import TrainSpec
 
-MASK = "░"
+MASK, MASKED_END = "░", "▒"  # an end-of-text token that is masked is told apart without colour too
+SHADES = " ░▒▓█"
 STYLES = {  # told by more than colour: every kind has a mark of its own in the legend
     "prompt": "cyan",
     "answer": "default",
@@ -25,6 +26,7 @@ STYLES = {  # told by more than colour: every kind has a mark of its own in the 
     "padding": "dim",
 }
 MARKS = {"prompt": "‹›", "end": "¶", "padding": "·"}
+MOST = 9  # of a cell of the attention: all of its pairs see each other
 BAR = 30  # characters of a whole bar
 BAD = 1  # exit code of a check that found bad rows
 
@@ -152,6 +154,7 @@ def draw(told: dict[str, Any], console: "Console") -> None:
         f"(it draws {low:.1%} to {high:.1%})."
     )
     console.print(told["attention"]["sentence"])
+    _attention(told["attention"], console)
     for number, row in enumerate(told["rows"]):
         console.print()
         place = told["places"][number] if number < len(told["places"]) else f"sequence {number + 1}"
@@ -162,6 +165,19 @@ def draw(told: dict[str, Any], console: "Console") -> None:
     console.print("Share of the loss, all tokens equally hard to guess:")
     for kind, share in told["share"].items():
         console.print(f"  {kind:8} {'█' * round(share * BAR):{BAR}} {share:.1%}", highlight=False)
+
+
+def _attention(told: dict[str, Any], console: "Console") -> None:
+    """Who sees whom, where not everyone sees everyone: a line for two rows of cells."""
+    cells = [[int(digit) for digit in line] for line in told["cells"]]
+    if all(cell == MOST for line in cells for cell in line):
+        return
+    for upper, lower in zip(cells[::2], [*cells[1::2], cells[-1]], strict=False):
+        shades = [
+            SHADES[round((a + b) / (2 * MOST) * (len(SHADES) - 1))] for a, b in zip(upper, lower, strict=True)
+        ]
+        console.print("  " + "".join(shades), highlight=False, soft_wrap=True)
+    console.print(f"  A line is tokens that look, a column those that are seen, of {told['positions']}.")
 
 
 def _row(row: dict[str, Any]) -> "Text":
@@ -177,7 +193,7 @@ def _row(row: dict[str, Any]) -> "Text":
             result.append(MARKS["prompt"][0 if kind == "prompt" else 1], style="bold cyan")
         before = kind
         if masked:
-            result.append(MASK * max(1, len(text)), style="reverse" if kind == "end" else STYLES[kind])
+            result.append(MASKED_END if kind == "end" else MASK * max(1, len(text)), style=STYLES[kind])
         else:
             result.append(
                 MARKS.get(kind, "") if kind in ("end", "padding") else safe(text), style=STYLES[kind]
@@ -196,6 +212,9 @@ def _legend(told: dict[str, Any]) -> "Text":
             result.append(f" {meaning}\n", style="dim")
     result.append(MASK, style="bold")
     result.append(f" masked ({told['mask']})", style="dim")
+    if "end" in kinds:
+        result.append(f"\n{MASKED_END}", style=STYLES["end"])
+        result.append(" end-of-text token, masked", style="dim")
     if told["block_size"]:
         result.append("\n│", style="bold blue")
         result.append(f" blocks of {told['block_size']} tokens", style="dim")

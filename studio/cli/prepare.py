@@ -1,11 +1,14 @@
 """studio prepare and studio convert-data: data made ready ahead of time, and from one form into another."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from studio.cli.session import Home, services
+
+if TYPE_CHECKING:
+    from backend.studio import Studio
 
 Data = Annotated[
     str,
@@ -22,11 +25,24 @@ Set = Annotated[
 
 
 def prepare(
-    data: Data,
-    tokenizer: Annotated[
-        str, typer.Option("--tokenizer", help="The model that will be trained, or a tokenizer's folder.")
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="SPEC|DATA",
+            help="A train spec (.yaml, or a recipe), whose data and tokenizer are taken; or data, as in "
+            "convert-data, with --tokenizer.",
+        ),
     ],
-    max_length: Annotated[int, typer.Option("--max-length", min=2, help="Longest sequence in tokens.")] = 256,
+    tokenizer: Annotated[
+        str | None,
+        typer.Option("--tokenizer", help="The model that will be trained, or a tokenizer's folder."),
+    ] = None,
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            "--max-length", min=2, help="Longest sequence in tokens; without it the spec's, or 256."
+        ),
+    ] = None,
     workers: Annotated[
         int, typer.Option("--workers", min=0, help="Processes that tokenize; 0: one for each core.")
     ] = 0,
@@ -39,17 +55,49 @@ def prepare(
     What was prepared before, with the same content, tokenizer and settings, is not made again. Ctrl-C leaves
     the job running; studio stop and studio resume interrupt it and go on. Needs no server.
     """
+    from jobs.protocol.folder import read_json
     from jobs.specs.job import PrepareSpec
+    from jobs.specs.load import apply_override
     from studio.cli.follow import wait_for
 
-    settings = [*(set_ or []), f"max_length={max_length}"]
-    spec = PrepareSpec.parse(
-        {"name": name, "data": data_spec(data, settings), "tokenizer": tokenizer, "workers": workers}
-    )
     with services(home, schedule=True) as studio:
+        if tokenizer is None:
+            found, tokenizer = _of_training(studio, data)
+        else:
+            found = data_spec(data, [])
+        for setting in [*(set_ or []), *([f"max_length={max_length}"] if max_length else [])]:
+            apply_override(found, setting)
+        spec = PrepareSpec.parse({"name": name, "data": found, "tokenizer": tokenizer, "workers": workers})
         job = wait_for(studio.jobs, studio.jobs.submit(spec).id)
+        result = read_json(studio.jobs.folder(job.id).result_json)
+    if isinstance(result, dict) and "sequences" in result:
+        typer.echo(_told(result), err=True)
     typer.echo(f"run:{job.id}")
-    typer.echo("That is its name in data.path of a training.", err=True)
+    typer.echo(f"Train on it with --set 'data={{path: run:{job.id}}}'.", err=True)
+
+
+def _of_training(studio: "Studio", name: str) -> tuple[dict, str]:
+    """(data, tokenizer) of a train spec. Raises: SpecError where it is none."""
+    from jobs.protocol.errors import SpecError
+    from jobs.specs.job import TrainSpec
+    from studio.cli.run import read_spec
+
+    if not name.endswith((".yaml", ".yml")) and name not in {r.name for r in studio.training.recipes()}:
+        raise SpecError(f"{name} is no train spec; to prepare data, say for which model: --tokenizer MODEL.")
+    spec = read_spec(studio, name, [])
+    if not isinstance(spec, TrainSpec):
+        raise SpecError(f"{name} is a {spec.kind} job; data is prepared for a training, or give --tokenizer.")
+    tokenizer = spec.model.path if spec.model.new is None else spec.model.new.tokenizer
+    return spec.data.model_dump(mode="json"), str(tokenizer)
+
+
+def _told(result: dict) -> str:
+    bad = sum(result["bad_rows"].values())
+    return (
+        f"{result['rows']:,} rows to train on, {result['tokens']:,} tokens, {result['sequences']:,} "
+        f"sequences; {result['validation']:,} sequences held out"
+        f"{f'; {bad:,} bad rows left out' if bad else ''}."
+    )
 
 
 def convert_data(
