@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from backend import devices
 from backend.lease import SchedulerLease
+from backend.queue_note import keep_all
 from backend.reconciler import Reconciler
 from backend.scheduler import Scheduler
 from backend.services.jobs import JobService
@@ -163,6 +164,7 @@ class Studio:
         if not self.lease.hold():
             return False
         try:
+            self._list_again()
             self._reconciler.tick()
         finally:
             self.lease.release()
@@ -206,8 +208,11 @@ class Studio:
         if not self.lease.hold():
             self._scheduling = False
             return IDLE_SECONDS
+        self.store.check_file()
         if not self._scheduling:  # what the scheduler sees counts, not what some shell's variables hide
             devices.record(self.store, self._census())
+            self._list_again()
+            keep_all(self.store, self.runs)
             self._scheduling = True
         active = self._reconciler.tick()
         started = self._scheduler.tick()

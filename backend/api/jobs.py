@@ -1,6 +1,6 @@
-"""/api/jobs: list, submit, stop, resume, delete."""
+"""/api/jobs: list, submit, stop, resume, delete, and each one's turn in the queue."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Depends, Query, Request
 from pydantic import BaseModel, Field
@@ -22,6 +22,16 @@ class Submission(BaseModel):
     request_id: str | None = Field(default=None, max_length=200)
     probe: bool = False
     """Measure three steps of a training instead of carrying it out."""
+
+
+class Place(BaseModel):
+    """Where a queued job shall stand: one of these."""
+
+    before: str | None = None
+    """The id of another queued job."""
+    after: str | None = None
+    """The id of another queued job."""
+    to: Literal["top", "bottom"] | None = None
 
 
 def known(job_id: str, request: Request) -> str:
@@ -65,6 +75,26 @@ def router(studio: Studio) -> APIRouter:
     @routes.post("/{job_id}/resume")
     def resume(job_id: Known) -> JobView:
         return studio.jobs.resume(job_id)
+
+    @routes.post("/{job_id}/hold")
+    def hold(job_id: Known) -> JobView:
+        studio.queue.hold(job_id)
+        return studio.jobs.get(job_id)
+
+    @routes.post("/{job_id}/release")
+    def release(job_id: Known) -> JobView:
+        studio.queue.release(job_id)
+        return studio.jobs.get(job_id)
+
+    @routes.post("/{job_id}/priority")
+    def priority(job_id: Known, priority: Annotated[int, Body(embed=True, ge=-100, le=100)]) -> JobView:
+        studio.queue.set_priority(job_id, priority)
+        return studio.jobs.get(job_id)
+
+    @routes.post("/{job_id}/move")
+    def move(job_id: Known, place: Place) -> JobView:
+        studio.queue.move(job_id, before=place.before, after=place.after, to=place.to)
+        return studio.jobs.get(job_id)
 
     @routes.delete("/{job_id}")
     def delete(job_id: Known) -> dict:

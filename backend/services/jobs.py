@@ -267,9 +267,9 @@ class JobService:
             raise ResourceError(f"{path} cannot be deleted: {error.strerror}.") from None
         shutil.rmtree(aside, ignore_errors=True)
 
-    def rebuild(self) -> Words:
+    def rebuild(self, only_if_empty: bool = False) -> Words:
         """Make the rows again from the run folders; returns the ids found."""
-        return rebuild.rebuild(self.store, self.runs, self.executor)
+        return rebuild.rebuild(self.store, self.runs, self.executor, only_if_empty)
 
     # --- inside ----
 

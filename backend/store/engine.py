@@ -6,6 +6,7 @@ two processes may read the same queued job and both claim it (measured: 574 clai
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -19,7 +20,12 @@ from backend.store.migrations import is_current, migrate
 from jobs.protocol.errors import ResourceError
 
 BUSY_MILLISECONDS = 30_000
+DAMAGED = re.compile("malformed|not a database")
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "lustre", "beegfs", "gpfs", "ceph", "afs"}
+
+
+class DamagedDatabase(ResourceError):
+    """The file is there and is no database, or not a whole one: only a new one helps."""
 
 
 class Store:
@@ -43,6 +49,7 @@ class Store:
         if not current:
             with self.write() as conn:
                 migrate(conn)
+        self._inode = _inode(self.path)
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -56,6 +63,14 @@ class Store:
         with self._translated(), self.engine.connect() as conn, conn.execution_options(ro=True).begin():
             yield conn
 
+    def check_file(self) -> None:
+        """Raises: ResourceError if our file was deleted or replaced: others would not see what we write."""
+        if _inode(self.path) != self._inode:
+            raise ResourceError(
+                f"The database {self.path} was deleted or replaced while the studio ran. End the studio and "
+                "start it again; jobs go on, and are listed again from their run folders."
+            )
+
     def close(self) -> None:
         self.engine.dispose()
 
@@ -67,7 +82,14 @@ class Store:
             sentence = _sentence(str(error.orig), self.path)
             if sentence is None:
                 raise
-            raise ResourceError(sentence) from error
+            raise (DamagedDatabase if DAMAGED.search(str(error.orig)) else ResourceError)(sentence) from error
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except OSError:
+        return None
 
 
 def prepare_home(home: Path) -> None:
@@ -142,7 +164,7 @@ def _sentence(text: str, path: Path) -> str | None:
         return f"The disk failed under the database {path}. Check the disk, or choose another --home."
     if "database is locked" in text:
         return f"The database {path} was kept busy for {BUSY_MILLISECONDS // 1000} s elsewhere. Try again."
-    if "malformed" in text or "not a database" in text:
+    if DAMAGED.search(text):
         return (
             f"The database {path} is broken. `studio doctor --rebuild` makes it again from the run folders."
         )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from jobs.protocol.errors import JobError, ResourceError
+from jobs.protocol.errors import JobError
 from studio.cli.session import Home, Json, home_folder, services
 
 
@@ -51,8 +51,9 @@ def _tell(subject: str, state: str, text: str, mend: str) -> None:
 
 
 def _rebuild(home: Path) -> None:
-    """The rows again from the run folders; a database that cannot be read is put aside first."""
+    """The rows again from the run folders; a damaged database is put aside first."""
     from backend.server_lock import ServerLock
+    from backend.store import DamagedDatabase
 
     if there := ServerLock.holder(home):
         raise JobError(
@@ -61,11 +62,11 @@ def _rebuild(home: Path) -> None:
     try:
         with services(home) as studio:
             count = len(studio.jobs.rebuild())
-    except ResourceError:
+    except DamagedDatabase:  # and for nothing else: a full disk or a busy database is mended otherwise
         aside = _put_aside(home)
         with services(home) as studio:
             count = len(studio.jobs.rebuild())
-        typer.echo(f"The unreadable database is kept as {aside.name}.")
+        typer.echo(f"The damaged database is kept as {aside.name}.")
     typer.echo(f"{count} jobs are listed again.")
 
 

@@ -28,6 +28,7 @@ from studio.cli import (
     models,
     prepare,
     probe,
+    queue,
     run,
     sample,
 )
@@ -41,6 +42,9 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "logs": jobs.logs,
         "stop": jobs.stop,
         "resume": jobs.resume,
+        "hold": queue.hold,
+        "release": queue.release,
+        "move": queue.move,
         "delete": jobs.delete,
         "groups": groups.groups,
         "rerun": groups.rerun,

@@ -75,6 +75,26 @@ def test_a_job_from_submit_to_delete(web: TestClient):
     assert web.get("/api/jobs/train-0001").status_code == 404
 
 
+def test_turns_in_the_queue(web: TestClient):
+    first, second = (web.post("/api/jobs", json={"spec": train_spec()}).json()["id"] for _ in range(2))
+
+    def ask(job: str, what: str, **body):
+        answer = web.post(f"/api/jobs/{job}/{what}", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    assert ask(first, "hold")["held"] and not ask(first, "release")["held"]
+    assert ask(second, "move", before=first)["queue_position"] == 1
+    assert ask(second, "move", to="bottom")["queue_position"] == 2
+    view = ask(second, "priority", priority=-4)
+    assert (view["priority"], view["queue_position"]) == (-4, 2)
+    view = web.post("/api/jobs", json={"spec": train_spec(queue={"after": [first], "group": "g-1"})}).json()
+    assert (view["after"], view["group"]) == ([first], "g-1")
+    assert view["waiting"] == f"Waits for the end of {first} (queued)."
+    web.post(f"/api/jobs/{second}/stop")
+    assert web.post(f"/api/jobs/{second}/hold").status_code == 409
+
+
 def test_what_a_job_wrote(web: TestClient, studio: Studio):
     web.post("/api/jobs", json={"spec": train_spec()})
     run = RunFolder(studio.runs / "train-0001")
@@ -99,6 +119,10 @@ def test_what_a_job_wrote(web: TestClient, studio: Studio):
         ("POST", "/api/jobs", {"spec": {**train_spec(), "modle": 1}}, 400),
         ("POST", "/api/jobs/train-9999/stop", {}, 404),
         ("POST", "/api/jobs/train-9999/resume", None, 404),
+        ("POST", "/api/jobs/train-9999/hold", None, 404),
+        ("POST", "/api/jobs/train-9999/release", None, 404),
+        ("POST", "/api/jobs/train-9999/priority", {"priority": 1}, 404),
+        ("POST", "/api/jobs/train-9999/move", {"to": "top"}, 404),
         ("DELETE", "/api/jobs/train-9999", None, 404),
         ("GET", "/api/models/view?name=nope", None, 404),
         ("GET", "/api/datasets/preview?name=..%2f..%2fetc%2fpasswd", None, 400),

@@ -154,3 +154,13 @@ def test_a_copied_folder_does_not_claim_its_originals_request(studio_home):
         studio.jobs.rebuild()
         assert studio.jobs.submit(train_spec(), request_id="click").id in (job.id, "train-0044")
         assert len(studio.jobs.list()) == 2
+
+
+def test_a_new_database_beside_old_runs_lists_them_by_itself(studio_home):
+    with make_studio(studio_home, executor=InlineExecutor()) as studio:
+        ids = {submit(studio, hold=True) for _ in range(3)}
+    forget(studio_home)
+    with make_studio(studio_home, executor=InlineExecutor()) as studio:
+        studio.refresh()
+        assert {job.id for job in studio.jobs.list()} == ids
+        assert studio.jobs.rebuild(only_if_empty=True) == [], "not a second time"

@@ -73,6 +73,17 @@ def test_a_broken_database_names_the_remedy(tmp_path):
         Store(tmp_path)
 
 
+def test_a_database_that_was_replaced_is_noticed(tmp_path):
+    store = Store(tmp_path)
+    store.check_file()
+    store.path.unlink()
+    for _ in range(2):
+        with pytest.raises(ResourceError, match="deleted or replaced"):
+            store.check_file()
+        Store(tmp_path).close()  # another process makes a new one
+    store.close()
+
+
 def test_a_home_that_cannot_be_written(tmp_path, monkeypatch):
     def refuse(self, *_):
         raise OSError(errno.EROFS, "Read-only file system")

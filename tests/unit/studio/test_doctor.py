@@ -112,3 +112,15 @@ def test_the_exit_code_tells_whether_something_is_wrong(monkeypatch, capsys, sta
         out = capsys.readouterr().out
         assert "mend it" in out
     assert json.loads(out) == [{"subject": "x", "state": state, "text": "text", "mend": "mend it"}]
+
+
+def test_a_database_that_is_only_busy_is_left_where_it_is(studio, spec, studio_home, monkeypatch):
+    studio("run", spec)
+
+    def busy(self, only_if_empty=False):
+        raise ResourceError("The database was kept busy for 30 s elsewhere. Try again.")
+
+    monkeypatch.setattr("backend.services.jobs.JobService.rebuild", busy)
+    code, _, err = studio("doctor", "--rebuild")
+    assert code == 2 and "Try again" in err
+    assert not list(studio_home.glob("*.broken-*")) and len(json.loads(studio("jobs", "--json")[1])) == 1
