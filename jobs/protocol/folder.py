@@ -18,8 +18,8 @@
 Everything but the appended files is written aside and renamed, the marker last.
 """
 
-import fcntl
 import contextlib
+import fcntl
 import json
 import os
 import re
