@@ -222,6 +222,13 @@ class Studio:
         resolve = self._resolve or self.resolver
         LastLook(self.store, resolve, lambda run, spec: self.estimates.refuse(spec))(run)
 
+    def _list_again(self) -> None:
+        """A database without jobs beside run folders is a new one; it must know who holds which device."""
+        if self.jobs.list(limit=1) or not any(self.runs.glob("*/spec.json")):
+            return
+        if found := self.jobs.rebuild(only_if_empty=True):
+            log.warning("The database had no jobs; %d were listed again from their run folders.", len(found))
+
     def _sweep_deleted(self) -> None:
         for path in self.runs.glob(".deleted-*"):
             shutil.rmtree(path, ignore_errors=True)
