@@ -1,4 +1,4 @@
-"""/api/sample, /api/samples, /api/serving: the playground's model server."""
+"""/api/sample, /api/lanes, /api/samples, /api/serving: the playground's model server."""
 
 from typing import Annotated, Any
 
@@ -7,7 +7,9 @@ from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 
 from backend.api.errors import NotFound
+from backend.services.lanes import Lane, side_by_side
 from backend.services.precision import Dtype
+from backend.services.question import Question
 from backend.services.samples import SampleView
 from backend.services.sampling import Handle
 from backend.studio import Studio
@@ -15,20 +17,18 @@ from jobs.protocol import trajectory
 from jobs.protocol.errors import JobError
 
 
-class Question(BaseModel):
+class OfOneModel(Question):
     """One text to sample; exactly one of prompt, messages, infill and grid."""
 
     model: str
-    prompt: str | None = None
-    messages: list[dict[str, Any]] | None = None
-    infill: str | None = None
-    grid: str | None = None
-    blanks: int = 8
-    constraints: dict[int, str | int] = {}
-    prefix: str = ""
-    suffix: str = ""
     sampler: dict[str, Any] | None = None
     seed: int = Field(default=0, ge=0)
+
+
+class SideBySide(Question):
+    """One text, written in several lanes."""
+
+    lanes: list[Lane]
 
 
 class Change(BaseModel):
@@ -46,8 +46,13 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter()
 
     @routes.post("/sample", status_code=202)
-    def sample(question: Question) -> Handle:
+    def sample(question: OfOneModel) -> Handle:
         return studio.sampling.generate(**dict(question))
+
+    @routes.post("/lanes", status_code=202)
+    def lanes(wanted: SideBySide) -> dict[str, list[Handle]]:
+        question = Question(**wanted.model_dump(exclude={"lanes"}))
+        return {"lanes": side_by_side(studio.sampling, question, wanted.lanes)}
 
     @routes.get("/samples")
     def recent(n: Annotated[int, Query(ge=1, le=200)] = 20) -> dict[str, list[SampleView]]:

@@ -13,10 +13,11 @@ from jobs.protocol.errors import ModelError, StudioError
 from jobs.specs import diffusion_config, families
 from jobs.specs.diffusion_config import DiffusionConfig, Noise
 from jobs.specs.samplers import presets
-from jobs.specs.samplers.fits import fitting
+from jobs.specs.samplers.fits import CAUSAL, fitting
 
 HEADER_LIMIT = 100_000_000  # bytes; the limit of the safetensors format itself
 ADAPTER = "adapter_config.json"
+CAUSAL_CLASSES = ("ForCausalLM", "LMHeadModel")
 DTYPES = {
     "F64": "float64",
     "F32": "float32",
@@ -57,6 +58,8 @@ class ModelView(BaseModel):
     size_bytes: int = 0
     note: str = ""
     is_dllm: bool = False
+    is_causal: bool = False
+    """Whether it writes from left to right, as it was trained to."""
     is_adapter: bool = False
     chat: bool = False
     sees_images: bool = False
@@ -116,6 +119,8 @@ def _facts(folder: Path) -> dict[str, Any]:
         facts |= _diffusion_facts(_diffusion_config(folder))
     elif official:
         facts |= _official_facts(families.FAMILIES[official], config)
+    elif facts["architecture"].endswith(CAUSAL_CLASSES):
+        facts |= _causal_facts()
     known = families.FAMILIES.get(facts["family"])
     return facts | {"sees_images": known is not None and known.sees_images}
 
@@ -161,6 +166,11 @@ def _official_facts(family: families.FamilyInfo, config: dict[str, Any]) -> dict
             )
         ),
     }
+
+
+def _causal_facts() -> dict[str, Any]:
+    config = DiffusionConfig(mask_token_id=0, shifted_logits=True, objective=CAUSAL)
+    return {"is_causal": True, "objective": CAUSAL, **_sampling_facts(config)}
 
 
 def _diffusion_facts(config: DiffusionConfig) -> dict[str, Any]:

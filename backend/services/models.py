@@ -54,8 +54,16 @@ class ModelService:
             raise ModelError(f"{folder}: there is no such model folder.")
         raise ModelError(f"there is no model {name!r}. {_nearest(name, list(folders))}")
 
-    def dllm(self, name: str) -> Path:
-        """The folder of a model that can denoise. Raises: ModelError for any other."""
+    def writer(self, name: str) -> Path:
+        """The folder of a model that can write a text: one that denoises, or a causal one.
+
+        Raises: ModelError for any other.
+        """
+        view = self._whole(name)
+        return Path(view.path) if view.is_causal else self.dllm(name)
+
+    def _whole(self, name: str) -> ModelView:
+        """Raises: ModelError for a broken folder and an adapter."""
         view = self.get(name)
         if view.problem:
             raise ModelError(view.problem)
@@ -64,6 +72,11 @@ class ModelService:
                 f"{view.name} is a LoRA adapter, not a model; merge it first "
                 f"(a job of kind convert with source {view.name})."
             )
+        return view
+
+    def dllm(self, name: str) -> Path:
+        """The folder of a model that can denoise. Raises: ModelError for any other."""
+        view = self._whole(name)
         if not view.is_dllm:
             raise ModelError(
                 f"{view.name} is a causal language model, not a diffusion one yet; convert it first "

@@ -18,27 +18,24 @@ from pydantic import BaseModel, ConfigDict
 from backend.services.job_view import JobView
 from backend.services.jobs import JobService
 from backend.services.model_server import Unreachable, ask
-from backend.services.models import ModelService, ModelView
+from backend.services.models import ModelService
+from backend.services.question import Question, check_sampler, check_seed, of_model
 from backend.services.samples import SampleView, answer, ends, read_start, read_view, recent_files
-from jobs.protocol.errors import JobError, SpecError, StudioError
+from jobs.protocol.errors import JobError, StudioError
 from jobs.protocol.folder import REQUEST_ID, RunFolder
 from jobs.protocol.states import TERMINAL, State
 from jobs.protocol.trajectory import append_end
 from jobs.specs.base import Spec
 from jobs.specs.job import ServeSpec
-from jobs.specs.samplers import DEFAULT, presets
-from jobs.specs.samplers.fits import misfit
 
 log = logging.getLogger(__name__)
 
 POLL_SECONDS, PATIENT_POLL_SECONDS = 0.1, 1.0  # between two tries to reach the server
 SOON_SECONDS = 15.0  # after so long it is not about to start, but waits for a device
 QUIET_SECONDS = 120.0
-MOST_BLANKS = 1024
 ANSWER_SECONDS = 600.0  # the server answers after loading a model, which may take minutes from a slow disk
 FORGOTTEN = "The model server could not write this answer down; its disk may be full. Ask again."
 USABLE = (State.QUEUED, State.STARTING, State.RUNNING)
-FORMS = ("prompt", "messages", "infill", "grid")
 
 
 class Handle(BaseModel):
@@ -84,33 +81,24 @@ class SamplingService:
     ) -> Handle:
         """Ask for one text; returns before the model has even been loaded.
 
-        Exactly one of prompt, messages, infill (text with ____ gaps of `blanks` masks each) and grid (text
-        with `.` blanks). With the first two, `constraints` (position after the prompt, from 0 -> text or
-        token id) must stand there, and the answer begins with `prefix` and ends with `suffix`. A message's
-        content may be a list of texts and images, {"type": "image", "image": name of a file under
-        `pictures`}. Without a sampler the model's own preset is used.
+        What the words mean is said of Question. Without a sampler the model's own preset is used.
 
         Raises: ModelError, SpecError.
         """
-        given = {"prompt": prompt, "messages": messages, "infill": infill, "grid": grid}
-        content = {name: value for name, value in given.items() if value is not None}
-        if len(content) != 1:
-            raise SpecError(f"give exactly one of {', '.join(FORMS)}; given: {', '.join(content) or 'none'}.")
-        if not 1 <= blanks <= MOST_BLANKS:
-            raise SpecError(f"blanks must be between 1 and {MOST_BLANKS}; it is {blanks}.")
-        _check_seed(seed)
-        forced = {"constraints": constraints, "prefix": prefix, "suffix": suffix}
-        forced = {name: value for name, value in forced.items() if value}
-        if forced and not {"prompt", "messages"} & set(content):
-            raise SpecError(f"{next(iter(forced))} goes with prompt or messages only.")
-        path = self.models.dllm(model)
-        words = {"op": "generate", "model": str(path), **content, **forced, "seed": seed}
-        words["sampler"] = check_sampler(sampler, self.models.get(model))
-        if infill is not None:
-            words["blanks"] = blanks
-        if any(isinstance(message.get("content"), list) for message in messages or []):
-            words["pictures"] = str(self.pictures)
-        return self._send(path, words)
+        question = Question(
+            prompt=prompt,
+            messages=messages,
+            infill=infill,
+            grid=grid,
+            blanks=blanks,
+            constraints=constraints or {},
+            prefix=prefix,
+            suffix=suffix,
+            seed=seed,
+        )
+        words = question.words(self.pictures)
+        path, of_lane = of_model(self.models, model, sampler)
+        return self.send([(path, {**words, **of_lane})])[0]
 
     def branch(
         self,
@@ -133,31 +121,37 @@ class SamplingService:
         if start.get("type") != "start":
             raise JobError(f"the sample {request} has no canvas to branch off.")
         if seed is not None:
-            _check_seed(seed)
+            check_seed(seed)
         words = {"op": "branch", "from": str(source), "step": step, "remask": list(remask), "seed": seed}
         words |= {"pins": {str(position): token for position, token in (pins or {}).items()}}
-        path = self.models.dllm(str(start["model"]))
+        path = self.models.writer(str(start["model"]))
         words["sampler"] = check_sampler(sampler, self.models.get(str(path)))
-        return self._send(path, words)
+        return self.send([(path, words)])[0]
 
-    def _send(self, model: Path, words: dict[str, Any]) -> Handle:
-        """Have the words handed to a model server, in the background."""
+    def send(self, asked: Sequence[tuple[Path, dict[str, Any]]]) -> list[Handle]:
+        """Have words about models handed to a model server in their order, in the background."""
+        handles = [self._handle(model) for model, _ in asked]
+        with self._lock:
+            self._phases |= {handle.request: handle.phase for handle in handles}
+        given = [(handle, *words) for handle, words in zip(handles, asked, strict=True)]
+
+        def deliver() -> None:
+            for handle, model, words in given:
+                self._deliver(handle.job_id, handle.request, model, words)
+
+        threading.Thread(target=deliver, name=f"send {handles[0].request}", daemon=True).start()
+        return handles
+
+    def _handle(self, model: Path) -> Handle:
         job = self._server(model)
         request = f"{job.id}_{secrets.token_hex(4)}"
         phase = "starting the model server" if job.state != State.RUNNING else "sending"
-        with self._lock:
-            self._phases[request] = phase
-        sender = threading.Thread(
-            target=self._deliver, args=(job.id, request, model, words), name=f"send {request}", daemon=True
-        )
-        sender.start()
-        return Handle(
-            request=request, job_id=job.id, path=str(self._run(job.id).sample(request)), phase=phase
-        )
+        path = str(self._run(job.id).sample(request))
+        return Handle(request=request, job_id=job.id, path=path, phase=phase)
 
     def warm(self, model: str) -> None:
         """Have a model server started, so that the first request need not wait for it. Raises: ModelError."""
-        self._server(self.models.dllm(model))
+        self._server(self.models.writer(model))
 
     def phase(self, request: str) -> str:
         """What a request is waiting for, as long as its trajectory has no line; empty after that."""
@@ -368,30 +362,11 @@ class SamplingService:
             append_end(path, reason, error)
 
 
-def check_sampler(sampler: Spec | dict[str, Any] | None, model: ModelView) -> dict[str, Any] | None:
-    """Sampler settings as the model server takes them; those that name no sampler are for the model's own.
-
-    Raises: SpecError for wrong settings, and for a sampler that does not fit the model.
-    """
-    if sampler is None:
-        return None
-    data = sampler.model_dump(mode="json") if isinstance(sampler, Spec) else dict(sampler)
-    options = presets.parse({"name": model.sampler.get("name", DEFAULT), **data})
-    if reason := misfit(options, model):
-        raise SpecError(reason)
-    return options.model_dump(mode="json")
-
-
 def _agreed(reply: dict[str, Any]) -> dict[str, Any]:
     """Raises: JobError with the server's sentence where it refused."""
     if not reply.get("ok"):
         raise JobError(str(reply.get("error", "the model server refused.")))
     return reply
-
-
-def _check_seed(seed: int) -> None:
-    if not 0 <= seed < 2**31:
-        raise SpecError(f"seed must be between 0 and {2**31 - 1}; it is {seed}.")
 
 
 def _waiting_for(job: JobView) -> str:

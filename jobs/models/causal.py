@@ -34,6 +34,26 @@ def load(path: str | Path, dtype: checkpoint.Dtype) -> Checkpoint:
     return as_causal(Checkpoint(model.eval(), tokenizer, settings(tokenizer), folder))
 
 
+def is_causal_folder(folder: Path) -> bool:
+    """Whether a model folder is no dLLM of any format, so that at best it holds a causal model."""
+    return not (folder / FILE).is_file() and checkpoint.official_family(folder, str(folder)) is None
+
+
+def to_write(path: str | Path, dtype: checkpoint.Dtype, device: str) -> Checkpoint:
+    """A causal model to write with, in eval mode. Its mask token stands for what is not written yet and is
+    never shown to the model: an unused row of its vocabulary, or one more.
+
+    Raises: ModelError.
+    """
+    loaded = load(path, dtype)
+    rows = loaded.model.get_input_embeddings().weight.shape[0]
+    if loaded.tokenizer is not None and len(loaded.tokenizer) >= rows:
+        loaded.model.resize_token_embeddings(rows + 1, mean_resizing=False)
+        rows += 1
+    config = loaded.config.model_copy(update={"mask_token_id": rows - 1})
+    return Checkpoint(loaded.model.to(device).eval(), loaded.tokenizer, config, loaded.path)
+
+
 def as_causal(loaded: Checkpoint) -> Checkpoint:
     """The same checkpoint with a causal mask, whose output at position i - 1 predicts token i.
 

@@ -15,6 +15,7 @@ from jobs.programs.pictures import picture_reader
 from jobs.programs.pins import Tokens, pin
 from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.diffusion_config import DiffusionConfig
+from jobs.specs.samplers.fits import CAUSAL
 
 BLANKS = 8  # masks that ____ stands for
 
@@ -65,11 +66,24 @@ def complete(ask: Ask, loaded: Checkpoint, room: int) -> Canvas:
     """
     prompt, pictures = PROMPTS[ask.mode](ask, loaded)
     refuse_unknown(texts_of(ask), prompt, loaded.tokenizer)
+    prompt = prompt or _beginning(loaded)
     ids = prompt + [loaded.config.mask_token_id] * room
     pinned = _pin_answer(ids, len(prompt), ask, loaded)
     if len(pinned) == room:
         raise SpecError(f"All {room} positions after the prompt are given; raise max_new_tokens.")
     return Canvas(ids, len(prompt), True, max(pinned, default=-1) + 1, pictures)
+
+
+def _beginning(loaded: Checkpoint) -> list[int]:
+    """What a text without a prompt goes on from: nothing, but for a causal model, which begins with its first
+    or its last token, as transformers' `generate` does. Raises: SpecError where it has neither."""
+    if loaded.config.objective != CAUSAL:
+        return []
+    known = [loaded.tokenizer.bos_token_id, loaded.tokenizer.eos_token_id]  # type: ignore[union-attr]
+    first = [token for token in known if token is not None][:1]
+    if not first:
+        raise SpecError("This causal model has no token to begin a text with: write a prompt.")
+    return first
 
 
 def _pin_answer(ids: list[int], first: int, ask: Ask, loaded: Checkpoint) -> set[int]:

@@ -235,6 +235,13 @@ def _seeing(loaded: Checkpoint, canvas: Canvas, ids: Tensor) -> Denoiser | None:
     )
 
 
+def warm_up(loaded: Checkpoint, canvas: Canvas) -> None:
+    """One pass over a canvas that nobody reads: memory and kernels are there when the clock starts."""
+    if loaded.config.noise == "mask" and not canvas.pictures:  # others are asked in a way of their own
+        ids, _, _ = as_tensors([canvas], loaded)
+        loaded.denoiser()(ids)
+
+
 def replies(denoiser: Denoiser, at_work: Sequence[Generation]) -> Iterator[tuple[Generation, Tensor]]:
     """Each request that needs a pass, with the logits for it. They share a batch where they can; one with
     pictures has its passes to itself."""

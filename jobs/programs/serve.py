@@ -5,7 +5,8 @@ Listens on attempts/<n>/serve.sock: one JSON object a line, one request a connec
     {"op": "generate", "request": ID, "model": FOLDER, "sampler": {...} | null, "seed": N, and one of
      "prompt": TEXT | "messages": [...] | "infill": TEXT with ____ ("blanks": masks for each) | "grid": TEXT;
      with the first two "constraints": {position after the prompt: token}, "prefix": TEXT, "suffix": TEXT;
-     where messages have images "pictures": the only FOLDER in which they are looked for}
+     where messages have images "pictures": the only FOLDER in which they are looked for;
+     "alone": true has it work with nothing beside it, so that its time is its own}
                                      -> {"ok": true, "request": ID}; it grows in samples/<ID>.jsonl
     {"op": "branch", "request": ID, "from": TRAJECTORY FILE, "step": k | null, "pins": {position: token},
      "remask": [positions], "sampler", "seed": the parent's unless given}   -> the same
@@ -18,6 +19,7 @@ Listens on attempts/<n>/serve.sock: one JSON object a line, one request a connec
     {"op": "load", "model": FOLDER, "dtype": "auto" | "float32" | "bfloat16"} -> {"ok": true} when it is held
     otherwise                        -> {"ok": false, "error": one sentence}
 
+A causal model can be asked too; it writes from left to right.
 Requests on one model run side by side: every pass of the model is a step of each. A second model is held
 beside the first if it fits into memory, else its requests wait until those before them have ended.
 """

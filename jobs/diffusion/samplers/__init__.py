@@ -7,6 +7,7 @@ jobs/specs/samplers, and its name in both dicts.
 from collections.abc import Callable
 
 from jobs.diffusion.samplers import (
+    ar,
     bd3lm,
     diffullama,
     diffusion_gemma,
@@ -27,6 +28,7 @@ from jobs.diffusion.samplers import (
 from jobs.diffusion.samplers.base import Draws, Forward, Own, Sampling, Start, Step
 
 SAMPLERS: dict[str, Callable[..., Sampling]] = {
+    "ar": ar.sample,
     "bd3lm": bd3lm.sample,
     "diffullama": diffullama.sample,
     "diffusion_gemma": diffusion_gemma.sample,

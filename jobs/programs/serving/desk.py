@@ -11,7 +11,7 @@ from typing import Any
 from jobs.models.checkpoint import Checkpoint, Dtype
 from jobs.programs import device
 from jobs.programs.branching import Branch, branch_canvas, source_start
-from jobs.programs.generation import Generation, make_canvas, open_lines
+from jobs.programs.generation import Generation, make_canvas, open_lines, warm_up
 from jobs.programs.precision import Precision, probe
 from jobs.programs.process import Process
 from jobs.programs.serving.batch import Batch, Work, explain
@@ -208,7 +208,7 @@ class Desk:
         while sum(len(batch.works) for batch in self._batches) < MOST_AT_WORK:
             with self._lock:
                 request = self._line[0] if self._line else None
-            if request is None:
+            if request is None or self._must_wait(request):
                 return
             try:
                 if not self._has_room(request.model):
@@ -223,6 +223,11 @@ class Desk:
                 self._line.popleft()
                 request.begun = True
             self._begin(request, loaded)
+
+    def _must_wait(self, request: Request) -> bool:
+        """Whether it wants to be alone and is not, or one at work does. Paused ones are in nobody's way."""
+        moving = [work for batch in self._batches for work in batch.works if work.moves]
+        return bool(moving) and (request.alone or any(work.request.alone for work in moving))
 
     def _has_room(self, model: str) -> bool:
         """Whether a model is held or can be. Paused requests on other models give way."""
@@ -271,6 +276,8 @@ class Desk:
             shown = source_start(wanted.source)["prompt"]
         else:
             canvas, shown = make_canvas(wanted, loaded, sampler), wanted.shown
+        if request.alone:  # whoever is first does not pay for what a first pass sets up
+            warm_up(loaded, canvas)
         return Generation(
             loaded,
             shown,

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from jobs.models import checkpoint
+from jobs.models import causal, checkpoint
 from jobs.models.checkpoint import Checkpoint, Dtype
 from jobs.programs import device
 from jobs.protocol.errors import ModelError, ResourceError
@@ -104,7 +104,8 @@ class Models:
         return True
 
     def _read(self, folder: Path, dtype: Dtype) -> Checkpoint:
-        loaded = checkpoint.load(folder, dtype=dtype, device=str(self.where))
+        load = causal.to_write if causal.is_causal_folder(folder) else checkpoint.load
+        loaded = load(folder, dtype=dtype, device=str(self.where))
         if self.compile:
             loaded.compile()
         return loaded

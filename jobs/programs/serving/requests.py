@@ -15,7 +15,7 @@ from jobs.specs.samplers.presets import parse
 
 MAX_BLANKS = 1024
 FORCED = ("constraints", "prefix", "suffix")
-ASK_KEYS = {"op", "request", "model", "sampler", "seed", "blanks", "pictures", *FORCED, *MODES}
+ASK_KEYS = {"op", "request", "model", "sampler", "seed", "blanks", "pictures", "alone", *FORCED, *MODES}
 BRANCH_KEYS = {"op", "request", "from", "step", "pins", "remask", "sampler", "seed"}
 
 
@@ -28,6 +28,8 @@ class Request:
     wanted: Ask | Branch
     sampler: dict | None
     seed: int
+    alone: bool = False
+    """Whether nothing else may work beside it, so that its time is its own."""
     begun: bool = False
     paused: bool = False
     cancelled: threading.Event = field(default_factory=threading.Event)
@@ -63,7 +65,10 @@ def parse_request(given: Mapping[str, Any]) -> Request:
     constraints = _tokens("constraints", given.get("constraints") or {})
     pictures = _text("pictures", given.get("pictures") or "")
     ask = Ask(mode, content, blanks, constraints, **ends, pictures=Path(pictures) if pictures else None)
-    return Request(_id(given), model, ask, _sampler(given.get("sampler")), _seed(given.get("seed", 0)))
+    alone = given.get("alone", False)
+    if not isinstance(alone, bool):
+        raise SpecError("'alone' must be true or false.")
+    return Request(_id(given), model, ask, _sampler(given.get("sampler")), _seed(given.get("seed", 0)), alone)
 
 
 def parse_branch(given: Mapping[str, Any]) -> Request:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
+from jobs.specs.samplers.ar import ARSampler
 from jobs.specs.samplers.base import SamplerOptions
 from jobs.specs.samplers.bd3lm import BD3LMSampler
 from jobs.specs.samplers.diffullama import DiffuLLaMASampler
@@ -30,7 +31,8 @@ def _named(given: Any) -> Any:
 
 
 SamplerSpec = Annotated[
-    BD3LMSampler
+    ARSampler
+    | BD3LMSampler
     | DInferSampler
     | DiffuLLaMASampler
     | DiffusionGemmaSampler
@@ -52,6 +54,7 @@ SamplerSpec = Annotated[
 ]
 
 SAMPLERS: dict[str, type[SamplerOptions]] = {
+    "ar": ARSampler,
     "bd3lm": BD3LMSampler,
     "diffullama": DiffuLLaMASampler,
     "diffusion_gemma": DiffusionGemmaSampler,
@@ -73,6 +76,7 @@ SAMPLERS: dict[str, type[SamplerOptions]] = {
 
 __all__ = [
     "SAMPLERS",
+    "ARSampler",
     "BD3LMSampler",
     "DInferSampler",
     "DiffuLLaMASampler",

@@ -7,6 +7,7 @@ from jobs.specs.samplers import SAMPLERS
 from jobs.specs.samplers.base import SamplerOptions
 
 PREFERRED = ("llada", "llada2")  # to begin with, where they fit
+CAUSAL = "ar-sft"  # what causal models are trained with
 
 
 class Trained(Protocol):
@@ -47,6 +48,8 @@ def _of_another_kind(spec: type[SamplerOptions], model: Trained) -> str | None:
         return f"the sampler {shown[spec.noise]}, and the model {shown[model.noise]}"
     if spec.objective not in (None, model.objective):
         return f"the sampler is for models trained with {spec.objective}, this one was with {model.objective}"
+    if model.objective == CAUSAL and spec.objective != CAUSAL:
+        return "the sampler fills masks anywhere, and the model writes from left to right"
     if model.noise != "mask":
         return None
     if spec.attention == "full" and model.block_size is not None:

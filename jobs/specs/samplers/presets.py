@@ -7,7 +7,7 @@ from jobs.specs.base import Spec
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.samplers import DEFAULT, SAMPLERS
 from jobs.specs.samplers.base import SamplerOptions
-from jobs.specs.samplers.fits import fitting, misfit
+from jobs.specs.samplers.fits import CAUSAL, fitting, misfit
 
 
 class Preset(Spec):
@@ -22,6 +22,11 @@ class Preset(Spec):
 _LLADA = {"name": "llada", "steps": 128, "max_new_tokens": 128, "block_size": 32}
 _DREAM = {"name": "dream", "steps": 128, "max_new_tokens": 128}
 _BLOCKS = "It was trained in blocks; one after the other is the only way to read it, and costs the least."
+
+_AR = Preset(
+    settings={"name": "ar", "max_new_tokens": 128},
+    why="From left to right, the likeliest token each time, as generate() does unless told otherwise.",
+)
 
 PRESETS: dict[str, Preset] = {
     "llada": Preset(
@@ -79,6 +84,8 @@ def preset(config: DiffusionConfig) -> Preset:
     if config.sampler:
         settings = {"name": names[0], **config.sampler}
         return Preset(settings=settings, why="What this model was tried with by the one who made it.")
+    if config.objective == CAUSAL:
+        return _AR
     found = PRESETS.get(config.family)
     if found is not None and found.settings["name"] in names:
         return found

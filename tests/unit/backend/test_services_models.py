@@ -45,6 +45,8 @@ def test_a_causal_model_is_listed_but_cannot_denoise(service: ModelService):
     assert not view.is_dllm and view.family == "gpt2" and not view.problem
     with pytest.raises(ModelError, match="convert it first"):
         service.dllm("qwen")
+    assert view.is_causal and view.samplers == ["ar"] and view.sampler["name"] == "ar"
+    assert service.writer("qwen") == service.home_root / "qwen", "but it can write"
 
 
 def test_an_adapter_is_listed_with_its_base_but_is_no_model(service: ModelService):

@@ -241,6 +241,29 @@ def test_a_second_model_works_beside_the_first(desk, folder, second, steps):
     assert len(lines(desk, "a")) == len(lines(desk, "b")) == 2
 
 
+def test_who_wants_to_be_alone_works_with_nothing_beside_it(desk, folder, steps):
+    desk.generate(ask(folder, "a"))
+    for name in "bc":
+        desk.generate(ask(folder, name, alone=True))
+    desk.generate(ask(folder, "d"))
+    desk.start()
+    steps.rest()
+    assert all(ended(desk, name)[-1]["reason"] == "finished" for name in "abcd")
+    assert [row for i, row in enumerate(steps.rows) if row not in steps.rows[:i]] == [[n] for n in "abcd"]
+
+
+def test_a_paused_request_is_not_in_the_way_of_one_that_wants_to_be_alone(desk, folder, steps):
+    desk.generate(ask(folder, "a"))
+    desk.start()
+    steps(1)
+    desk.pause("a")
+    desk.generate(ask(folder, "b", alone=True))
+    steps.rest()
+    assert ended(desk, "b")[-1]["reason"] == "finished"
+    with pytest.raises(SpecError, match="true or false"):
+        desk.generate(ask(folder, "c", alone="yes"))
+
+
 def one_at_a_time(desk, monkeypatch):
     """As if memory had room for one model."""
     monkeypatch.setattr(desk.models, "fits", lambda path, busy: not set(busy) - {path})
