@@ -24,7 +24,8 @@ class Collator:
 
     Returns input_ids [B, L] int64, maskable [B, L] bool (may be masked and trained), prompt_lengths [B]
     int64, lengths [B] int64 without filling, and attention_mask [B, L] int64 only where some cells must not
-    be attended to. Where rows have pictures, `extra` holds what the model is given of them (see
+    be attended to. With `separate` there is documents [B, L] int64, the number of each position's text in its
+    sequence. Where rows have pictures, `extra` holds what the model is given of them (see
     jobs.data.images.PictureReader.inputs); image tokens are never maskable.
     """
 
@@ -36,6 +37,8 @@ class Collator:
     """Models with shifted logits cannot predict position 0, so it is never masked."""
     reader: PictureReader | None = None
     """For models that see pictures."""
+    separate: bool = False
+    """Whether the batch says which text of its sequence each position belongs to."""
 
     def __call__(self, sequences: list[Sequence]) -> dict[str, Any]:
         length = max(self.end(len(s.input_ids)) for s in sequences)
@@ -50,14 +53,19 @@ class Collator:
             for start, stop in (*s.earlier, (s.prompt_length, end)):
                 maskable[i, start:stop] = True
             attended[i, :end] = 1
+        documents = _documents(sequences, length) if self.separate else None
         if self.first_is_given:
             maskable[:, 0] = False
+            for i, s in enumerate(sequences if self.separate else []):
+                maskable[i, list(s.documents)] = False
         batch = {
             "input_ids": input_ids,
             "maskable": maskable,
             "prompt_lengths": torch.tensor([s.prompt_length for s in sequences], dtype=torch.long),
             "lengths": torch.tensor([len(s.input_ids) for s in sequences], dtype=torch.long),
         }
+        if documents is not None:
+            batch["documents"] = documents
         if not bool(attended.all()):
             batch["attention_mask"] = attended
         pictures = [file for s in sequences for file in s.pictures]
@@ -71,6 +79,14 @@ class Collator:
         if self.fill == "block":
             return -(-length // self.size) * self.size
         return max(length, self.size) if self.fill == "length" else length
+
+
+def _documents(sequences: list[Sequence], length: int) -> torch.Tensor:
+    """[B, L] int64: 0 for the first text of a sequence, 1 for the second ..."""
+    begins = torch.zeros(len(sequences), length, dtype=torch.long)
+    for i, s in enumerate(sequences):
+        begins[i, list(s.documents)] = 1
+    return begins.cumsum(1)
 
 
 def to_device(batch: dict[str, Any], device: torch.device) -> dict[str, Any]:

@@ -9,7 +9,7 @@ tokens    the same, with the ids that a row brings.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ class Sequence:
     """(start, end) of answers in the prompt that are trained too (DataSpec.answers)."""
     pictures: tuple[Path, ...] = ()
     """Files of the images in the prompt, in order."""
+    documents: tuple[int, ...] = ()
+    """Where the texts of a packed sequence begin, after the first (DataSpec.separate_documents)."""
 
 
 @dataclass
@@ -129,7 +131,8 @@ def arranged(sequences: Iterator[Sequence], kind: str, data: DataSpec) -> Iterat
     if kind == "messages" or not data.packing:
         return sequences
     texts = (s.input_ids for s in sequences)
-    return (_whole if data.whole_documents else _packed)(texts, data.max_length)
+    packed = (_whole if data.whole_documents else _packed)(texts, data.max_length)
+    return packed if data.separate_documents else (replace(s, documents=()) for s in packed)
 
 
 def end_of_text(tokenizer: Any) -> int:
@@ -281,27 +284,33 @@ def _count_unknown(ids: list[int], tokenizer: Any) -> int:
 def _packed(texts: Iterator[list[int]], length: int) -> Iterator[Sequence]:
     """Full sequences; the tail that fills none is left out unless it is all there is."""
     held: list[int] = []
+    begins: list[int] = []  # of texts in what is held
     made = 0
     for ids in texts:
+        begins.append(len(held))
         held += ids
         whole = len(held) - len(held) % length
         for start in range(0, whole, length):
             made += 1
-            yield Sequence(held[start : start + length])
-        held = held[whole:]
+            inside = tuple(at - start for at in begins if start < at < start + length)
+            yield Sequence(held[start : start + length], documents=inside)
+        if whole:
+            held, begins = held[whole:], [at - whole for at in begins if at >= whole]
     if held and not made:
-        yield Sequence(held)
+        yield Sequence(held, documents=tuple(at for at in begins if at))
 
 
 def _whole(texts: Iterator[list[int]], length: int) -> Iterator[Sequence]:
     """As many whole texts as fit, one after the other; a text that is longer than a sequence is cut."""
     held: list[int] = []
+    begins: list[int] = []
     for ids in texts:
         for start in range(0, len(ids), length):
             piece = ids[start : start + length]
             if len(held) + len(piece) > length:
-                yield Sequence(held)
-                held = []
+                yield Sequence(held, documents=tuple(begins[1:]))
+                held, begins = [], []
+            begins.append(len(held))
             held = held + piece
     if held:
-        yield Sequence(held)
+        yield Sequence(held, documents=tuple(begins[1:]))

@@ -34,6 +34,7 @@ SCHEMA = pyarrow.schema(
         ("prompt_length", pyarrow.int32()),
         ("hash", pyarrow.uint64()),
         ("earlier", pyarrow.large_list(pyarrow.int32())),  # starts and ends of trained answers in the prompt
+        ("documents", pyarrow.large_list(pyarrow.int32())),  # where texts of a packed sequence begin
     ]
 )
 
@@ -97,6 +98,7 @@ def write_rows(
         pyarrow.array([row.prompt_length for row in rows], pyarrow.int32()),
         pyarrow.array(hashes, pyarrow.uint64()),
         pyarrow.array([[at for span in row.earlier for at in span] for row in rows], SCHEMA.field(3).type),
+        pyarrow.array([row.documents for row in rows], SCHEMA.field(4).type),
     ]
     aside = path.with_name(f".{path.name}")
     with pyarrow.ipc.new_file(str(aside), schema) as writer:
@@ -126,16 +128,17 @@ class Shard:
         self.offsets = lists.offsets.to_numpy(zero_copy_only=True)
         self.prompts = batch.column(1).to_numpy(zero_copy_only=True)
         self.hashes = batch.column(2).to_numpy(zero_copy_only=True)
-        self.earlier = batch.column(3) if batch.num_columns > 3 else None  # version 0.1 had none
+        self.lists = [batch.column(number) for number in range(3, batch.num_columns)]  # 0.1 had none
 
     def __len__(self) -> int:
         return len(self.prompts)
 
     def row(self, number: int) -> Tokens:
         start, end = self.offsets[number], self.offsets[number + 1]
-        flat = self.earlier[number].as_py() if self.earlier is not None else []
+        flat, documents = [column[number].as_py() for column in self.lists] or ([], [])
         earlier = tuple(zip(flat[::2], flat[1::2], strict=True))
-        return Tokens(self.ids[start:end].tolist(), int(self.prompts[number]), earlier)
+        ids = self.ids[start:end].tolist()
+        return Tokens(ids, int(self.prompts[number]), earlier, documents=tuple(documents))
 
 
 class PreparedSequences(Sequence):
@@ -146,6 +149,7 @@ class PreparedSequences(Sequence):
         self.folder = folder
         self.manifest = load_manifest(folder)
         self.length = self.manifest.spec().max_length
+        self.separate = self.manifest.spec().separate_documents
         self.tokens_before = [0, *accumulate(self.manifest.tokens)]
         self.rows_before = [0, *accumulate(self.manifest.sequences)]
         self.tokens = self.tokens_before[-1]
@@ -170,9 +174,9 @@ class PreparedSequences(Sequence):
             number = bisect.bisect_right(self.rows_before, i) - 1
             return self._shard(number).row(i - self.rows_before[number])
         if self.starts is not None:
-            return Tokens(self._window(int(self.starts[i]), int(self.starts[i + 1])))
+            return self._window(int(self.starts[i]), int(self.starts[i + 1]))
         start = i * self.length
-        return Tokens(self._window(start, min(start + self.length, self.tokens)))
+        return self._window(start, min(start + self.length, self.tokens))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_shards": {}}  # maps do not travel to other processes
@@ -182,15 +186,21 @@ class PreparedSequences(Sequence):
             self._shards[number] = Shard(self.folder / shard_name(number))
         return self._shards[number]
 
-    def _window(self, start: int, end: int) -> list[int]:
+    def _window(self, start: int, end: int) -> Tokens:
         """The tokens from `start` to `end` of all shards' tokens in a row."""
         found: list[int] = []
+        begins: list[int] = []
+        first = start
         number = bisect.bisect_right(self.tokens_before, start) - 1
         while start < end:
             before, after = self.tokens_before[number], self.tokens_before[number + 1]
-            found += self._shard(number).ids[start - before : min(end, after) - before].tolist()
-            start, number = min(end, after), number + 1
-        return found
+            shard, stop = self._shard(number), min(end, after)
+            found += shard.ids[start - before : stop - before].tolist()
+            if self.separate:
+                rows = shard.offsets[slice(*np.searchsorted(shard.offsets, [start - before, stop - before]))]
+                begins += [at + before - first for at in rows.tolist() if at + before > first]
+            start, number = stop, number + 1
+        return Tokens(found, documents=tuple(begins))
 
 
 def validation_sequences(folder: Path) -> list[Tokens]:

@@ -10,7 +10,6 @@ for, as parts of the whole picture's, so `share` is what the loss is made of whe
 equally hard to guess: no model is asked.
 """
 
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -20,7 +19,7 @@ from jobs.data.collate import Collator
 from jobs.data.encode import Sequence
 from jobs.diffusion.draws import RowDraws
 from jobs.diffusion.level import level_range, noise_at
-from jobs.diffusion.objectives.base import Batch, Noised, Objective, View
+from jobs.diffusion.objectives.base import Batch, Noised, Objective, View, seen
 from jobs.diffusion.text import token_texts
 
 KINDS: dict[str, str] = {
@@ -60,11 +59,12 @@ def picture(
         collated["maskable"],
         collated["prompt_lengths"] if conversations else None,
         collated.get("attention_mask"),
+        documents=collated.get("documents"),
     )
     # 2. The objective's noise, view and weights.
     lowest, highest = level_range(objective)
     noised = noise_at(objective, batch.input_ids, batch.maskable, mask_id, level, seed)
-    view = objective.view(noised, batch, step, RowDraws((seed, "view"), 0, len(sequences)))
+    view = seen(objective, noised, batch, step, RowDraws((seed, "view"), 0, len(sequences)))
     weights_BL = _weights(objective, noised, batch)
     # 3. What each token is for.
     image = collator.reader.image_token_id if collator.reader is not None else None
@@ -136,12 +136,9 @@ def _share(kinds: list[list[str]], weights: Tensor) -> dict[str, float]:
 def _attention(objective: Objective, view: View, length: int) -> dict[str, Any]:
     """Who sees whom in the first row: a sentence, and a picture with a digit a cell, 0 (no pair of positions
     in it) to 9 (all)."""
-    seen = replace(view.pattern, padding=None if view.pattern.padding is None else view.pattern.padding[:1])
-    positions = view.pattern.length
-    if objective.causal:
-        keep = torch.ones(positions, positions).tril()
-    else:
-        keep = seen.dense()[0, 0].float()
+    positions, pattern = view.pattern.length, view.pattern.row(0)
+    keep = pattern.dense()[0, 0].float()
+    keep = keep.tril() if objective.causal else keep
     cells = torch.nn.functional.adaptive_avg_pool2d(keep[None], min(CELLS, positions))[0]
     return {
         "sentence": _sentence(objective, view, length, float(keep.mean())),
@@ -152,13 +149,15 @@ def _attention(objective: Objective, view: View, length: int) -> dict[str, Any]:
 
 def _sentence(objective: Objective, view: View, length: int, share: float) -> str:
     hidden = "" if view.pattern.padding is None else " Nobody sees padding."
+    if view.pattern.documents is not None:
+        hidden = f" Texts in one sequence do not see each other.{hidden}"
     if objective.causal:
-        return "Each token sees those before it: a causal model."
+        return f"Each token sees those before it: a causal model.{hidden}"
     if view.pattern.length == 2 * length:
         return (
             "The clean text stands beside the noised one. A noised block of "
             f"{objective.block_size} tokens sees itself and the clean blocks before it.{hidden}"
         )
-    if view.pattern.rule is not None:
+    if view.pattern.rule is not None and not objective.causal:
         return f"On the way from causal to full attention: {share:.0%} of all pairs see each other.{hidden}"
     return f"Every token sees every other.{hidden}"

@@ -7,7 +7,14 @@ import torch
 
 from jobs.diffusion.draws import Draws
 from jobs.diffusion.masked_head import likeliest
-from jobs.diffusion.objectives.base import Batch, Objective, mask_by_chance, model_inputs, wanted_outputs
+from jobs.diffusion.objectives.base import (
+    Batch,
+    Objective,
+    mask_by_chance,
+    model_inputs,
+    seen,
+    wanted_outputs,
+)
 
 
 @torch.no_grad()
@@ -34,7 +41,7 @@ def right_tokens(
     level_B1 = torch.full((len(maskable_BL), 1), share, device=maskable_BL.device)
     noised = mask_by_chance(batch.input_ids, maskable_BL, mask_id, level_B1, level_B1, generator)
     # 3. One pass, of which only the masked positions' outputs are looked at.
-    view = objective.view(noised, batch)
+    view = seen(objective, noised, batch)
     wanted_BS = wanted_outputs(noised.masked, shifted, view.input_ids.shape[1])
     found_N = likeliest(model, model_inputs(model, view, batch.extra), wanted_BS)
     right_N = found_N == batch.input_ids[noised.masked]

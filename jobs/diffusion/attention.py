@@ -14,7 +14,7 @@ ends the process. Both are impossible from here.
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -38,6 +38,21 @@ class Pattern:
     """None: everybody sees everybody."""
     padding: Tensor | None = None
     """[B, S], 0 at positions that nobody but themselves may see. None: there are none."""
+    documents: Tensor | None = None
+    """[B, S], a number for each text of a sequence: those of one see each other. None: they all do."""
+
+    @property
+    def is_full(self) -> bool:
+        """Whether everybody sees everybody but padding."""
+        return self.rule is None and self.documents is None
+
+    def row(self, number: int) -> "Pattern":
+        """The pattern of one row alone."""
+        one = slice(number, number + 1)
+        padding = None if self.padding is None else self.padding[one]
+        return replace(
+            self, padding=padding, documents=None if self.documents is None else self.documents[one]
+        )
 
     def dense(self, device: torch.device | str = "cpu") -> Tensor:
         """The pattern as a boolean mask [B or 1, 1, S, S], True where attended.
@@ -50,6 +65,9 @@ class Pattern:
         if self.rule is not None:
             keep = self.rule(query, key)
         keep = keep[None, None]
+        if self.documents is not None:
+            of = self.documents.to(device)
+            keep = keep & (of[:, None, :, None] == of[:, None, None, :])
         if self.padding is not None:
             keep = keep & self.padding.bool().to(device)[:, None, None, :] | (query == key)
         return keep
@@ -69,6 +87,16 @@ def annealed(length: int, share: float, draws: Tensor, padding: Tensor | None = 
     at = torch.arange(length, device=draws.device)
     edges = (at[:, None] >= at[None, :]) | (draws < share)
     return Pattern(length, lambda query, key: edges.to(query.device)[query, key], _unless_all(padding))
+
+
+def within_documents(pattern: Pattern, documents: Tensor, causal: bool = False) -> Pattern:
+    """The pattern within each text of a packed sequence; documents [B, S]. `causal`: each sees those before
+    it, for models whose own causal mask gives way to this one."""
+    return replace(pattern, documents=documents, rule=_causal if causal else pattern.rule)
+
+
+def _causal(query: Tensor, key: Tensor) -> Tensor:
+    return query >= key
 
 
 def block_causal(length: int, block_size: int, padding: Tensor | None = None) -> Pattern:
@@ -127,7 +155,7 @@ def form_for(
 ) -> Tensor | BlockMask | None:
     """`form` for an implementation by name. dtype: of the scores that an additive mask is added to."""
     # 1. Full attention: transformers turns the padding mask into every implementation's form.
-    if pattern.rule is None:
+    if pattern.is_full:
         return pattern.padding
     # 2. Flex takes the rule itself.
     if implementation == "flex_attention":
@@ -188,15 +216,20 @@ def _no_pattern(implementation: str) -> ModelError:
 
 
 def _block_mask(pattern: Pattern, device: torch.device) -> BlockMask:
-    rule, padding = pattern.rule, pattern.padding
-    assert rule is not None
-    if padding is None:
+    rule, padding, documents = pattern.rule, pattern.padding, pattern.documents
+    if rule is not None and padding is None and documents is None:
         return _kept_block_mask(rule, pattern.length, device)
-    kept = padding.bool().to(device)
     size = pattern.length
-    return create_block_mask(
-        lambda b, h, q, k: rule(q, k) & kept[b, k] | (q == k), len(kept), None, size, size, device=str(device)
-    )
+    rows = len(documents if padding is None else padding)  # type: ignore[arg-type]  # one of them is there
+    everything = torch.ones(rows, size, device=device)
+    kept = everything.bool() if padding is None else padding.bool().to(device)
+    of = everything if documents is None else documents.to(device)
+
+    def keep(b: Tensor, h: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        near = (of[b, q] == of[b, k]) & kept[b, k]
+        return (near if rule is None else near & rule(q, k)) | (q == k)
+
+    return create_block_mask(keep, rows, None, size, size, device=str(device))
 
 
 @functools.lru_cache(maxsize=4)

@@ -14,6 +14,7 @@ from transformers.integrations.deepspeed import is_deepspeed_zero3_enabled
 from transformers.trainer import TRAINER_STATE_NAME
 
 from jobs.diffusion import attention
+from jobs.diffusion.masked_head import takes
 from jobs.diffusion.objectives import Objective, build_objective
 from jobs.models import adapters, causal, checkpoint, create
 from jobs.models.checkpoint import Checkpoint
@@ -205,7 +206,7 @@ def build_trainer(
     objective = build_objective(spec.objective)
     if corpus.has_pictures:
         allow_pictures(given, objective)
-    use_attention(process, loaded.model, objective, given.device)
+    use_attention(process, loaded.model, objective, given.device, corpus.collator.separate)
     parts = spec.launcher.sequence_parallel
     layout = layout_of(parts, given.device, given.process_index, given.world_size)
     if parts > 1:
@@ -252,14 +253,31 @@ def allow_pictures(given: Any, objective: Objective) -> None:
     given.ddp_find_unused_parameters = True  # a batch without pictures leaves the encoder unused
 
 
-def use_attention(process: Process, model: Any, objective: Objective, on: torch.device) -> None:
-    """Give the model an attention implementation that can do the objective's pattern."""
+def use_attention(
+    process: Process, model: Any, objective: Objective, on: torch.device, separate: bool = False
+) -> None:
+    """Give the model an attention implementation that can do the objective's pattern, and, where they are
+    `separate`, that of texts in one sequence. Raises: SpecError for models that cannot keep texts apart."""
+    if separate:
+        allow_separate(model)
     wanted = attention.implementation_for(
-        model, on, objective.own_pattern, positions=process.spec.data.max_length
+        model, on, objective.own_pattern or separate, positions=process.spec.data.max_length
     )
     if wanted != attention.implementation_of(model):
         model.set_attn_implementation(wanted)
-        process.note(f"The {objective.name} objective attends by a pattern of its own: using {wanted}.")
+        why = "data.separate_documents" if separate else f"the {objective.name} objective"
+        process.note(f"Attention has a pattern of its own ({why}): using {wanted}.")
+
+
+def allow_separate(model: Any) -> None:
+    """Raises: SpecError for models that could not keep the texts of a sequence apart."""
+    reason = None
+    if not takes(model, "position_ids"):
+        reason = f"{type(model).__name__} counts its positions itself"
+    elif any("sliding" in kind for kind in getattr(model.config, "layer_types", None) or ()):
+        reason = "some of the model's layers see a window only"
+    if reason:
+        raise SpecError(f"data.separate_documents: {reason}; set it to false.")
 
 
 def save(process: Process, trainer: DiffusionTrainer, loaded: Checkpoint) -> None:

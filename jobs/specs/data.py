@@ -37,6 +37,8 @@ class DataSpec(Spec):
     """Text only: join texts and cut them into full sequences; off: one text, one sequence."""
     whole_documents: bool = False
     """Packing: a text is cut only where it is longer than a sequence, so sequences may end early."""
+    separate_documents: bool = False
+    """Packing: texts in one sequence do not see each other, and positions start again with each."""
     append_eos: bool = True
     """End every text with the end-of-text token."""
     validation: float = Field(default=0.02, ge=0, lt=0.9)

@@ -37,6 +37,8 @@ class Batch:
     """[B, L], 0 at padding that must not be seen. None: nothing is hidden."""
     extra: dict[str, Tensor] | None = None
     """Other inputs of the model, handed through as they are: the pictures of a vision model."""
+    documents: Tensor | None = None
+    """[B, L] the number of each position's text in its packed sequence. None: texts see each other."""
     items: Tensor | None = None
     """Scalar: what the loss is divided by, the mean over all batches of a step. None: the batch's own."""
 
@@ -64,7 +66,7 @@ class View:
     """[B, S]; the noised text is its first L positions."""
     pattern: Pattern
     position_ids: Tensor | None = None
-    """[1, S], where they are not just counted."""
+    """[1 or B, S], where they are not just counted."""
     sigma: Tensor | None = None
     """[B] the noise level, for models that are conditioned on it."""
 
@@ -225,6 +227,28 @@ def wanted_outputs(masked: Tensor, shifted: bool, seen: int | None = None) -> Te
     return masked if seen in (None, length) else F.pad(masked, (0, seen - length))
 
 
+def seen(
+    objective: Objective, noised: Noised, batch: Batch, step: int | None = None, generator: Draws = None
+) -> View:
+    """The objective's view, within each text where texts of a packed sequence are kept apart: positions then
+    start again with each, and the outputs are those of the texts alone.
+
+    Not for objectives with blocks, which are counted through a sequence (refused where data are read).
+    """
+    view = objective.view(noised, batch, step, generator)
+    if batch.documents is None:
+        return view
+    pattern = attention.within_documents(view.pattern, batch.documents, objective.causal)
+    return replace(view, pattern=pattern, position_ids=positions_within(batch.documents))
+
+
+def positions_within(documents: Tensor) -> Tensor:
+    """[B, L]: 0, 1, 2 ... from the beginning of each text on. documents [B, L] never falls along a row."""
+    at = torch.arange(documents.shape[1], device=documents.device).expand_as(documents)
+    begins = F.pad(documents[:, 1:] != documents[:, :-1], (1, 0))
+    return at - torch.where(begins, at, 0).cummax(1).values
+
+
 def model_inputs(
     model: torch.nn.Module, view: View, extra: dict[str, Tensor] | None = None
 ) -> dict[str, Any]:
@@ -293,6 +317,7 @@ def training_loss(
     prompt_lengths: Tensor | None = None,
     attention_mask: Tensor | None = None,
     extra: dict[str, Tensor] | None = None,
+    documents: Tensor | None = None,
     items: Tensor | None = None,
     part: slice | None = None,
     generator: Draws = None,
@@ -303,13 +328,13 @@ def training_loss(
     input_ids [B, L] ids; maskable [B, L] bool; prompt_lengths [B] for conversations, None for plain text;
     attention_mask [B, L] is 0 at padding on the right that must not be seen. None where padding is
     end-of-text tokens that the model sees and learns, as in LLaDA and dllm. `extra` are other inputs of the
-    model (pictures), for objectives without a pattern of their own. `items`: see Batch. `part`: see
-    loss_of_noised. `step` is the number of optimizer steps done, None outside training.
+    model (pictures), for objectives without a pattern of their own. `documents`, `items`: see Batch. `part`:
+    see loss_of_noised. `step` is the number of optimizer steps done, None outside training.
     The same seed of `generator` gives the same noise. A batch without a masked token has loss 0.
     """
-    batch = Batch(input_ids, maskable, prompt_lengths, attention_mask, extra, items)
+    batch = Batch(input_ids, maskable, prompt_lengths, attention_mask, extra, documents, items)
     batch, noised = corrupted(objective, batch, mask_id, shifted, generator)
-    view = objective.view(noised, batch, step, generator)
+    view = seen(objective, noised, batch, step, generator)
     return loss_of_noised(objective, model, noised, view, batch, shifted, part)
 
 
@@ -334,4 +359,5 @@ def _cut(batch: Batch, length: int) -> Batch:
         input_ids=batch.input_ids[:, :length],
         maskable=batch.maskable[:, :length],
         attention_mask=None if padding is None else padding[:, :length],
+        documents=None if batch.documents is None else batch.documents[:, :length],
     )

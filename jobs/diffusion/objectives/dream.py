@@ -11,17 +11,23 @@ from jobs.diffusion.objectives.mdlm import MDLM
 from jobs.specs.objective import DreamObjective
 
 
-def cart_weights(masked: Tensor, geo_p: float, context: Tensor | None = None) -> Tensor:
+def cart_weights(
+    masked: Tensor, geo_p: float, context: Tensor | None = None, documents: Tensor | None = None
+) -> Tensor:
     """[B, L] float: for a masked i, half the sum over readable j of p (1 - p)^(|i - j| - 1); 0 elsewhere.
 
-    masked [B, L] bool; context [B, L] bool marks readable positions, by default all that are not masked.
+    masked [B, L] bool; context [B, L] bool marks readable positions, by default all that are not masked;
+    documents [B, L]: only positions of the same text count.
     A row with nothing readable has weights 0: it teaches nothing.
     """
     readable = ~masked if context is None else context & ~masked
     at = torch.arange(masked.shape[1], device=masked.device)
     distance_LL = (at[:, None] - at[None, :]).abs()
     influence_LL = 0.5 * geo_p * (1 - geo_p) ** (distance_LL - 1).clamp(min=0).float()
-    return (readable.float() @ influence_LL) * masked
+    if documents is None:
+        return (readable.float() @ influence_LL) * masked
+    same_BLL = documents[:, :, None] == documents[:, None, :]
+    return (influence_LL * (same_BLL & readable[:, None, :])).sum(2) * masked
 
 
 class Dream(MDLM):
@@ -36,4 +42,4 @@ class Dream(MDLM):
             return super().token_weights(noised, batch)
         seen = None if self.options.padding_is_context else batch.attention_mask
         context = None if seen is None else seen.bool()
-        return cart_weights(noised.masked, self.options.geo_p, context)[noised.masked]
+        return cart_weights(noised.masked, self.options.geo_p, context, batch.documents)[noised.masked]

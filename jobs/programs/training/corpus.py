@@ -131,13 +131,18 @@ def for_objective(data: DataSpec, objective: Any) -> DataSpec:
     """The data spec with what it leaves to the objective: which answers are trained, and the longest sequence
     cut down to whole blocks.
 
-    Raises: SpecError if not even one block fits.
+    Raises: SpecError if not even one block fits, or texts are to be kept apart in blocks.
     """
     size = getattr(objective, "block_size", 1) if getattr(objective, "block_diffusion", True) else 1
     if size > data.max_length:
         raise SpecError(
             f"A block of {size} tokens does not fit into data.max_length, {data.max_length}. "
             "Raise data.max_length, or lower objective.block_size."
+        )
+    if data.separate_documents and data.packing and size > 1:
+        raise SpecError(
+            f"data.separate_documents: the blocks of {objective.name} are counted through a whole sequence. "
+            "Set it to false, or choose an objective without blocks."
         )
     answers = data.answers or getattr(objective, "answers", "last")
     return data.model_copy(update={"max_length": data.max_length // size * size, "answers": answers})
@@ -155,7 +160,8 @@ def make_collator(
         fill_id = tokenizer.eos_token_id or 0  # never seen by the model: masked out of the attention
     fill = getattr(objective, "fill", "batch") if trained else "ignore"
     size = data.max_length if fill == "length" else getattr(objective, "block_size", 1)
-    return Collator(fill_id, fill, size, first_is_given=config.shifted_logits)
+    separate = kind == "text" and data.packing and data.separate_documents
+    return Collator(fill_id, fill, size, first_is_given=config.shifted_logits, separate=separate)
 
 
 def _few(rows: list[Row]) -> list[Row]:

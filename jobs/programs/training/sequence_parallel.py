@@ -90,7 +90,11 @@ def refuse_corpus(corpus: Corpus, parts: int) -> None:
     """Raises: SpecError unless all texts have one length, without padding, that the processes can share."""
     if corpus.has_pictures:
         raise SpecError("launcher.sequence_parallel: rows with images cannot be shared; set it to 1.")
-    lengths = {corpus.collator.end(len(s.input_ids)) for s in corpus.train + corpus.validation}
+    if corpus.collator.separate:
+        raise SpecError("launcher.sequence_parallel: shared attention cannot keep texts apart; set it to 1.")
+    lengths = {
+        corpus.collator.end(len(s.input_ids)) for part in (corpus.train, corpus.validation) for s in part
+    }
     if len(lengths) != 1:
         raise SpecError(
             f"launcher.sequence_parallel: texts of {min(lengths)} to {max(lengths)} tokens would need "

@@ -1,5 +1,7 @@
 """From rows to token sequences and batches."""
 
+import itertools
+
 import pytest
 import torch
 
@@ -224,6 +226,29 @@ def test_whole_documents_are_cut_only_where_they_must(tokenizer):
     made = encode(rows, tokenizer, spec(max_length=8, whole_documents=True)).sequences
     written = [tokenizer.decode(s.input_ids).replace("<eos>", "|") for s in made]
     assert written == ["aaa|", "bbbb|c|", "d" * 8, "d" * 4 + "|"]
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_packed_texts_know_where_they_begin(tokenizer, whole):
+    rows = [Row("here", text=text) for text in ("aaa", "bbbb", "c", "d" * 12, "ee", "f" * 9)]
+    settings = spec(max_length=8, whole_documents=whole, separate_documents=True)
+    made = encode(rows, tokenizer, settings).sequences
+    pieces = []
+    for s in made:
+        cuts = [0, *s.documents, len(s.input_ids)]
+        pieces += [tokenizer.decode(s.input_ids[a:b]) for a, b in itertools.pairwise(cuts)]
+        assert list(cuts) == sorted(set(cuts))
+    assert all(len(set(piece.replace("<eos>", ""))) <= 1 for piece in pieces), "a text a piece"
+    assert "".join(pieces) in "".join(f"{row.text}<eos>" for row in rows)
+    assert not any(s.documents for s in encode(rows, tokenizer, spec(max_length=8)).sequences)
+
+
+def test_each_position_is_told_its_text():
+    batch = Collator(9, "ignore", first_is_given=True, separate=True)(
+        [Sequence([1, 2, 3, 4, 5], documents=(2, 4)), Sequence([1, 2, 3])]
+    )
+    assert batch["documents"].tolist() == [[0, 0, 1, 1, 2], [0] * 5]
+    assert batch["maskable"].int().tolist() == [[0, 1, 0, 1, 0], [0, 1, 1, 0, 0]]
 
 
 # --- all answers of a conversation

@@ -83,6 +83,8 @@ def without(data: DataSpec, tokenizer):
         {},
         {"packing": False},
         {"whole_documents": True},
+        {"separate_documents": True},
+        {"whole_documents": True, "separate_documents": True, "max_length": 26},
         {"append_eos": False},
         {"max_length": 1000},
         {"validation": 0},

@@ -111,6 +111,14 @@ def test_packed_texts_are_full_sequences():
     assert {kind for row in told["rows"] for kind in row["kinds"]} <= {"text", "end"}
 
 
+def test_texts_kept_apart_are_seen_so(tmp_path: Path):
+    path = lines(tmp_path, "texts.jsonl", [{"text": f"Finn found {n} jars."} for n in range(40)])
+    data = {"path": path, "max_length": 48, "separate_documents": True}
+    told = look(data, objective={"name": "llada"})
+    assert "Texts in one sequence do not see each other" in told["attention"]["sentence"]
+    assert "0" in told["attention"]["cells"][0]
+
+
 def lines(folder: Path, name: str, rows: list[Any]) -> str:
     path = folder / name
     path.parent.mkdir(exist_ok=True)

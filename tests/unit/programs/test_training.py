@@ -216,6 +216,15 @@ def test_a_block_that_fits_into_no_sequence_is_refused():
         for_objective(spec.data, spec.objective)
 
 
+@pytest.mark.parametrize(
+    "objective", [{"name": "bd3lm", "block_size": 8}, {"name": "dfactory", "block_size": 8}]
+)
+def test_texts_are_not_kept_apart_in_blocks(objective):
+    data = {"path": "d.jsonl", "max_length": 32, "separate_documents": True}
+    with pytest.raises(SpecError, match=f"the blocks of {objective['name']} are counted through a whole"):
+        for_objective(train_spec(data=data).data, train_spec(objective=objective).objective)
+
+
 def test_a_corpus_is_read_split_encoded_and_described(text_model, tmp_path):
     path = tmp_path / "d.jsonl"
     path.write_text("".join(f'{{"prompt": "{c}", "completion": "{c}{c}"}}\n' for c in "abcdefghij"))
