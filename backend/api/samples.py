@@ -84,25 +84,7 @@ def router(studio: Studio) -> APIRouter:
         return FileResponse(path, media_type="application/jsonl", filename=path.name)
 
     _steering(studio, routes)
-
-    @routes.get("/serving")
-    def serving() -> dict:
-        return studio.sampling.status()
-
-    @routes.post("/serving/unload")
-    def unload(model: Annotated[str, Body(embed=True)]) -> dict:
-        studio.sampling.unload(model)
-        return {"unloaded": model}
-
-    @routes.post("/serving/probe")
-    def probe(model: Annotated[str, Body(embed=True)]) -> dict:
-        return studio.precision.probe(model)
-
-    @routes.post("/serving/load")
-    def load(model: Annotated[str, Body()], dtype: Annotated[Dtype, Body()] = "auto") -> dict:
-        studio.precision.load(model, dtype)
-        return {"loaded": model, "dtype": dtype}
-
+    _serving(studio, routes)
     return routes
 
 
@@ -126,3 +108,25 @@ def _steering(studio: Studio, routes: APIRouter) -> None:
     @routes.post("/samples/{request}/branch", status_code=202)
     def branch(request: str, change: Change) -> Handle:
         return studio.sampling.branch(request, **dict(change))
+
+
+def _serving(studio: Studio, routes: APIRouter) -> None:
+    """The models that are held."""
+
+    @routes.get("/serving")
+    def serving() -> dict:
+        return studio.sampling.status()
+
+    @routes.post("/serving/unload")
+    def unload(model: Annotated[str, Body(embed=True)]) -> dict:
+        studio.sampling.unload(model)
+        return {"unloaded": model}
+
+    @routes.post("/serving/probe")
+    def probe(model: Annotated[str, Body(embed=True)]) -> dict:
+        return studio.precision.probe(model)
+
+    @routes.post("/serving/load")
+    def load(model: Annotated[str, Body()], dtype: Annotated[Dtype, Body()] = "auto") -> dict:
+        studio.precision.load(model, dtype)
+        return {"loaded": model, "dtype": dtype}
