@@ -24,6 +24,7 @@ from jobs.specs.job import JobSpec
 
 if TYPE_CHECKING:
     from backend.services.datasets import DatasetService
+    from backend.services.disk import DiskGuard
     from backend.services.estimates import EstimateService
     from backend.services.groups import GroupService
     from backend.services.looking import LookingService
@@ -88,6 +89,12 @@ class Studio:
         return EstimateService(self.models, lambda: self.jobs.devices())
 
     @cached_property
+    def disk(self) -> "DiskGuard":
+        from backend.services.disk import DiskGuard  # noqa: PLC0415
+
+        return DiskGuard(self.store, self.runs, self.estimates)
+
+    @cached_property
     def resolver(self) -> "Resolver":
         from backend.services.resolve import Resolver  # noqa: PLC0415
 
@@ -110,7 +117,11 @@ class Studio:
         from backend.services.training import TrainingService  # noqa: PLC0415
 
         return TrainingService(
-            jobs=self.jobs, resolver=self.resolver, home=self.home, need=self.estimates.need
+            jobs=self.jobs,
+            resolver=self.resolver,
+            home=self.home,
+            need=self.estimates.need,
+            warnings=self.disk.warnings,
         )
 
     @cached_property
@@ -220,7 +231,8 @@ class Studio:
 
     def _last_look(self, run: RunFolder) -> None:
         resolve = self._resolve or self.resolver
-        LastLook(self.store, resolve, lambda run, spec: self.estimates.refuse(spec))(run)
+        look = LastLook(self.store, resolve, lambda run, spec: self.estimates.refuse(spec), self.disk.refuse)
+        look(run)
 
     def _list_again(self) -> None:
         """A database without jobs beside run folders is a new one; it must know who holds which device."""

@@ -74,8 +74,9 @@ class TrainingService:
         home: Path,
         assets: Path = ASSETS,
         need: Callable[[JobSpec], Need | None] = lambda spec: None,
+        warnings: Callable[[JobSpec], list[str]] = lambda spec: [],
     ):
-        self.jobs, self.resolver, self.need = jobs, resolver, need
+        self.jobs, self.resolver, self.need, self.warnings = jobs, resolver, need, warnings
         self.roots = {"bundled": assets / "recipes", "home": home / "recipes"}
         self._cache: dict[Path, tuple[int, Recipe]] = {}
         self._lock = threading.Lock()
@@ -106,7 +107,7 @@ class TrainingService:
             resolved = self.resolver(parsed)
             command = self.jobs.command(resolved)
             data = resolved.model_dump(mode="json")
-            notes = self.notes(parsed, resolved)
+            notes = [*self.notes(parsed, resolved), *self.warnings(resolved)]
             need = self.need(resolved)
         except StudioError as error:
             return Preview(yaml=text, spec=data, problem=str(error))

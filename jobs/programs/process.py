@@ -170,8 +170,8 @@ def main(kind: str, body: Callable[[Process], None], arguments: list[str] | None
     except Exception as error:  # noqa: BLE001 - the process edge: every end must be recorded
         traceback.print_exc()
         failure, remedy = classify(error, spec)
-        if failure == "program" and shutil.disk_usage(run.path).free < FULL_DISK:
-            failure, remedy = "resource", DISK_REMEDY  # torch reports a full disk as an error of its own
+        if is_disk_full(error, run.path):
+            failure, remedy = "resource", DISK_REMEDY
         report_error(run, attempt, _sentence(error), failure, remedy)
         return 1
     return 0
@@ -245,6 +245,12 @@ def classify(error: BaseException, spec: JobSpec | None = None) -> tuple[str, st
         if number in (errno.ENOSPC, errno.EDQUOT) or "no space left" in text:
             return "resource", DISK_REMEDY
     return "program", ""
+
+
+def is_disk_full(error: BaseException, folder: Path) -> bool:
+    """Whether an error while writing to `folder` is the disk's; torch reports it as an error of its own."""
+    failure, remedy = classify(error)
+    return remedy == DISK_REMEDY or (failure == "program" and shutil.disk_usage(folder).free < FULL_DISK)
 
 
 def _sentence(error: BaseException) -> str:
