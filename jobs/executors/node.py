@@ -31,6 +31,9 @@ class Place:
 
 def place(environ: Mapping[str, str]) -> Place:
     """From the variables of Slurm or SkyPilot; this machine alone where there are none."""
+    if "SKYPILOT_NODE_RANK" in environ:  # first: it may run on a Slurm cluster itself
+        addresses = environ["SKYPILOT_NODE_IPS"].split()
+        return Place(len(addresses), int(environ["SKYPILOT_NODE_RANK"]), addresses[0])
     if "SLURM_JOB_ID" in environ:
         return Place(
             nodes=int(environ.get("SLURM_NNODES", 1)),
@@ -39,9 +42,6 @@ def place(environ: Mapping[str, str]) -> Place:
             head=environ.get("SLURM_LAUNCH_NODE_IPADDR", "127.0.0.1"),
             port=PORT + int(environ["SLURM_JOB_ID"]) % PORTS,
         )
-    if "SKYPILOT_NODE_RANK" in environ:
-        addresses = environ["SKYPILOT_NODE_IPS"].split()
-        return Place(len(addresses), int(environ["SKYPILOT_NODE_RANK"]), addresses[0])
     return Place()
 
 

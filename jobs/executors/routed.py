@@ -46,6 +46,6 @@ class RoutedExecutor:
         key = (about.st_mtime_ns, about.st_ino)  # a number may come back after its run was deleted
         known = self._chosen.get(run.path)
         if known is None or known[0] != key:
-            known = (key, self.slurm if run.spec().get("slurm") else self.local)
+            known = (key, self.slurm if run.spec().get("slurm") is not None else self.local)
             self._chosen[run.path] = known
         return known[1]

@@ -47,7 +47,7 @@ class SlurmExecutor:
         self.python = python
         self.queue_seconds, self.heartbeat_seconds = queue_seconds, heartbeat_seconds
         self._queues: dict[str, SlurmQueue] = {}
-        self._ends: dict[str, float] = {}  # attempt folder -> when its exit.json was first seen
+        self._ends: dict[str, float] = {}  # attempt folder and end -> when it was first seen
         self._lock = threading.Lock()
 
     # --- the interface of every executor ----
@@ -82,7 +82,7 @@ class SlurmExecutor:
             write_json(folder.run_json, facts)
         except OSError as error:
             raise ResourceError(f"{folder.path} cannot be written: {error.strerror}.") from None
-        answer = self._queue(slurm.host).run(self._sbatch(run, attempt))
+        answer = self.queue(slurm.host).run(self._sbatch(run, attempt))
         number = answer.strip().split(";")[0]  # "12;cluster" where there are several clusters
         write_json(folder.batch_json, {"id": number, "host": slurm.host, "submitted_at": time.time()})
         return True
@@ -93,7 +93,7 @@ class SlurmExecutor:
         if facts is None or "cookie" not in facts:
             return Liveness(ended=read_facts(folder.exit_json))
         host = str(facts.get("host", ""))
-        view = self._queue(host).look()
+        view = self.queue(host).look()
         job = view.jobs.get(job_name(run, facts["cookie"]))
         ended = read_facts(folder.exit_json)  # after squeue, which is asked before it
         if ended is not None and self._is_final(folder, ended, view, job):
@@ -117,7 +117,7 @@ class SlurmExecutor:
         if "cookie" in facts and not has_begun(facts):  # else it would begin only to leave
             argv = ["scancel", "--state=PENDING", f"--name={job_name(run, facts['cookie'])}"]
             with contextlib.suppress(SlurmError):  # poll tries again
-                self._queue(facts.get("host", "")).run(argv)
+                self.queue(facts.get("host", "")).run(argv)
 
     def adopt(self, run: RunFolder, attempt: int) -> None:
         raise NotImplementedError("Slurm ends what its batch script leaves behind")
@@ -128,7 +128,7 @@ class SlurmExecutor:
         if folder.exit_json.exists() or has_begun(facts or {}):
             return False
         if facts is not None and "cookie" in facts:
-            view = self._queue(facts.get("host", "")).ask()
+            view = self.queue(facts.get("host", "")).ask()
             if view.problem or job_name(run, facts["cookie"]) in view.jobs:
                 return False
         # A supervisor that comes late finds this mark and leaves.
@@ -136,11 +136,12 @@ class SlurmExecutor:
         write_json(folder.exit_json, ended | {"started_at": None, "ended_at": time.time()})
         return True
 
-    # --- inside ----
-
-    def _queue(self, host: str) -> SlurmQueue:
+    def queue(self, host: str) -> SlurmQueue:
+        """The cluster behind a login node; empty: this machine's."""
         with self._lock:
             return self._queues.setdefault(host, SlurmQueue(host, self.queue_seconds))
+
+    # --- inside ----
 
     def _sbatch(self, run: RunFolder, attempt: int) -> list[str]:
         folder = run.attempt(attempt)
@@ -155,9 +156,10 @@ class SlurmExecutor:
         then Slurm has the job still."""
         if not ended.get("stopped") or asked_here(folder):
             return True
-        seen = self._ends.setdefault(str(folder.path), time.monotonic())
+        end = f"{folder.path} {ended.get('ended_at')}"  # a requeued job may come to a second one
+        seen = self._ends.setdefault(end, time.monotonic())
         if view.known and view.taken > seen and (job is None or job.over):
-            del self._ends[str(folder.path)]
+            del self._ends[end]
             return True
         return False
 
@@ -170,7 +172,7 @@ class SlurmExecutor:
         late = time.time() - folder.stop.stat().st_mtime > patience
         if job.waits or (late and job.state != "COMPLETING"):
             with contextlib.suppress(SlurmError):  # tried again at the next look
-                self._queue(host).run(["scancel", job.id])
+                self.queue(host).run(["scancel", job.id])
 
     def _gone(
         self, folder: AttemptFolder, facts: dict[str, Any], view: View, job: QueuedJob | None

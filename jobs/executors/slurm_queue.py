@@ -1,6 +1,7 @@
 """Slurm's commands, here or on a login node, and what squeue says about our jobs."""
 
 import logging
+import math
 import os
 import shlex
 import subprocess
@@ -77,7 +78,7 @@ class SlurmQueue:
     def __init__(self, host: str = "", seconds: float = QUEUE_SECONDS):
         self.host, self.seconds = host, seconds
         self._view = View()
-        self._asked = 0.0
+        self._asked = -math.inf
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 

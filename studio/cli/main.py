@@ -18,6 +18,7 @@ from studio.cli import (
     data,
     datasets,
     doctor,
+    export,
     flops,
     groups,
     import_config,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "delete": jobs.delete,
         "groups": groups.groups,
         "rerun": groups.rerun,
+        "export": export.export,
     },
     "Before a training": {
         "import-config": import_config.import_config,

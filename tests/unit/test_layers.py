@@ -32,6 +32,7 @@ RULES = {
     "jobs.supervisor": Rule(("jobs.anchor", "jobs.protocol"), ()),
     "jobs.launch": Rule(("jobs.specs", "jobs.protocol"), ("psutil",)),
     "jobs.executors": Rule(("jobs.executors", "jobs.specs", "jobs.protocol", "jobs.launch"), ("psutil",)),
+    "jobs.executors.skypilot": Rule(("jobs.specs", "jobs.protocol", "jobs.launch"), ("yaml",)),
     "jobs.diffusion": Rule(("jobs.diffusion", "jobs.specs", "jobs.protocol"), ("torch",)),
     "jobs.diffusion.caches": Rule(
         ("jobs.diffusion", "jobs.specs", "jobs.protocol"), ("torch", "transformers.cache_utils")

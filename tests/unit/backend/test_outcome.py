@@ -110,3 +110,31 @@ def test_lost_is_honest():
     rebooted = judge(1, None, None, None, same_boot=False)
     assert rebooted.state == State.LOST and "restarted" in str(rebooted.reason)
     assert judge(1, {"never_started": True}, None, None).state == State.LOST
+
+
+@pytest.mark.parametrize(
+    ("slurm", "state", "failure"),
+    [
+        ("TIMEOUT", State.FAILED, "resource"),
+        ("OUT_OF_MEMORY", State.FAILED, "memory"),
+        ("NODE_FAIL", State.LOST, "lost"),
+        ("CANCELLED", State.STOPPED, None),
+        ("FAILED", State.FAILED, "program"),
+        ("A_STATE_OF_LATER_VERSIONS", State.LOST, "lost"),
+        ("", State.LOST, "lost"),
+    ],
+)
+def test_an_end_that_only_slurm_knows(slurm, state, failure):
+    outcome = judge(1, ended(slurm=slurm, begun=True, lines=["python: not found"]), None, None)
+    assert (outcome.state, outcome.failure) == (state, failure)
+    assert ("python: not found" in str(outcome.reason)) is (failure == "program")
+
+
+def test_a_stop_that_slurm_asked_for():
+    asked = {"stopped": True, "stop_reason": "Slurm asked it to stop."}
+    saved = judge(1, ended(0, **asked), {"attempt": 1, "status": "stopped"}, None)
+    assert saved.reason == "Slurm asked it to stop."
+    killed = judge(1, ended(None, 15, **asked), None, None)
+    assert killed.reason == "Slurm asked it to stop. It had to be ended before it could save."
+    never = judge(1, ended(slurm="CANCELLED", stopped=True, begun=False), None, None)
+    assert never.reason == "Stopped before it began."
