@@ -12,7 +12,7 @@ from backend.queue_note import read_note
 from backend.reconciler import Reconciler
 from backend.scheduler import count_devices, device_wanted, devices_taken
 from backend.store import FRESH, Store
-from backend.store.tables import devices, jobs, levels, metrics, validation_levels
+from backend.store.tables import devices, jobs, levels, metrics, stretches, validation_levels
 from jobs.executors import Executor
 from jobs.protocol.errors import StudioError
 from jobs.protocol.folder import RUN_ID, RunFolder, read_facts
@@ -40,7 +40,7 @@ def rebuild(store: Store, runs: Path, executor: Executor, only_if_empty: bool = 
         if only_if_empty and conn.execute(select(jobs.c.id).limit(1)).first() is not None:
             return []
         conn.execute(update(devices).values(job_id=None))
-        for table in (metrics, levels, validation_levels, jobs):
+        for table in (metrics, stretches, levels, validation_levels, jobs):
             conn.execute(delete(table))
         if rows:
             conn.execute(insert(jobs), rows)

@@ -27,10 +27,15 @@ def router(studio: Studio) -> APIRouter:
 
     @routes.get("/{job_id}/metrics")
     def metrics(
-        job_id: Known, names: str = "", max_points: Annotated[int, Query(ge=2, le=10_000)] = 500
+        job_id: Known,
+        names: str = "",
+        max_points: Annotated[int, Query(ge=2, le=10_000)] = 500,
+        first: Annotated[int | None, Query(ge=0)] = None,
+        last: Annotated[int | None, Query(ge=0)] = None,
     ) -> dict:
+        """With `first` and `last` those steps alone, in more detail."""
         wanted = [name for name in names.split(",") if name] or None
-        return {"metrics": studio.jobs.metrics(job_id, wanted, max_points)}
+        return {"metrics": studio.jobs.metrics(job_id, wanted, max_points, first, last)}
 
     @routes.get("/{job_id}/levels")
     def levels(job_id: Known) -> dict:

@@ -10,8 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
-from backend import metrics as curves
-from backend import rebuild
+from backend import curves, rebuild
 from backend.lease import SchedulerLease
 from backend.queue import followers, last_rank
 from backend.queue_note import keep
@@ -113,10 +112,19 @@ class JobService:
         found = list(read_events(self.folder(job_id).events, offset))
         return [event for _, event in found], found[-1][0] if found else offset
 
-    def metrics(self, job_id: str, names: Iterable[str] | None = None, max_points: int = 500) -> Curves:
-        """{name: [[step, value], ...]}, long curves thinned to about `max_points`, peaks kept."""
+    def metrics(
+        self,
+        job_id: str,
+        names: Iterable[str] | None = None,
+        max_points: int = 500,
+        first: int | None = None,
+        last: int | None = None,
+    ) -> Curves:
+        """{name: [[step, value], ...]}, long curves thinned to about `max_points`, peaks kept; of the steps
+        from `first` to `last` where they are given."""
         self.folder(job_id)
-        return curves.read_metrics(self.store, job_id, None if names is None else [*names], max_points)
+        wanted = None if names is None else [*names]
+        return curves.read_metrics(self.store, job_id, wanted, max_points, first, last)
 
     def levels(self, job_id: str) -> dict[str, Records]:
         """Loss by noise level, `levels` in training and `validation_levels` on the rows held out:

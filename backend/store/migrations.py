@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 from sqlalchemy.schema import CreateColumn
 
-from backend.store.tables import jobs, metadata, validation_levels
+from backend.store.tables import jobs, metadata, stretches, validation_levels
 from jobs.protocol.errors import ResourceError
 
 
@@ -36,11 +36,18 @@ def queue_rules(conn: Connection) -> None:
     conn.execute(jobs.update().values(rank=jobs.c.queued_at))
 
 
+def extremes_of_curves(conn: Connection) -> None:
+    """The lowest and the highest point of each stretch of a curve. Older runs are read point by point."""
+    stretches.create(conn, checkfirst=True)
+    new_columns_of_jobs(conn)
+
+
 MIGRATIONS: list[Callable[[Connection], None]] = [
     first_tables,
     levels_of_validation,
     queue_rules,
     new_columns_of_jobs,
+    extremes_of_curves,
 ]
 
 

@@ -59,6 +59,8 @@ jobs = Table(
     Column("place", String, nullable=False, server_default=""),
     Column("waiting", Text),  # what an active job waits for, as a batch system says
     Column("ran_on", Text, nullable=False, server_default="[]"),  # devices of its newest try
+    # stretches of steps whose curves are summed up
+    Column("folded", Integer, nullable=False, default=0, server_default="0"),
     Index("jobs_by_state", "state"),
     Index("jobs_by_group", "group"),
 )
@@ -85,6 +87,22 @@ metrics = Table(
     PrimaryKeyConstraint("job_id", "name", "step"),
     sqlite_with_rowid=False,
 )
+
+
+stretches = Table(
+    "stretches",
+    metadata,
+    Column("job_id", String, ForeignKey("jobs.id", ondelete="CASCADE"), nullable=False),
+    Column("name", String, nullable=False),
+    Column("number", Integer, nullable=False),  # steps from number * curves.STRETCH
+    Column("points", Integer, nullable=False),
+    Column("low_step", Integer, nullable=False),
+    Column("low", Float, nullable=False),
+    Column("high_step", Integer, nullable=False),
+    Column("high", Float, nullable=False),
+    PrimaryKeyConstraint("job_id", "name", "number"),
+    sqlite_with_rowid=False,
+)  # the extremes of curves over stretches of steps
 
 
 def _levels(name: str) -> Table:

@@ -6,7 +6,9 @@ import random
 import pytest
 from sqlalchemy import insert, select, update
 
-from backend.metrics import ingest, read_levels, read_metrics
+from backend import curves
+from backend.curves import STRETCH, read_levels, read_metrics
+from backend.metrics import ingest
 from backend.store import Store
 from backend.store.tables import jobs
 from jobs.protocol.events import EventWriter
@@ -105,3 +107,72 @@ def test_long_curves_are_thinned_and_keep_their_peaks(store, run):
     assert curves["loss"] == sorted(curves["loss"])
     assert curves["rate"][0] == [1, 1] and curves["rate"][-1] == [20_000, 20_000]
     assert list(read_metrics(store, run.id, ["loss"])) == ["loss"]
+
+
+def write_curve(run, values):
+    """Append {step: value} as a metric."""
+    with open(run.events, "a") as file:
+        for step, value in values.items():
+            line = {"event": "metrics", "attempt": 1, "step": step, "values": {"loss": value}}
+            file.write(json.dumps(line) + "\n")
+
+
+@pytest.mark.parametrize(("first", "last"), [(None, None), (1000, 9000), (257, 8704), (100, 300), (0, 10**9)])
+@pytest.mark.parametrize("direct", [0, curves.DIRECT])
+def test_a_part_of_a_curve_has_its_own_peaks(store, run, monkeypatch, first, last, direct):
+    """Read from summed up stretches or from all points: the extremes are those of the points."""
+    monkeypatch.setattr(curves, "DIRECT", direct)
+    rng = random.Random(1)
+    values = {step: rng.random() for step in range(5, 10_000, 3)}
+    half = dict(list(values.items())[:1500])
+    write_curve(run, half)
+    ingest(store, run)
+    write_curve(run, {step: values[step] for step in values if step not in half})
+    ingest(store, run)
+    found = read_metrics(store, run.id, max_points=80, first=first, last=last)["loss"]
+    inside = {s: v for s, v in values.items() if (first or 0) <= s <= (10**9 if last is None else last)}
+    assert all(inside[step] == value for step, value in found)
+    assert len(found) <= max(80, 2 + len(inside) // STRETCH) and found == sorted(found)
+    assert {min(inside.values()), max(inside.values())} <= {value for _, value in found}
+
+
+def test_a_view_that_holds_few_points_shows_them_all(store, run):
+    write_curve(run, {step: step / 7 for step in range(0, 100_000, 1000)})
+    ingest(store, run)
+    assert len(read_metrics(store, run.id)["loss"]) == 100
+    assert read_metrics(store, run.id, first=5000, last=7000)["loss"] == [
+        [s, s / 7] for s in (5000, 6000, 7000)
+    ]
+    assert read_metrics(store, run.id, first=5001, last=5999) == {}
+
+
+def test_stretches_follow_a_resumed_run(store, run, monkeypatch):
+    monkeypatch.setattr(curves, "DIRECT", 0)
+    write_curve(run, dict.fromkeys(range(4000), 9.0))
+    ingest(store, run)
+    write_curve(run, dict.fromkeys(range(1000, 2000), 1.0))  # steps of whole stretches come again
+    ingest(store, run)
+    write_curve(run, dict.fromkeys(range(2000, 4100), 2.0))
+    ingest(store, run)
+    found = dict(map(tuple, read_metrics(store, run.id, max_points=32)["loss"]))
+    assert {found[step] for step in found if 1280 <= step < 1792} == {1.0}
+    assert {found[step] for step in found if step >= 2048} == {2.0}
+    assert {found[step] for step in found if step < 768} == {9.0}
+
+
+def test_many_levels_are_thinned_and_end_with_the_last(store, run):
+    with open(run.events, "w") as file:
+        for step in range(1, 2001):
+            file.write(
+                json.dumps({"event": "levels", "step": step, "loss": [1.0] * 8, "count": [1] * 8}) + "\n"
+            )
+    ingest(store, run)
+    found = read_levels(store, run.id)
+    assert len(found) <= curves.MOST_LEVELS + 1 and found[-1]["step"] == 2000
+
+
+def test_what_is_no_number_is_no_point(store, run):
+    with open(run.events, "w") as file:
+        file.write('{"event": "metrics", "step": 1, "values": {"loss": NaN, "rate": Infinity, "good": 1}}\n')
+    ingest(store, run)
+    assert read_metrics(store, run.id) == {"good": [[1, 1.0]]}
