@@ -9,39 +9,10 @@ import pytest
 from jobs.protocol.errors import JobError
 from jobs.protocol.folder import read_json, write_json
 from jobs.protocol.states import State
-from tests.fakes.processes import facts, identity, living, start_server, until
-from tests.fakes.studio import make_studio, train_spec
+from tests.fakes.processes import facts, identity, living, reaches, until
+from tests.fakes.studio import train_spec
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture
-def studio(studio_home):
-    """Services only: nothing is scheduled unless a test starts it."""
-    with make_studio(studio_home) as studio:
-        yield studio
-        for job in studio.jobs.list():
-            for process in living(studio.jobs.folder(job.id)):
-                process.kill()
-
-
-@pytest.fixture
-def serve(studio_home):
-    servers = []
-
-    def serve(cpu=2):
-        servers.append(start_server(studio_home, cpu))
-        return servers[-1]
-
-    yield serve
-    for server in servers:
-        server.kill()
-        server.wait()
-
-
-def reaches(studio, job_id, state, seconds=20):
-    until(lambda: studio.jobs.get(job_id).state == state, seconds, f"{job_id} {state}")
-    return studio.jobs.get(job_id)
 
 
 def test_from_spec_to_curve(studio):

@@ -23,6 +23,12 @@ def until(condition: Callable[[], Any], seconds: float = 15, what: str = "") -> 
     return value
 
 
+def reaches(studio: Any, job_id: str, state: str, seconds: float = 20) -> Any:
+    """The job as soon as it is in `state`."""
+    until(lambda: studio.jobs.get(job_id).state == state, seconds, f"{job_id} {state}")
+    return studio.jobs.get(job_id)
+
+
 def start_server(home: Path, cpu: int = 2) -> subprocess.Popen:
     """A scheduling process of its own."""
     argv = [sys.executable, "-m", "tests.fakes.server", str(home), str(cpu)]
