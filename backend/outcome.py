@@ -138,8 +138,9 @@ def _from_event(error: dict[str, Any], lines: list[str]) -> Outcome:
 
 def _from_end(ended: dict[str, Any], lines: list[str], log: list[str], same_boot: bool) -> Outcome:
     code, number = ended.get("code"), ended.get("signal")
+    said = [*log, str(ended.get("waited_for") or "")]  # the disk that did not take the end took no log either
     for pattern, failure, reason in LOG_TEXTS:
-        for line in reversed(log):
+        for line in reversed(said):
             if match := pattern.search(line):
                 if failure == "killed" and ended.get("oom_kills"):  # one process of several
                     return _outcome("memory", KERNEL, lines)

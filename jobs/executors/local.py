@@ -92,6 +92,7 @@ class LocalExecutor:
             if not survivors:  # a process in the middle of an exec shows no environment: look twice
                 time.sleep(EXEC_SECONDS)
                 survivors = tuple(members(facts))
+            guarded = bool(survivors) and supervised(folder)  # it may just have begun
         return Liveness(guarded, ended, survivors, started=True, same_boot=same_boot)
 
     def stop(self, run: RunFolder, attempt: int, grace_seconds: float) -> None:
@@ -146,7 +147,8 @@ class LocalExecutor:
             raise ResourceError(f"The supervisor of {run.id} could not be started: {error}.") from None
         if process.returncode != 0:
             text = process.stderr.decode("utf-8", "replace").strip().splitlines()
-            with contextlib.suppress(OSError), open(run.attempt(attempt).log, "a", encoding="utf-8") as log:
-                log.write("\n".join(text) + "\n")  # after what is there: it may be a job's that goes well
+            if not supervised(run.attempt(attempt)):  # else the log is that of a job which goes well
+                with contextlib.suppress(OSError), open(run.attempt(attempt).log, "a") as log:
+                    log.write("\n".join(text) + "\n")
             cause = text[-1] if text else f"exit code {process.returncode}"
             raise ResourceError(f"The supervisor of {run.id} could not be started: {cause}")
