@@ -13,8 +13,8 @@ from sqlalchemy.dialects.sqlite import insert
 from backend.store import Store
 from backend.store.tables import jobs, levels, metrics, stretches, validation_levels
 
-STRETCH = 256  # steps
-DIRECT = 32 * STRETCH  # a view of so few steps is read point by point
+STRETCH = 128  # steps
+DIRECT = 128 * STRETCH  # a view of so few steps is read point by point
 LEVELS = {"levels": levels, "validation_levels": validation_levels}  # event -> where its losses go
 MOST_LEVELS = 400
 
