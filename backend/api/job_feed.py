@@ -11,7 +11,7 @@ from backend.studio import Studio
 
 CHECK_SECONDS = 0.4  # at most so often is the database asked whether it changed
 REFRESH_SECONDS = 5.0  # what changes by the clock alone, such as a lease that ran out, shows after this
-LISTED = 200
+LISTED = 200  # that wait, and so many of the newest; what runs is always listed
 LEFT_OUT = {"spec", "last_lines"}  # a list needs neither; `job:ID` has them
 
 
@@ -47,7 +47,7 @@ class JobFeed:
         async with self._lock:
             if self._listed == changes:
                 return
-            listed = await run_sync(lambda: self._jobs.list(limit=LISTED))
+            listed = await run_sync(self._jobs.shown, LISTED)
             self.views = {view.id: view.model_dump_json(exclude=LEFT_OUT) for view in listed}
             self.digest = blake2s("".join(self.views.values()).encode(), digest_size=6).hexdigest()
             self._listed = changes

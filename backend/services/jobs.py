@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from backend import curves, rebuild
 from backend.lease import SchedulerLease
-from backend.queue import followers, last_rank
+from backend.queue import followers, last_rank, queue_order
 from backend.queue_note import keep
 from backend.scheduler import device_kind, device_wanted
 from backend.services.job_view import JobView, build_views, is_resumable
@@ -70,6 +70,17 @@ class JobService:
         scheduled = self.lease.current() is not None
         with self.store.read() as conn:
             return build_views(conn, list(conn.execute(query)), str(self.runs), scheduled)
+
+    def shown(self, limit: int = 200) -> Views:
+        """What a page lists: all that run, the next `limit` that wait, the newest `limit` of any state."""
+        newest = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        active = select(jobs).where(jobs.c.state.in_([s.value for s in ACTIVE]))
+        scheduled = self._scheduled()
+        with self.store.read() as conn:
+            queries = (active, queue_order().limit(limit), newest)
+            rows = {row.id: row for query in queries for row in conn.execute(query)}
+            ordered = sorted(rows.values(), key=lambda row: (row.created_at, row.id), reverse=True)
+            return build_views(conn, ordered, str(self.runs), scheduled)
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
         """Wait for the end of a job; after `timeout` seconds the view is of a job still under way."""

@@ -85,7 +85,8 @@
 
   // ["cpu:0", "cpu:1"] -> "CPU slots 1, 2"
   function devices(job) {
-    const of = (kind) => (job.devices || []).filter((id) => id.startsWith(kind)).map((id) => Number(id.split(":")[1]));
+    const ids = (job.devices || []).length || job.state === "queued" ? job.devices || [] : job.ran_on || []; // ended: where it ran
+    const of = (kind) => ids.filter((id) => id.startsWith(kind)).map((id) => Number(id.split(":")[1]));
     const [gpus, slots] = [of("cuda"), of("cpu").map((n) => n + 1)];
     return [gpus.length && `GPU ${gpus.join(", ")}`, slots.length && `CPU ${slots.length > 1 ? "slots" : "slot"} ${slots.join(", ")}`].filter(Boolean).join(", ");
   }

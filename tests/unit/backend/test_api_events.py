@@ -286,15 +286,15 @@ def test_our_own_mistake_ends_one_topic_only(sources: Sources, studio: Studio, m
 
 
 def test_a_database_in_trouble_is_told_and_tried_again(sources: Sources, studio: Studio, monkeypatch):
-    real, tries = studio.jobs.list, []
+    real, tries = studio.jobs.shown, []
 
-    def busy(**words: Any) -> list:
+    def busy(limit: int) -> list:
         tries.append(1)
         if len(tries) < 3:
             raise ResourceError("The disk is full.")
-        return real(**words)
+        return real(limit)
 
-    monkeypatch.setattr(studio.jobs, "list", busy)
+    monkeypatch.setattr(studio.jobs, "shown", busy)
     monkeypatch.setattr(events, "TROUBLE_SECONDS", 0.01)
     page = listen(sources, "jobs", lambda page: "jobs" in page.last)
     assert [message.get("error") for message in page.messages] == ["The disk is full.", None]
@@ -309,8 +309,8 @@ def test_nothing_is_asked_of_the_database_while_nothing_changes(
     sources: Sources, studio: Studio, monkeypatch
 ):
     asked = []
-    real = studio.jobs.list
-    monkeypatch.setattr(studio.jobs, "list", lambda **words: asked.append(1) or real(**words))
+    real = studio.jobs.shown
+    monkeypatch.setattr(studio.jobs, "shown", lambda limit: asked.append(1) or real(limit))
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.5)
     listen(sources, "jobs", lambda page: page.comments >= 2)
     assert len(asked) == 1

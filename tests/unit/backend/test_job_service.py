@@ -169,6 +169,15 @@ def test_lists_filter(studio):
     assert studio.jobs.list(states=[State.RUNNING]) == []
 
 
+def test_a_page_is_shown_what_runs_and_what_is_next_however_much_waits(studio, monkeypatch):
+    monkeypatch.setattr(InlineExecutor, "submit", lambda *_: None)
+    running = [studio.jobs.submit(train_spec()).id for _ in range(2)]
+    Scheduler(studio.store, studio.runs, studio.executor).tick()
+    waiting = [studio.jobs.submit(train_spec()).id for _ in range(5)]
+    shown = [job.id for job in studio.jobs.shown(limit=2)]
+    assert shown == [waiting[4], waiting[3], waiting[1], waiting[0], *reversed(running)]
+
+
 def test_the_command_is_shown_before_the_start(studio):
     words = studio.jobs.command(train_spec(launcher="torchrun", processes=2))
     assert words[1:3] == ["-m", "torch.distributed.run"] and words[-1].endswith("train-NNNN")
