@@ -18,9 +18,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from jobs.protocol.errors import SpecError
+from ui.words import say
 
 FEW = 3  # so many choices stand side by side; more go into a list
-NOT_SET = "not set"
+NOT_SET = say("not set")
+SETTING = ("field", "setting")
+"""Classes of a setting's control. Its label and choices are the words of YAML: no language changes them."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def component(field: Field, prefix: str, **changes: Any) -> gr.components.Compon
         "info": field.help or None,
         "value": shown(field, field.default),
         "elem_id": f"{prefix}-{field.name.replace('_', '-')}",
-        "elem_classes": ["field", field.kind],
+        "elem_classes": [*SETTING, field.kind],
         **changes,
     }
     if field.kind == "flag":
@@ -102,7 +105,7 @@ def component(field: Field, prefix: str, **changes: Any) -> gr.components.Compon
     if field.kind == "choice":
         choices = options(field)
         if len(choices) <= FEW:
-            return gr.Radio(**{**shared, "choices": choices, "elem_classes": ["field", "choice", "seg"]})
+            return gr.Radio(**{**shared, "choices": choices, "elem_classes": [*SETTING, "choice", "seg"]})
         return gr.Dropdown(**{**shared, "choices": choices, "filterable": False})
     lines = {"lines": 2, "tokens": 2, "mapping": 4}.get(field.kind, 1)
     return gr.Textbox(**{**shared, "lines": lines, "max_lines": 12})

@@ -16,6 +16,11 @@ def heading(title: str, note: str = "") -> gr.HTML:
     return gr.HTML(f'<div class="head title">{text}</div>')
 
 
+def line(text: str) -> gr.HTML:
+    """A quiet sentence."""
+    return gr.HTML(f'<p class="small muted">{escape(text)}</p>')
+
+
 @contextmanager
 def section(title: str, elem_id: str, note: str = "") -> Iterator[None]:
     """A titled panel of a form."""

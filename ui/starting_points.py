@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jobs.protocol.errors import SpecError, StudioError
 from jobs.specs.importing import IMPORTERS, import_config
 from jobs.specs.load import parse_spec, read_yaml, to_yaml
+from ui.words import say
 
 if TYPE_CHECKING:
     from backend.services.training import Recipe
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
 RECIPE, RUN = "recipe:", "run:"
 FIRST = "sudoku-4x4"  # a minute on two cores
 RUNS_SHOWN = 30
-DEMOS, PUBLISHED, DEBUG, RUNS = "Demos and yours", "Published settings", "Debug size", "Earlier runs"
+DEMOS, PUBLISHED = say("Demos and yours"), say("Published settings")
+DEBUG, RUNS = say("Debug size"), say("Earlier runs")
 GROUPS = (DEMOS, PUBLISHED, DEBUG, RUNS)
 
 
@@ -23,7 +25,9 @@ def choices(studio: "Studio", group: str = DEMOS, kind: str = "train") -> list[t
     """(label, value) of what a form can start from, of one of GROUPS."""
     if group == RUNS:
         runs = studio.jobs.list(kinds=[kind], limit=RUNS_SHOWN)
-        return [(f"Again: {run.name or run.id}  ({run.id})", RUN + run.id) for run in runs]
+        return [
+            (say("Again: {name}", name=f"{run.name or run.id}  ({run.id})"), RUN + run.id) for run in runs
+        ]
     recipes = [r for r in studio.training.recipes() if r.spec.get("kind") == kind or r.problem]
     recipes = sorted((r for r in recipes if group_of(r) == group), key=lambda r: r.name != FIRST)
     return [(f"{r.title}  ({r.name})", RECIPE + r.name) for r in recipes]
@@ -47,29 +51,39 @@ def load(studio: "Studio", chosen: str, kind: str = "train") -> tuple[dict[str, 
         return check(recipe.spec, kind, recipe.path), recipe.note
     if chosen.startswith(RUN):
         run = studio.jobs.get(chosen.removeprefix(RUN))
-        return check(run.spec, kind, run.id), f"The spec of {run.id}."
+        return check(run.spec, kind, run.id), say("The spec of {run}.", run=run.id)
     if not chosen:
-        raise SpecError("Choose a recipe or a run, or give the path of a YAML file.")
+        raise SpecError(say("Choose a recipe or a run, or give the path of a YAML file."))
     path = Path(chosen).expanduser()
     data = read_yaml(path)
     if "kind" not in data:
         return imported(path.read_text(encoding="utf-8"), path.name)
-    return check(data, kind, str(path)), f"From {path}."
+    return check(data, kind, str(path)), say("From {path}.", path=path)
 
 
 def imported(text: str, where: str) -> tuple[dict[str, Any], str]:
     """(spec as data, one line about it) of another project's settings. Raises: SpecError."""
     found = import_config(text, where)
-    left = "; ".join(f"{item.key}: {item.reason}" for item in found.left)
-    note = f"Settings of {IMPORTERS[found.project].TITLE}. {' '.join(found.notes)}"
-    return found.spec.model_dump(mode="json"), f"{note} Not taken: {left}." if left else note
+    note = say("Settings of {project}.", project=IMPORTERS[found.project].TITLE)
+    note = " ".join([note, *found.notes])
+    if found.left:
+        left = "; ".join(f"{item.key}: {item.reason}" for item in found.left)
+        note = f"{note} {say('Not taken: {keys}.', keys=left)}"
+    return found.spec.model_dump(mode="json"), note
 
 
 def check(data: dict[str, Any], kind: str, where: str) -> dict[str, Any]:
     """The same data if it is a spec of this kind. Raises: SpecError."""
     spec = parse_spec(data, where=Path(where).name)
     if spec.kind != kind:
-        raise SpecError(f"{Path(where).name} is a {spec.kind} spec; this form is for {kind}.")
+        raise SpecError(
+            say(
+                "{file} is a {found} spec; this form is for {kind}.",
+                file=Path(where).name,
+                found=spec.kind,
+                kind=kind,
+            )
+        )
     return data
 
 
@@ -90,6 +104,6 @@ def from_bytes(content: bytes, kind: str = "train") -> tuple[dict[str, Any], str
             data = read_yaml(Path(file.name))
             if "kind" not in data:
                 return imported(content.decode(), "your file")
-            return check(data, kind, file.name), "From your file."
+            return check(data, kind, file.name), say("From your file.")
         except SpecError as error:
             raise SpecError(str(error).replace(file.name, "your file")) from None

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from jobs.specs.builders import BUILDERS
 from jobs.specs.data import DataSpec
 from jobs.specs.job import NewModelSpec, ReportSpec
 from jobs.specs.launcher import LauncherSpec
@@ -14,11 +15,12 @@ from jobs.specs.queue import QueueSpec
 from jobs.specs.slurm import SlurmSpec
 from jobs.specs.tuning import TuningSpec
 from ui import forms
+from ui.words import say
 
-CHECKPOINT, NEW = "A model", "Random weights"
-FOLLOW = "as the checkpoint"  # no objective in the spec
-FILE, BUILDER = "A file", "Made here"
-HERE, SLURM = "This machine", "Slurm"
+CHECKPOINT, NEW = say("A model"), say("Random weights")
+FOLLOW = say("as the checkpoint")  # no objective in the spec
+FILE, BUILDER = say("A file"), say("Made here")
+HERE, SLURM = say("This machine"), "Slurm"
 DATA_SOURCE = ("path", "builder", "options")
 
 # Groups of settings: place in the spec -> (its class, the settings shown). In the order of the form.
@@ -121,6 +123,11 @@ def to_data(values: Mapping[str, Any]) -> dict[str, Any]:
     return data | {place: groups[place] for place in (*OF_THE_SPEC, "slurm") if place in groups}
 
 
+def about_builder(name: str | None) -> str:
+    """A sentence on what a builder makes."""
+    return say(BUILDERS[name].description) if name in BUILDERS else say("What makes the rows.")
+
+
 def _text(value: Any) -> str | None:
     return str(value).strip() or None if value is not None else None
 
@@ -138,10 +145,10 @@ def facts(data: Mapping[str, Any], rows: int | None) -> list[tuple[str, str]]:
     together = run["batch_size"] * run["gradient_accumulation"] * copies
     seen = together * run["steps"]
     found = [
-        ("Sequences a step", f"{together:,}"),
-        ("Tokens a step, at most", f"{together * data['data']['max_length']:,}"),
-        ("Sequences in all", f"{seen:,}"),
+        (say("Sequences a step"), f"{together:,}"),
+        (say("Tokens a step, at most"), f"{together * data['data']['max_length']:,}"),
+        (say("Sequences in all"), f"{seen:,}"),
     ]
     if rows:
-        found.append(("Passes over the data", f"{seen / rows:.3g}"))
+        found.append((say("Passes over the data"), f"{seen / rows:.3g}"))
     return found

@@ -9,11 +9,14 @@ from jobs.protocol.errors import StudioError
 from jobs.specs.builders import BUILDERS
 from ui import train_form
 from ui.review_value import problems, review
+from ui.words import say
 
 if TYPE_CHECKING:
     from backend.studio import Studio
 
 FILE = "train.yaml"
+Said = tuple[str, dict[str, Any]]
+"""A text and its values."""
 
 
 def show(studio: "Studio", values: dict[str, Any], base: str) -> tuple[dict[str, Any], list[dict], Any]:
@@ -45,37 +48,65 @@ def rows(studio: "Studio", data: dict[str, Any]) -> int | None:
     return min(found, data["limit"]) if isinstance(data.get("limit"), int) else found
 
 
-def _objective(chosen: str, preview: Preview) -> str:
-    """The objective's name, also where it is the checkpoint's."""
-    found = (preview.spec.get("objective") or {}).get("name")
-    return f"{found}, the checkpoint's" if chosen == train_form.FOLLOW and found else chosen
-
-
-def strip(values: dict[str, Any], preview: Preview) -> list[dict[str, str]]:
-    """The sections of the form with what is chosen in each."""
-    new = values["model.source"] == train_form.NEW
-    made = values["data.source"] == train_form.BUILDER
-    run = values["optimisation.steps"], values["optimisation.batch_size"]
-    lora, processes = values["tuning.method"] == "lora", values["launcher.processes"]
-    kind = values["model.new.architecture"] or values["model.new.family"] or "model"
-    model = f"new {kind}" if new else values["model.path"] or "none chosen"
-    data = values["data.builder"] if made else values["data.path"]
-    texts = {
-        "model": model,
-        "data": f"{data or 'none chosen'}, up to {values['data.max_length']} tokens",
-        "objective": _objective(values["objective.name"], preview),
-        "optimisation": f"{run[0]} steps of {run[1]}",
-        "tuning": f"LoRA, rank {values['tuning.rank']}" if lora else "all weights",
-        "launcher": f"{values['launcher.name']}, {processes} on {values['launcher.device']}",
-        "report": f"every {values['report.log_every']} steps",
-    }
+def strip(values: dict[str, Any], preview: Preview) -> list[dict[str, Any]]:
+    """The sections of the form with what is chosen in each: a text and its values, which the strip says."""
     wrong = {problem["key"].split(".")[0] for problem in problems(preview.problem)}
     return [
         {
-            "title": name.capitalize(),
-            "text": str(text),
+            "title": title,
+            "text": text,
+            "values": figures,
             "target": f"train-section-{name}",
             "state": "bad" if name in wrong else "ok",
         }
-        for name, text in texts.items()
+        for name, title, (text, figures) in (
+            ("model", say("Model"), _model(values)),
+            ("data", say("Data"), _data(values)),
+            ("objective", say("Objective"), _objective(values["objective.name"], preview)),
+            ("optimisation", say("Optimisation"), _optimisation(values)),
+            ("tuning", say("Tuning"), _tuning(values)),
+            ("launcher", say("Launcher"), _launcher(values)),
+            ("report", say("Report"), (say("every {n} steps"), {"n": values["report.log_every"]})),
+        )
     ]
+
+
+def _model(values: dict[str, Any]) -> Said:
+    if values["model.source"] == train_form.NEW:
+        kind = values["model.new.architecture"] or values["model.new.family"]
+        return (say("new {kind}"), {"kind": kind}) if kind else (say("new model"), {})
+    return (values["model.path"], {}) if values["model.path"] else (say("none chosen"), {})
+
+
+def _data(values: dict[str, Any]) -> Said:
+    made = values["data.source"] == train_form.BUILDER
+    data = values["data.builder"] if made else values["data.path"]
+    if not data:
+        return say("none chosen"), {}
+    return say("{data}, up to {n} tokens"), {"data": data, "n": values["data.max_length"]}
+
+
+def _objective(chosen: str, preview: Preview) -> Said:
+    """The objective's name, also where it is the checkpoint's."""
+    found = (preview.spec.get("objective") or {}).get("name")
+    return (
+        (say("{name}, the checkpoint's"), {"name": found})
+        if chosen == train_form.FOLLOW and found
+        else (chosen, {})
+    )
+
+
+def _optimisation(values: dict[str, Any]) -> Said:
+    figures = {"n": values["optimisation.steps"], "size": values["optimisation.batch_size"]}
+    return say("{n} steps of {size}"), figures
+
+
+def _tuning(values: dict[str, Any]) -> Said:
+    if values["tuning.method"] == "lora":
+        return say("LoRA, rank {n}"), {"n": values["tuning.rank"]}
+    return say("all weights"), {}
+
+
+def _launcher(values: dict[str, Any]) -> Said:
+    names = ("name", "processes", "device")
+    return say("{name}, {processes} on {device}"), {name: values[f"launcher.{name}"] for name in names}

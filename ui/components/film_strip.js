@@ -1,8 +1,9 @@
 // How the fixed prompts were unmasked at each evaluation of a training: a strip of small canvases.
 (() => {
   "use strict";
-  const { el, call, segments, open } = window.studio;
+  const { el, call, segments, open, say } = window.studio;
   const FRAMES = 6;
+  const SOLVED = say("solved");
   const SPECIAL = /^(<[^<>\s]+>|\[[A-Z_]+\])$/; // tokens of a tokenizer rather than of a text
 
   class FilmStrip {
@@ -17,17 +18,17 @@
       this.prompts = el("div");
       this.text = el("p", { class: "small muted prompt" });
       this.strip = el("div", { class: "film" });
-      this.range = el("input", { type: "range", min: 0, step: 1, "aria-label": "Evaluation", oninput: () => {
+      this.range = el("input", { type: "range", min: 0, step: 1, "aria-label": say("Evaluation"), oninput: () => {
         this.chosen = Number(this.range.value) + 1 >= this.ofPrompt().length ? null : this.ofPrompt()[Number(this.range.value)].step;
         this.draw();
       } });
       this.picked = el("span", { class: "small num" });
       this.replay = el("button", { class: "btn small", type: "button", onclick: () => open("playground", { sample: this.current().request, run: null }) },
-        window.studio.jobs.icon("play"), "Replay in playground");
-      this.earlier = button("Earlier sampler step", "prev", () => this.move(1));
-      this.later = button("Later sampler step", "next", () => this.move(-1));
+        window.studio.jobs.icon("play"), say("Replay in playground"));
+      this.earlier = button(say("Earlier sampler step"), "prev", () => this.move(1));
+      this.later = button(say("Later sampler step"), "next", () => this.move(-1));
       this.root = el("section", { class: "panel film-panel", hidden: true },
-        el("div", { class: "head" }, el("h2", {}, "Film strip ", this.about), el("div", { class: "row" }, this.prompts, this.earlier, this.later)),
+        el("div", { class: "head" }, el("h2", {}, say("Film strip"), " ", this.about), el("div", { class: "row" }, this.prompts, this.earlier, this.later)),
         this.text, this.strip,
         el("div", { class: "film-pick" }, this.range, this.picked, this.replay));
     }
@@ -82,24 +83,26 @@
       const names = this.names();
       if (this.prompts.dataset.count !== String(names.length)) {
         this.prompts.dataset.count = names.length;
-        this.prompts.replaceChildren(...(names.length > 1 ? [segments("Prompt", names.map((_, i) => `prompt ${i + 1}`), `prompt ${names.indexOf(this.prompt) + 1}`, (name) => {
-          this.prompt = names[Number(name.split(" ")[1]) - 1];
+        this.prompts.replaceChildren(...(names.length > 1 ? [segments(say("Prompt"), Object.fromEntries(names.map((_, i) => [`${i}`, say("Prompt {n}", { n: i + 1 })])), `${names.indexOf(this.prompt)}`, (name) => {
+          this.prompt = names[Number(name)];
           this.draw();
         })] : []));
       }
-      this.text.textContent = `Prompt: ${this.prompt}`;
+      this.text.textContent = say("Prompt: {text}", { text: this.prompt });
       this.range.max = all.length - 1;
       this.range.value = all.indexOf(current);
       this.range.disabled = all.length < 2;
-      this.range.setAttribute("aria-valuetext", `step ${current.step}`);
-      this.picked.textContent = `step ${current.step.toLocaleString("en")}`;
+      this.range.setAttribute("aria-valuetext", say("step {n}", { n: current.step }));
+      this.picked.textContent = say("step {n}", { n: current.step.toLocaleString("en") });
       this.strip.replaceChildren(...this.shown().map((sample) => this.frame(sample, sample === current)));
       const film = this.films.get(current.request);
       const steps = film ? film.frames : 0;
       const grid = film && film.start && film.start.grid;
       this.text.hidden = Boolean(grid);
-      this.about.textContent = film && film.start
-        ? `one fixed ${grid ? "puzzle" : "prompt"}, unmasked to step ${Math.max(0, steps - this.back)} of ${steps}, at ${all.length} ${all.length === 1 ? "evaluation" : "evaluations"}` : "";
+      const figures = { n: Math.max(0, steps - this.back), steps, count: all.length };
+      this.about.textContent = !film || !film.start ? ""
+        : grid ? say("one fixed puzzle, unmasked to step {n} of {steps}; evaluations: {count}", figures)
+          : say("one fixed prompt, unmasked to step {n} of {steps}; evaluations: {count}", figures);
       this.earlier.disabled = !film || this.back >= steps;
       this.later.disabled = !film || this.back <= 0;
     }
@@ -115,9 +118,9 @@
         const all = this.ofPrompt();
         this.chosen = sample === all[all.length - 1] ? null : sample.step;
         this.draw();
-      } }, el("span", { class: "top num" }, el("b", { text: `step ${sample.step.toLocaleString("en")}` }), film && film.start && film.start.grid ? verdict(film, this.at(film)) : null));
+      } }, el("span", { class: "top num" }, el("b", { text: say("step {n}", { n: sample.step.toLocaleString("en") }) }), film && film.start && film.start.grid ? verdict(film, this.at(film)) : null));
       if (film === null) card.append(el("span", { class: "muted small", text: " " }));
-      else if (!film.start) card.append(el("span", { class: "small why", text: film.end ? film.end.error || "No text came of it." : "Could not be read." }));
+      else if (!film.start) card.append(el("span", { class: "small why", text: film.end ? film.end.error || say("No text came of it.") : say("Could not be read.") }));
       else card.append(film.start.grid ? grid(film, this.at(film)) : words(film, this.at(film)));
       return card;
     }
@@ -178,7 +181,7 @@
   function grid(film, frame) {
     const { rows, columns, box_rows, box_columns } = film.start.grid;
     const wrong = film.conflicts(frame);
-    const box = el("span", { class: "mini", style: `--columns:${columns}`, role: "img", "aria-label": `Grid, ${verdictText(film, frame)}` });
+    const box = el("span", { class: "mini", style: `--columns:${columns}`, role: "img", "aria-label": say("Grid, {verdict}", { verdict: verdictText(film, frame) }) });
     for (let i = 0; i < rows * columns; i++) {
       const { node, text } = cell(film, i, frame);
       const [row, column] = [Math.floor(i / columns), i % columns];
@@ -196,14 +199,14 @@
     const wrong = film.conflicts(frame).size;
     const odd = film.cells.slice(0, film.start.grid.rows * film.start.grid.columns).some((_, i) => SPECIAL.test(film.text(i, film.at(i, frame))));
     const { masked } = film.figures(frame);
-    if (wrong) return `${wrong} clash`;
-    if (masked) return `${masked} open`;
-    return odd ? "not all digits" : "solved";
+    if (wrong) return say("{n} clash", { n: wrong });
+    if (masked) return say("{n} open", { n: masked });
+    return odd ? say("not all digits") : SOLVED;
   }
 
   function verdict(film, frame) {
     const text = verdictText(film, frame);
-    return el("span", { class: `verdict small ${text === "solved" ? "good" : ""}` }, text === "solved" ? window.studio.jobs.icon("ok") : null, text);
+    return el("span", { class: `verdict small ${text === SOLVED ? "good" : ""}` }, text === SOLVED ? window.studio.jobs.icon("ok") : null, text);
   }
 
   window.StudioFilmStrip = FilmStrip;

@@ -1,7 +1,7 @@
 // One run (?run=ID): what it does, its curves, its film strip, its log, and what it was asked to do.
 window.studio.components.job_detail = (element) => {
   "use strict";
-  const { el, subscribe, whenGone, params, format, open } = window.studio;
+  const { el, subscribe, whenGone, params, format, open, say } = window.studio;
   const words = window.studio.jobs;
   const facts = window.StudioRunFacts;
   const root = element.querySelector(".job-detail") || element;
@@ -15,31 +15,31 @@ window.studio.components.job_detail = (element) => {
   const link = new Set(); // charts that share a cursor
   const chart = (options) => new window.StudioChart({ ...options, link });
   const charts = {
-    loss: chart({ title: "Training loss", series: [{ name: "loss" }], controls: true }),
-    validation: chart({ title: "Validation loss", series: [{ name: "validation_loss", dots: true }], note: "same rows, same masks each time" }),
-    accuracy: chart({ title: "Accuracy", series: [
+    loss: chart({ title: say("Training loss"), series: [{ name: "loss" }], controls: true }),
+    validation: chart({ title: say("Validation loss"), series: [{ name: "validation_loss", dots: true }], note: say("same rows, same masks each time") }),
+    accuracy: chart({ title: say("Accuracy"), series: [
       { name: "accuracy_15", label: "15 %", dots: true },
       { name: "accuracy_50", label: "50 %", look: "l2", dots: true },
       { name: "accuracy_85", label: "85 %", look: "l3", dots: true },
-    ], note: "of masked tokens, by share masked; same masks each time" }),
-    ends: chart({ title: "End-of-text in the loss", series: [
-      { name: "eos_share", label: "ends" },
-      { name: "padding_share", label: "filling", look: "l2" },
-    ], note: "share of the tokens that are trained" }),
-    speed: chart({ title: "Tokens per second", series: [{ name: "tokens_per_second" }] }),
-    rate: chart({ title: "Learning rate", series: [{ name: "learning_rate" }], height: 132 }),
-    norm: chart({ title: "Gradient norm", series: [{ name: "grad_norm" }], height: 132, note: "before clipping" }),
-    memory: chart({ title: "Memory, MB", series: [{ name: "memory_mb" }], height: 132, note: "the most so far, of a process" }),
-    use: chart({ title: "Model FLOPs use", series: [{ name: "model_flops_use" }], height: 132, note: "share of the GPUs' peak" }),
+    ], note: say("of masked tokens, by share masked; same masks each time") }),
+    ends: chart({ title: say("End-of-text in the loss"), series: [
+      { name: "eos_share", label: say("ends") },
+      { name: "padding_share", label: say("filling"), look: "l2" },
+    ], note: say("share of the tokens that are trained") }),
+    speed: chart({ title: say("Tokens per second"), series: [{ name: "tokens_per_second" }] }),
+    rate: chart({ title: say("Learning rate"), series: [{ name: "learning_rate" }], height: 132 }),
+    norm: chart({ title: say("Gradient norm"), series: [{ name: "grad_norm" }], height: 132, note: say("before clipping") }),
+    memory: chart({ title: say("Memory, MB"), series: [{ name: "memory_mb" }], height: 132, note: say("the most so far, of a process") }),
+    use: chart({ title: say("Model FLOPs use"), series: [{ name: "model_flops_use" }], height: 132, note: say("share of the GPUs' peak") }),
   };
   const levels = new window.StudioLevelMap();
   const film = new window.StudioFilmStrip();
   const log = new window.StudioLog();
-  const back = el("a", { class: "back", href: "?tab=jobs", text: "All jobs", onclick: (event) => {
+  const back = el("a", { class: "back", href: "?tab=jobs", text: say("All jobs"), onclick: (event) => {
     event.preventDefault();
     words.show(null);
   } });
-  const head = el("section", { class: "panel runhead", "aria-label": "Run" });
+  const head = el("section", { class: "panel runhead", "aria-label": say("Run") });
   const actions = el("div", { class: "row acts" });
   const title = el("h1");
   const state = el("span");
@@ -76,7 +76,7 @@ window.studio.components.job_detail = (element) => {
   }
 
   function receive(news) {
-    if (news.error || news.gone) return absent(news.error ? sentence(news.error) : `${id.replace("-", " ")} was deleted.`);
+    if (news.error || news.gone) return absent(news.error ? sentence(news.error) : say("{job} was deleted.", { job: id.replace("-", " ") }));
     if (news.reset) {
       data = nothing();
       film.clear();
@@ -136,7 +136,7 @@ window.studio.components.job_detail = (element) => {
     for (const one of Object.values(charts)) one.set(data.metrics, job.total || 0);
     for (const name of ["memory", "use"]) charts[name].root.hidden = !data.metrics.model_flops_use; // for GPUs whose peak is known
     const memory = last("memory_mb");
-    charts.speed.note.textContent = [words.devices(job), memory === null ? "" : `${format.bytes(memory * 1e6)} used`].filter(Boolean).join(", ");
+    charts.speed.note.textContent = [words.devices(job), memory === null ? "" : say("{size} used", { size: format.bytes(memory * 1e6) })].filter(Boolean).join(", ");
     const rate = last("learning_rate");
     charts.rate.note.textContent = rate === null ? "" : (job.spec.optimisation || {}).lr_schedule || "";
   }
@@ -149,8 +149,9 @@ window.studio.components.job_detail = (element) => {
   function drawHead() {
     title.textContent = words.name(job);
     once("state", job.state, () => state.replaceChildren(words.badge(job.state)));
-    const when = job.started_at ? `started ${words.clock(job.started_at)}` : `asked for ${words.clock(job.created_at)}`;
-    const ran = job.started_at ? `${words.ENDED.has(job.state) ? "ran" : "running"} ${words.duration(job)}` : "";
+    const when = job.started_at ? say("started {time}", { time: words.clock(job.started_at) }) : say("asked for {time}", { time: words.clock(job.created_at) });
+    const time = words.duration(job);
+    const ran = !job.started_at ? "" : words.ENDED.has(job.state) ? say("ran {time}", { time }) : say("running {time}", { time });
     about.textContent = [words.number(job), words.devices(job), when, ran].filter(Boolean).join(", ");
     once("actions", [job.state, job.resumable, job.id], drawActions);
     once("reason", [job.state, job.reason, job.remedy, job.last_lines, job.waiting], drawReason);
@@ -159,24 +160,24 @@ window.studio.components.job_detail = (element) => {
 
   function drawActions() {
     const list = [];
-    if (job.state === "queued") list.push(words.button("Cancel", () => words.stop(job), { class: "danger" }, "stop"));
+    if (job.state === "queued") list.push(words.button(say("Cancel"), () => words.stop(job), { class: "danger" }, "stop"));
     else if (words.ACTIVE.has(job.state)) {
       const stopping = job.state === "stopping";
       const saves = job.kind === "train" && job.state !== "starting";
-      list.push(stopping ? el("button", { class: "btn", type: "button", disabled: true }, words.icon("stop"), "Stopping")
-        : words.button(saves ? "Stop and save" : "Stop", () => words.stop(job), { class: "danger" }, "stop"));
+      list.push(stopping ? el("button", { class: "btn", type: "button", disabled: true }, words.icon("stop"), say("Stopping"))
+        : words.button(saves ? say("Stop and save") : say("Stop"), () => words.stop(job), { class: "danger" }, "stop"));
     }
     const again = words.again(job);
     if (again) list.push(words.button(again, () => words.resume(job), { class: "primary" }, "play"));
     const search = ((job.spec || {}).optimisation || {}).lr_schedule === "rising"; // for a learning rate: it leaves no model
     if (job.state === "succeeded" && (job.kind === "convert" || (job.kind === "train" && !search))) {
-      list.push(words.button("Try in playground", () => open("playground", { model: `run:${job.id}`, run: null }), { class: "primary" }));
+      list.push(words.button(say("Try in playground"), () => open("playground", { model: `run:${job.id}`, run: null }), { class: "primary" }));
     }
     if (job.state === "succeeded" && job.kind === "convert") {
-      list.push(words.button("Train from it", () => open("train", { model: `run:${job.id}`, run: null })));
+      list.push(words.button(say("Train from it"), () => open("train", { model: `run:${job.id}`, run: null })));
     }
     if (words.ENDED.has(job.state)) {
-      list.push(words.button("Delete", () => words.confirm(actions, `Delete ${words.number(job)} and its folder for good?`, "Delete", async () => {
+      list.push(words.button(say("Delete"), () => words.confirm(actions, say("Delete {job} and its folder for good?", { job: words.number(job) }), say("Delete"), async () => {
         const gone = await words.remove(job);
         if (gone) words.show(null);
         return gone;
@@ -189,13 +190,13 @@ window.studio.components.job_detail = (element) => {
   function drawReason() {
     const text = words.why(job);
     const parts = [];
-    if (job.state === "queued" || job.waiting) parts.push(note("info", "queue", sentence(job.waiting || "It waits for its turn")));
-    if (job.state === "stopping") parts.push(note("info", "stop", "Stopping: it saves a checkpoint and ends. After 30 s it is made to."));
+    if (job.state === "queued" || job.waiting) parts.push(note("info", "queue", sentence(job.waiting || say("It waits for its turn"))));
+    if (job.state === "stopping") parts.push(note("info", "stop", say("Stopping: it saves a checkpoint and ends. After 30 s it is made to.")));
     if (words.ENDED.has(job.state) && text) {
       const look = job.state === "failed" ? ["bad", "bad"] : job.state === "lost" ? ["", "lost"] : ["info", job.state === "stopped" ? "stop" : "info"];
       parts.push(note(look[0], look[1], text));
       if (job.last_lines && job.last_lines.length && job.state !== "stopped") {
-        parts.push(el("details", {}, el("summary", { text: "Last lines of the log" }), el("pre", { class: "code", tabindex: 0, text: job.last_lines.join("\n") })));
+        parts.push(el("details", {}, el("summary", { text: say("Last lines of the log") }), el("pre", { class: "code", tabindex: 0, text: job.last_lines.join("\n") })));
       }
     }
     reason.replaceChildren(...parts);
@@ -212,13 +213,13 @@ window.studio.components.job_detail = (element) => {
     if (progress.hidden) return;
     const bold = (text) => el("b", { text });
     const bits = [];
-    if (part !== null) bits.push(bold(words.percent(job)), `step ${(job.step || 0).toLocaleString("en")} of ${job.total.toLocaleString("en")}`);
+    if (part !== null) bits.push(bold(words.percent(job)), say("step {n} of {total}", { n: (job.step || 0).toLocaleString("en"), total: job.total.toLocaleString("en") }));
     if (words.left(job)) bits.push(bold(words.left(job)));
     else if (words.ACTIVE.has(job.state) && job.phase) bits.push(words.lower(job.phase));
     if (job.state === "succeeded") bits.splice(0, bits.length, bold(facts.outcome(job, data.metrics)));
     const line = el("span", { class: "num" });
     bits.forEach((bit, i) => line.append(...(i ? [", "] : []), bit));
-    progress.replaceChildren(part === null ? el("span") : words.meter(job, "Progress"), line);
+    progress.replaceChildren(part === null ? el("span") : words.meter(job, say("Progress")), line);
   }
 
   function sentence(text) {

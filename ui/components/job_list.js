@@ -1,10 +1,10 @@
 // The Jobs screen's first page: devices on top, below them every run, newest work first.
 window.studio.components.job_list = (element) => {
   "use strict";
-  const { el, subscribe, whenGone, params, call, segments } = window.studio;
+  const { el, subscribe, whenGone, params, call, segments, say } = window.studio;
   const words = window.studio.jobs;
   const root = element.querySelector(".jobs-list") || element;
-  const GROUPS = ["all", "active", "queued", "ended"];
+  const GROUPS = { all: say("All"), active: say("Active"), queued: say("Queued"), ended: say("Ended") };
   const jobs = new Map();
   const rows = new Map(); // id -> {node, text}
   let devices = [];
@@ -12,31 +12,31 @@ window.studio.components.job_list = (element) => {
   let loaded = false;
 
   // --- the fixed parts -------------------------------------------------------------------------------------------
-  const strip = el("section", { class: "devices", "aria-label": "Devices" });
-  const filter = segments("State", GROUPS, group, (name) => {
+  const strip = el("section", { class: "devices", "aria-label": say("Devices") });
+  const filter = segments(say("State"), GROUPS, group, (name) => {
     group = name;
     draw();
   });
-  const kind = el("select", { class: "in", "aria-label": "Kind", onchange: () => draw() }, el("option", { value: "", text: "Any kind" }));
-  const search = el("input", { class: "in", type: "search", placeholder: "Search name or number", "aria-label": "Search name or number",
+  const kind = el("select", { class: "in", "aria-label": say("Kind"), onchange: () => draw() }, el("option", { value: "", text: say("Any kind") }));
+  const search = el("input", { class: "in", type: "search", placeholder: say("Search name or number"), "aria-label": say("Search name or number"),
     oninput: () => draw() });
   const body = el("tbody");
   const table = el("table", { class: "jobs" },
-    el("caption", { class: "sr", text: "All runs" }),
-    el("thead", {}, el("tr", {}, ...["State", "Job", "Progress", "Device", "Started, ran for"].map((text) => el("th", { scope: "col", text })),
-      el("th", { scope: "col" }, el("span", { class: "sr", text: "Actions" })))),
+    el("caption", { class: "sr", text: say("All runs") }),
+    el("thead", {}, el("tr", {}, ...[say("State"), say("Job"), say("Progress"), say("Device"), say("Started, ran for")].map((text) => el("th", { scope: "col", text })),
+      el("th", { scope: "col" }, el("span", { class: "sr", text: say("Actions") })))),
     body);
   const message = el("div", { class: "jobs-message" });
-  const panel = el("section", { class: "panel", "aria-label": "Runs" },
+  const panel = el("section", { class: "panel", "aria-label": say("Runs") },
     el("div", { class: "head" }, filter, el("div", { class: "row finds" }, kind, search)), table, message);
   const empty = el("div", { class: "empty", hidden: true },
-    el("h3", { text: "No jobs yet" }),
-    el("p", { class: "muted", text: "A job is anything that takes time: training, conversion, sampling. The bundled sudoku run takes about a minute on a laptop." }),
-    el("div", { class: "row" }, words.button("Run the sudoku demo", words.demo, { class: "primary", id: "sudoku-demo" }),
-      el("button", { class: "btn", type: "button", text: "New job", onclick: () => window.studio.open("train") })));
+    el("h3", { text: say("No jobs yet") }),
+    el("p", { class: "muted", text: say("A job is anything that takes time: training, conversion, sampling. The bundled sudoku run takes about a minute on a laptop.") }),
+    el("div", { class: "row" }, words.button(say("Run the sudoku demo"), words.demo, { class: "primary", id: "sudoku-demo" }),
+      el("button", { class: "btn", type: "button", text: say("New job"), onclick: () => window.studio.open("train") })));
   root.replaceChildren(
-    el("div", { class: "head" }, el("h1", { text: "Jobs" }),
-      el("button", { class: "btn primary new-job", type: "button", text: "New job", onclick: () => window.studio.open("train") })),
+    el("div", { class: "head" }, el("h1", { text: say("Jobs") }),
+      el("button", { class: "btn primary new-job", type: "button", text: say("New job"), onclick: () => window.studio.open("train") })),
     strip, panel, empty);
 
   // --- devices -----------------------------------------------------------------------------------------------------
@@ -47,9 +47,9 @@ window.studio.components.job_list = (element) => {
     strip.replaceChildren(...devices.map((device) => {
       const job = holders.get(device.id);
       const head = el("div", { class: "nm" }, el("b", { text: short(device) }), el("span", { class: "small muted num", text: job && job.total && job.kind !== "serve" ? words.percent(job) : "" }));
-      if (!job) return el("div", { class: "free" }, head, el("p", { text: "free" }), el("p", { class: "small muted", text: "starts the next job at once" }));
+      if (!job) return el("div", { class: "free" }, head, el("p", { text: say("free") }), el("p", { class: "small muted", text: say("starts the next job at once") }));
       const bar = words.share(job) !== null && job.kind !== "serve";
-      return el("div", {}, head, bar ? words.meter(job, `Progress on ${short(device)}`) : null,
+      return el("div", {}, head, bar ? words.meter(job, say("Progress on {device}", { device: short(device) })) : null,
         el("p", {}, link(job, words.number(job))),
         el("p", { class: "small muted num", text: (bar && job.state === "running" && words.left(job)) || words.standing(job) || job.state }));
     }));
@@ -94,22 +94,22 @@ window.studio.components.job_list = (element) => {
     const moving = job.state === "running" && job.kind !== "serve" && words.share(job) !== null;
     if (!moving) return el("span", { class: "muted", text: words.standing(job) });
     const phase = job.kind === "train" && job.phase === "training" ? "" : words.lower(job.phase || "");
-    return el("div", { class: "pb" }, words.meter(job, `Progress of ${words.number(job)}`),
+    return el("div", { class: "pb" }, words.meter(job, say("Progress of {job}", { job: words.number(job) })),
       el("span", { class: "num", text: [words.percent(job), words.left(job) || phase].filter(Boolean).join(", ") }));
   }
 
   function actions(job) {
     const row = el("div", { class: "row" });
     const about = (text) => ({ "aria-label": `${text} ${words.number(job)}` });
-    if (job.state === "queued") row.append(words.button("Cancel", () => words.stop(job), about("Cancel")));
-    else if (job.state === "stopping") row.append(el("button", { class: "btn", type: "button", disabled: true, text: "Stopping" }));
-    else if (words.ACTIVE.has(job.state)) row.append(words.button("Stop", () => words.stop(job), about("Stop")));
+    if (job.state === "queued") row.append(words.button(say("Cancel"), () => words.stop(job), about(say("Cancel"))));
+    else if (job.state === "stopping") row.append(el("button", { class: "btn", type: "button", disabled: true, text: say("Stopping") }));
+    else if (words.ACTIVE.has(job.state)) row.append(words.button(say("Stop"), () => words.stop(job), about(say("Stop"))));
     else {
       const again = words.again(job);
       if (again) row.append(words.button(again, () => words.resume(job), about(again)));
-      else if (job.state === "succeeded") row.append(words.button("Open", () => words.show(job.id), about("Open")));
-      row.append(words.button("Delete", () => words.confirm(row, "Delete it and its folder?", "Delete", () => words.remove(job)),
-        { ...about("Delete"), class: "ghost" }));
+      else if (job.state === "succeeded") row.append(words.button(say("Open"), () => words.show(job.id), about(say("Open"))));
+      row.append(words.button(say("Delete"), () => words.confirm(row, say("Delete it and its folder?"), say("Delete"), () => words.remove(job)),
+        { ...about(say("Delete")), class: "ghost" }));
     }
     return row;
   }
@@ -135,7 +135,7 @@ window.studio.components.job_list = (element) => {
     const all = [...jobs.values()].sort(order);
     for (const item of filter.children) {
       const name = item.dataset.name;
-      item.textContent = `${name.charAt(0).toUpperCase() + name.slice(1)} ${all.filter(inGroup[name]).length}`;
+      item.textContent = `${GROUPS[name]} ${all.filter(inGroup[name]).length}`;
     }
     drawKinds(all);
     const wanted = search.value.trim().toLowerCase();
@@ -166,17 +166,17 @@ window.studio.components.job_list = (element) => {
     const kinds = [...new Set(all.map((job) => job.kind))].sort();
     if (kinds.join() === [...kind.options].slice(1).map((option) => option.value).join()) return;
     const chosen = kind.value;
-    kind.replaceChildren(el("option", { value: "", text: "Any kind" }), ...kinds.map((value) => el("option", { value, text: value })));
+    kind.replaceChildren(el("option", { value: "", text: say("Any kind") }), ...kinds.map((value) => el("option", { value, text: value })));
     kind.value = kinds.includes(chosen) ? chosen : "";
   }
 
   function nothing() {
-    const clear = el("button", { class: "link", type: "button", text: "Clear filters", onclick: () => {
+    const clear = el("button", { class: "link", type: "button", text: say("Clear filters"), onclick: () => {
       search.value = "";
       kind.value = "";
       filter.firstElementChild.click();
     } });
-    return el("div", { class: "note info", role: "status" }, words.icon("info"), el("span", {}, "Nothing matches these filters. ", clear));
+    return el("div", { class: "note info", role: "status" }, words.icon("info"), el("span", {}, say("Nothing matches these filters."), " ", clear));
   }
 
   // Until the first rows are there: nothing for a moment, then lines of their height.

@@ -1,18 +1,18 @@
 // What a job's states are called and how they look, and what can be done with a job. Shared by list and detail.
 (() => {
   "use strict";
-  const { el, call, toast, format, open } = window.studio;
+  const { el, call, toast, format, open, say, language } = window.studio;
 
-  // state -> [look of the badge, icon]; the word is the state itself
+  // state -> [look of the badge, icon, word]
   const LOOKS = {
-    queued: ["", "queue"],
-    starting: ["run", "start"],
-    running: ["run", "play"],
-    stopping: ["run", "stop"],
-    succeeded: ["ok", "ok"],
-    failed: ["fail", "bad"],
-    stopped: ["", "stop"],
-    lost: ["lost", "lost"],
+    queued: ["", "queue", say("queued")],
+    starting: ["run", "start", say("starting")],
+    running: ["run", "play", say("running")],
+    stopping: ["run", "stop", say("stopping")],
+    succeeded: ["ok", "ok", say("succeeded")],
+    failed: ["fail", "bad", say("failed")],
+    stopped: ["", "stop", say("stopped")],
+    lost: ["lost", "lost", say("lost")],
   };
   const ACTIVE = new Set(["starting", "running", "stopping"]);
   const ENDED = new Set(["succeeded", "failed", "stopped", "lost"]);
@@ -20,18 +20,18 @@
   const icon = (name) => el("span", { class: `i i-${name}`, "aria-hidden": "true" });
 
   function badge(state) {
-    const [look, name] = LOOKS[state] || ["", "queue"];
-    return el("span", { class: `badge ${look}`, "data-state": state }, icon(name), state);
+    const [look, name, word] = LOOKS[state] || ["", "queue", state];
+    return el("span", { class: `badge ${look}`, "data-state": state }, icon(name), word);
   }
 
   // "train-0142" -> "train 0142", and which attempt if it is not the first.
   function number(job) {
-    return job.id.replace("-", " ") + (job.attempt > 1 ? `, attempt ${job.attempt}` : "");
+    return job.id.replace("-", " ") + (job.attempt > 1 ? say(", attempt {n}", { n: job.attempt }) : "");
   }
 
   // A model server is the playground's business: it gets a plain name.
   function name(job) {
-    return job.kind === "serve" ? "Model server of the playground" : job.name || job.id;
+    return job.kind === "serve" ? say("Model server of the playground") : job.name || job.id;
   }
 
   function share(job) {
@@ -44,7 +44,7 @@
   }
 
   function left(job) {
-    return job.state === "running" && job.seconds_left > 0.5 ? `${format.seconds(Math.max(1, Math.round(job.seconds_left))).replace(".0 s", " s")} left` : "";
+    return job.state === "running" && job.seconds_left > 0.5 ? say("{time} left", { time: format.seconds(Math.max(1, Math.round(job.seconds_left))).replace(".0 s", " s") }) : "";
   }
 
   // How long it ran, or has been running.
@@ -61,26 +61,26 @@
     const hour = then.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     const today = new Date().setHours(0, 0, 0, 0);
     if (then >= today) return hour;
-    if (then >= today - 86400000) return `yesterday ${hour}`;
-    return `${then.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${hour}`;
+    if (then >= today - 86400000) return say("yesterday {time}", { time: hour });
+    return `${then.toLocaleDateString(language === "en" ? "en-GB" : language, { day: "numeric", month: "short" })} ${hour}`;
   }
 
   // Cause and remedy in one go. A reason may come without its full stop.
   function why(job) {
     const halted = job.state === "stopped" || job.state === "lost";
-    const at = halted && job.kind === "train" && job.step ? `It came to step ${job.step.toLocaleString("en")} of ${job.total.toLocaleString("en")}` : "";
+    const at = halted && job.kind === "train" && job.step ? say("It came to step {n} of {total}", { n: job.step.toLocaleString("en"), total: job.total.toLocaleString("en") }) : "";
     return [job.reason, at, job.remedy].filter(Boolean).map((text) => text.trim().replace(/([^.!?:])$/, "$1.")).join(" ");
   }
 
   // One line on how far it is, for jobs without a bar.
   function standing(job) {
-    if (job.state === "queued") return lower(job.waiting || "waits for its turn");
+    if (job.state === "queued") return lower(job.waiting || say("waits for its turn"));
     if (job.waiting) return lower(job.waiting);
-    if (job.state === "stopping") return "saving, then it ends";
-    if (job.state === "starting") return lower(job.phase || "starting the program");
-    if (job.kind === "serve" && job.state === "running") return lower(job.phase || "ready");
+    if (job.state === "stopping") return say("saving, then it ends");
+    if (job.state === "starting") return lower(job.phase || say("starting the program"));
+    if (job.kind === "serve" && job.state === "running") return lower(job.phase || say("ready"));
     if (job.state === "succeeded") return result(job);
-    return lower(job.phase || (job.state === "running" ? "preparing" : ""));
+    return lower(job.phase || (job.state === "running" ? say("preparing") : ""));
   }
 
   // ["cpu:0", "cpu:1"] -> "CPU slots 1, 2"
@@ -88,14 +88,14 @@
     const ids = (job.devices || []).length || job.state === "queued" ? job.devices || [] : job.ran_on || []; // ended: where it ran
     const of = (kind) => ids.filter((id) => id.startsWith(kind)).map((id) => Number(id.split(":")[1]));
     const [gpus, slots] = [of("cuda"), of("cpu").map((n) => n + 1)];
-    return [gpus.length && `GPU ${gpus.join(", ")}`, slots.length && `CPU ${slots.length > 1 ? "slots" : "slot"} ${slots.join(", ")}`].filter(Boolean).join(", ");
+    return [gpus.length && `GPU ${gpus.join(", ")}`, slots.length && (slots.length > 1 ? say("CPU slots {list}", { list: slots.join(", ") }) : say("CPU slot {list}", { list: slots[0] }))].filter(Boolean).join(", ");
   }
 
   function result(job) {
     const metrics = job.metrics || {};
     const parts = [];
-    if (job.kind === "train" && job.step) parts.push(`${format.number(job.step)} steps`);
-    if (Number.isFinite(metrics.validation_loss)) parts.push(`validation loss ${format.number(metrics.validation_loss)}`);
+    if (job.kind === "train" && job.step) parts.push(say("{n} steps", { n: format.number(job.step) }));
+    if (Number.isFinite(metrics.validation_loss)) parts.push(say("validation loss {n}", { n: format.number(metrics.validation_loss) }));
     return parts.join(", ");
   }
 
@@ -123,12 +123,12 @@
 
   const stop = (job) => act("POST", `/api/jobs/${job.id}/stop`);
   const resume = (job) => act("POST", `/api/jobs/${job.id}/resume`);
-  const remove = (job) => act("DELETE", `/api/jobs/${job.id}`, `${number(job)} was deleted.`);
+  const remove = (job) => act("DELETE", `/api/jobs/${job.id}`, say("{job} was deleted.", { job: number(job) }));
 
   // "Resume" where there is something to go on from.
   function again(job) {
     if (!job.resumable) return null;
-    return job.state === "failed" ? "Retry" : "Resume";
+    return job.state === "failed" ? say("Retry") : say("Resume");
   }
 
   // A button that works once at a time, so that two clicks are one.
@@ -149,7 +149,7 @@
       row.replaceChildren(...before);
     };
     row.dataset.asking = "1";
-    const keep = el("button", { class: "btn", type: "button", text: "Keep", onclick: back });
+    const keep = el("button", { class: "btn", type: "button", text: say("Keep"), onclick: back });
     row.replaceChildren(el("span", { class: "ask", role: "alert", text: question }),
       button(yes, async () => {
         if (!(await action())) back();

@@ -1,7 +1,7 @@
 // Loss by noise level over the steps of a training: eight rows, most masked on top, the newest figure printed in each.
 (() => {
   "use strict";
-  const { el, format, segments } = window.studio;
+  const { el, format, segments, say } = window.studio;
   const ROWS = 8; // as LEVELS in jobs/protocol/events.py
   const SHADES = 7; // --h0 to --h6
   const PAD = { left: 48, right: 52, top: 10, bottom: 24 };
@@ -13,21 +13,21 @@
       this.sets = { training: [], validation: [] };
       this.shown = "training";
       this.levels = [];
-      this.svg = el("svg", { role: "img", tabindex: 0, height, "aria-label": "Loss by noise level: no figures yet" });
+      this.svg = el("svg", { role: "img", tabindex: 0, height, "aria-label": say("Loss by noise level: no figures yet") });
       this.tip = el("div", { class: "chart-tip num", hidden: true });
       this.box = el("div", { class: "chart-box" }, this.svg, this.tip);
       const scale = el("span", { class: "shades", "aria-hidden": "true" }, ...Array.from({ length: SHADES }, (_, i) => el("i", { class: `h${i}` })));
-      this.low = el("span", { class: "num", text: "low" });
-      this.high = el("span", { class: "num", text: "high" });
-      this.choice = segments("Rows", ["training", "validation"], this.shown, (name) => {
+      this.low = el("span", { class: "num", text: say("low") });
+      this.high = el("span", { class: "num", text: say("high") });
+      this.choice = segments(say("Rows"), { training: say("Training"), validation: say("Validation") }, this.shown, (name) => {
         this.shown = name;
         this.levels = this.sets[name];
         this.draw();
       });
       this.choice.hidden = true;
       this.root = el("section", { class: "panel chart levels" },
-        el("div", { class: "head" }, el("h2", { text: "Loss by noise level" }),
-          el("div", { class: "row" }, el("span", { class: "small muted legend" }, "share masked, loss", this.low, scale, this.high), this.choice)), this.box);
+        el("div", { class: "head" }, el("h2", { text: say("Loss by noise level") }),
+          el("div", { class: "row" }, el("span", { class: "small muted legend" }, say("share masked, loss"), this.low, scale, this.high), this.choice)), this.box);
       new ResizeObserver(() => this.draw()).observe(this.box);
       this.svg.addEventListener("pointermove", (event) => this.point(event));
       this.svg.addEventListener("pointerleave", () => (this.tip.hidden = true));
@@ -60,8 +60,8 @@
       const parts = [];
       const values = this.columns.flatMap((column) => column.loss).filter((value) => value !== null);
       const [low, high] = [Math.min(...values), Math.max(...values)];
-      this.low.textContent = values.length ? low.toFixed(2) : "low";
-      this.high.textContent = values.length ? high.toFixed(2) : "high";
+      this.low.textContent = values.length ? low.toFixed(2) : say("low");
+      this.high.textContent = values.length ? high.toFixed(2) : say("high");
       const wide = this.columns.length ? inner / this.columns.length : 0;
       const latest = latestOf(this.levels);
       for (let level = 0; level < ROWS; level++) {
@@ -81,18 +81,19 @@
       parts.push(...this.axis(inner));
       this.svg.replaceChildren(...parts);
       this.svg.setAttribute("aria-label", this.levels.length
-        ? `Loss by noise level at step ${this.levels[this.levels.length - 1].step}: ${latest.map((value, i) => (value === null ? "" : `${middle(i)} % masked ${value.toFixed(2)}`)).filter(Boolean).reverse().join(", ")}`
-        : "Loss by noise level: no figures yet");
+        ? say("Loss by noise level at step {n}: {list}", { n: this.levels[this.levels.length - 1].step,
+          list: latest.map((value, i) => (value === null ? "" : say("{n} % masked {loss}", { n: middle(i), loss: value.toFixed(2) }))).filter(Boolean).reverse().join(", ") })
+        : say("Loss by noise level: no figures yet"));
     }
 
     axis(inner) {
-      if (!this.levels.length) return [el("text", { x: PAD.left + inner / 2, y: this.height - 6, "text-anchor": "middle" }, "no figures yet")];
+      if (!this.levels.length) return [el("text", { x: PAD.left + inner / 2, y: this.height - 6, "text-anchor": "middle" }, say("no figures yet"))];
       const [from, to] = [this.levels[0].step, this.levels[this.levels.length - 1].step];
       const y = this.height - 6;
       return [el("text", { x: PAD.left, y, "text-anchor": "start" }, window.StudioChart.short(from)),
         this.levels.length > 2 ? el("text", { x: PAD.left + inner / 2, y, "text-anchor": "middle" }, window.StudioChart.short(this.levels[this.levels.length >> 1].step)) : null,
         el("text", { x: PAD.left + inner, y, "text-anchor": "end" }, to.toLocaleString("en")),
-        el("text", { x: this.width - PAD.right + 8, y }, "latest")].filter(Boolean);
+        el("text", { x: this.width - PAD.right + 8, y }, say("latest"))].filter(Boolean);
     }
 
     point(event) {
@@ -103,9 +104,10 @@
       const column = this.columns[i];
       this.tip.hidden = !column || level < 0 || level >= ROWS;
       if (this.tip.hidden) return;
-      const steps = column.from === column.to ? `step ${column.to}` : `steps ${column.from} to ${column.to}`;
+      const steps = column.from === column.to ? say("step {n}", { n: column.to }) : say("steps {from} to {to}", column);
       const loss = column.loss[level];
-      this.tip.replaceChildren(el("b", { text: steps }), ` ${middle(level)} % masked, ` + (loss === null ? "no token" : `loss ${loss.toFixed(3)}, ${format.number(column.count[level])} tokens`));
+      this.tip.replaceChildren(el("b", { text: steps }), " " + (loss === null ? say("{n} % masked, no token", { n: middle(level) })
+        : say("{n} % masked, loss {loss}, {count} tokens", { n: middle(level), loss: loss.toFixed(3), count: format.number(column.count[level]) })));
       const width = this.tip.offsetWidth;
       const x = event.clientX - box.left;
       this.tip.style.left = `${Math.max(0, x + 12 + width > this.width ? x - 12 - width : x + 12)}px`;

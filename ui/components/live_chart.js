@@ -2,7 +2,7 @@
 // new StudioChart({title, series: [{name, label, look}], note, height, controls, link}).set({name: [[step, value]]}, last)
 (() => {
   "use strict";
-  const { el, segments, format } = window.studio;
+  const { el, segments, format, say } = window.studio;
   const PAD = { left: 48, right: 12, top: 10, bottom: 24 };
   const END = 64; // room for the figures at the lines' ends
   const MOST = 1.5; // points a pixel, before neighbours are taken together
@@ -15,7 +15,7 @@
       this.log = false;
       this.smooth = controls ? 0.6 : 0;
       this.cursor = null;
-      this.svg = el("svg", { role: "img", tabindex: 0, "aria-label": `${title}: no figures yet`, height });
+      this.svg = el("svg", { role: "img", tabindex: 0, "aria-label": say("{title}: no figures yet", { title }), height });
       this.tip = el("div", { class: "chart-tip num", hidden: true });
       this.note = el("span", { class: "small muted chart-note", text: note });
       this.box = el("div", { class: "chart-box" }, this.svg, this.tip);
@@ -25,15 +25,15 @@
     }
 
     toggles() {
-      const smooth = segments("Smoothing", ["raw", "0.6", "0.9"], "0.6", (name) => {
+      const smooth = segments(say("Smoothing"), { raw: say("Raw"), "0.6": "0.6", "0.9": "0.9" }, "0.6", (name) => {
         this.smooth = Number(name) || 0;
         this.draw();
       });
-      const scale = segments("Scale", ["linear", "log"], "linear", (name) => {
+      const scale = segments(say("Scale"), { linear: say("Linear"), log: say("Log") }, "linear", (name) => {
         this.log = name === "log";
         this.draw();
       });
-      return el("div", { class: "row" }, el("span", { class: "small muted", text: "smooth" }), smooth, scale);
+      return el("div", { class: "row" }, el("span", { class: "small muted", text: say("smooth") }), smooth, scale);
     }
 
     listen() {
@@ -108,7 +108,7 @@
       this.svg.replaceChildren(...[0.25, 0.5, 0.75, 1].map((part) => {
         const y = PAD.top + part * (this.height - PAD.top - PAD.bottom);
         return el("line", { class: "gr", x1: PAD.left, x2: this.width - PAD.right, y1: y, y2: y });
-      }), el("text", { x: this.width / 2, y: this.height / 2 - 4, "text-anchor": "middle", class: "none" }, "no figures yet"));
+      }), el("text", { x: this.width / 2, y: this.height / 2 - 4, "text-anchor": "middle", class: "none" }, say("no figures yet")));
     }
 
     // --- places ------------------------------------------------------------------------------------------------
@@ -136,7 +136,7 @@
       const marks = stepTicks(this.x1, (this.width - PAD.left) / 90);
       for (const step of marks) {
         const at = step === marks[marks.length - 1] && this.x(step) > this.width - 60 ? "end" : step === 0 ? "start" : "middle";
-        parts.push(el("text", { x: this.x(step), y: this.height - 6, "text-anchor": at }, short(step) + (at === "end" ? " steps" : "")));
+        parts.push(el("text", { x: this.x(step), y: this.height - 6, "text-anchor": at }, at === "end" ? say("{n} steps", { n: short(step) }) : short(step)));
       }
       return parts;
     }
@@ -195,9 +195,9 @@
       const place = found[0].point[0];
       this.mark.append(this.upright(place, "cur"), ...found.map(({ series, point }) => this.dot(point, 3.5, series)));
       if (!tell) return;
-      this.tip.replaceChildren(el("b", { text: `step ${place.toLocaleString("en")}` }),
+      this.tip.replaceChildren(el("b", { text: say("step {n}", { n: place.toLocaleString("en") }) }),
         ...found.map(({ series, point, smoothed }) => el("span", { text: ` ${series.label || this.title.toLowerCase()} ${format.number(point[1])}` +
-          (smoothed === null ? "" : `, smoothed ${format.number(smoothed)}`) })));
+          (smoothed === null ? "" : say(", smoothed {n}", { n: format.number(smoothed) })) })));
       this.tip.hidden = false;
       const x = this.x(place);
       const width = this.tip.offsetWidth;
@@ -207,10 +207,12 @@
     summary(known, last) {
       const parts = known.filter((series) => series.points.length).map(({ label, points }) => {
         const [first, end] = [points[0][1], points[points.length - 1][1]];
-        const way = Math.abs(end - first) < 0.01 * Math.abs(first) ? "steady at" : end < first ? "falling to" : "rising to";
-        return `${label ? `${label} ` : ""}from ${format.number(first)}, ${way} ${format.number(end)}`;
+        const ends = { first: format.number(first), end: format.number(end) };
+        const way = Math.abs(end - first) < 0.01 * Math.abs(first) ? say("from {first}, steady at {end}", ends)
+          : end < first ? say("from {first}, falling to {end}", ends) : say("from {first}, rising to {end}", ends);
+        return label ? `${label} ${way}` : way;
       });
-      return `${this.title}, ${parts.join("; ")} at step ${last.toLocaleString("en")}`;
+      return say("{title}, {ways} at step {n}", { title: this.title, ways: parts.join("; "), n: last.toLocaleString("en") });
     }
   }
 

@@ -1,7 +1,7 @@
 // The log of a run: follows its end, filters by words and by how serious a line is.
 (() => {
   "use strict";
-  const { el, segments, subscribe } = window.studio;
+  const { el, segments, subscribe, say } = window.studio;
   const MOST = 3000; // lines kept in the page
   const SERIOUS = { all: 0, warnings: 1, errors: 2 };
 
@@ -11,16 +11,16 @@
       this.words = "";
       this.rest = ""; // a line that has no end yet
       this.following = true;
-      this.pre = el("div", { class: "log", tabindex: 0, role: "log", "aria-label": "Log", "aria-live": "off" });
+      this.pre = el("div", { class: "log", tabindex: 0, role: "log", "aria-label": say("Log"), "aria-live": "off" });
       this.above = el("p", { class: "small muted", hidden: true });
       this.follow = el("button", { type: "button", class: "badge run", onclick: () => this.setFollowing(!this.following) });
-      const search = el("input", { class: "in", type: "search", placeholder: "Find in log", "aria-label": "Find in log", oninput: () => {
+      const search = el("input", { class: "in", type: "search", placeholder: say("Find in log"), "aria-label": say("Find in log"), oninput: () => {
         this.words = search.value.trim().toLowerCase();
         this.filter();
       } });
       this.root = el("section", { class: "panel log-panel" },
-        el("div", { class: "head" }, el("h2", { text: "Log" }),
-          el("div", { class: "row" }, search, segments("Level", Object.keys(SERIOUS), "all", (name) => {
+        el("div", { class: "head" }, el("h2", { text: say("Log") }),
+          el("div", { class: "row" }, search, segments(say("Level"), { all: say("All"), warnings: say("Warnings"), errors: say("Errors") }, "all", (name) => {
             this.level = name;
             this.filter();
           }), this.follow)),
@@ -45,7 +45,7 @@
       if (message.reset) {
         this.clear();
         this.above.hidden = !message.offset;
-        this.above.textContent = "Only the end is shown; the whole log lies in the run's folder.";
+        this.above.textContent = say("Only the end is shown; the whole log lies in the run's folder.");
       }
       this.add(message.text || "");
     }
@@ -88,7 +88,7 @@
       }
       const none = this.pre.querySelector(".none");
       if (none) none.remove();
-      if (!shown) this.pre.append(el("div", { class: "none d_", text: this.words || this.level !== "all" ? "No line matches." : "Nothing written yet." }));
+      if (!shown) this.pre.append(el("div", { class: "none d_", text: this.words || this.level !== "all" ? say("No line matches.") : say("Nothing written yet.") }));
       this.scroll();
     }
 
@@ -96,7 +96,7 @@
       this.following = on;
       this.follow.className = on ? "badge run" : "badge";
       this.follow.setAttribute("aria-pressed", on);
-      this.follow.replaceChildren(window.studio.jobs.icon(on ? "play" : "pause"), on ? "following" : "paused");
+      this.follow.replaceChildren(window.studio.jobs.icon(on ? "play" : "pause"), on ? say("following") : say("paused"));
       if (jump) this.scroll();
     }
 

@@ -1,9 +1,9 @@
 // All models with what one should know of each, and where they can be used.
 window.studio.components.model_list = (element) => {
   "use strict";
-  const { el, call, open, format, subscribe, whenGone } = window.studio;
+  const { el, call, open, format, subscribe, whenGone, say } = window.studio;
   const place = element.querySelector(".model-list") || element;
-  const SOURCES = { bundled: "Comes with the studio", home: "In your models folder", run: "Made by a run", path: "A folder" };
+  const SOURCES = { bundled: say("Comes with the studio"), home: say("In your models folder"), run: say("Made by a run"), path: say("A folder") };
   let known = "";
 
   async function load() {
@@ -24,8 +24,8 @@ window.studio.components.model_list = (element) => {
   function draw(models) {
     if (!models.length) {
       place.replaceChildren(el("div", { class: "empty" },
-        el("p", { text: "Models will be listed here: what you train, convert or put into the models folder." }),
-        el("button", { class: "btn primary", type: "button", text: "Train one", onclick: () => open("train") })));
+        el("p", { text: say("Models will be listed here: what you train, convert or put into the models folder.") }),
+        el("button", { class: "btn primary", type: "button", text: say("Train one"), onclick: () => open("train") })));
       return;
     }
     place.replaceChildren(...models.map(card));
@@ -37,15 +37,15 @@ window.studio.components.model_list = (element) => {
   }
 
   function card(model) {
-    const task = model.grid ? `grid ${model.grid.rows} x ${model.grid.columns}` : model.chat ? "chat" : model.task;
-    const sampler = model.sampler && model.sampler.steps ? `${model.sampler.name}, ${model.sampler.steps} steps` : "";
-    const facts = [["family", model.family || model.architecture], ["parameters", size(model.parameters)],
-      ["numbers", model.dtype], ["on disk", format.bytes(model.size_bytes)], ["sampler", sampler],
-      ["predicts", model.is_dllm ? (model.shifted ? "the next position" : "its own position") : ""]];
+    const task = model.grid ? say("grid {rows} x {columns}", model.grid) : model.chat ? say("chat") : model.task;
+    const sampler = model.sampler && model.sampler.steps ? `${model.sampler.name}, ${say("{n} steps", { n: model.sampler.steps })}` : "";
+    const facts = [[say("family"), model.family || model.architecture], [say("parameters"), size(model.parameters)],
+      [say("numbers"), model.dtype], [say("on disk"), format.bytes(model.size_bytes)], [say("sampler"), sampler],
+      [say("predicts"), model.is_dllm ? (model.shifted ? say("the next position") : say("its own position")) : ""]];
     const usable = model.is_dllm && !model.problem;
-    const badge = model.problem ? el("span", { class: "badge fail" }, el("span", { class: "i i-bad", "aria-hidden": "true" }), "broken")
+    const badge = model.problem ? el("span", { class: "badge fail" }, el("span", { class: "i i-bad", "aria-hidden": "true" }), say("broken"))
       : usable ? el("span", { class: "badge plain", text: task })
-        : el("span", { class: "badge lost" }, el("span", { class: "i i-warn", "aria-hidden": "true" }), "not a dLLM yet");
+        : el("span", { class: "badge lost" }, el("span", { class: "i i-warn", "aria-hidden": "true" }), say("not a dLLM yet"));
     return el("article", { class: "panel model", "aria-label": model.name },
       el("div", { class: "head" }, el("h2", { class: "name", text: model.name }), badge),
       el("p", { class: "about", text: model.note || SOURCES[model.source] || "" }),
@@ -60,10 +60,10 @@ window.studio.components.model_list = (element) => {
   function actions(model, usable) {
     const button = (text, act) => el("button", { class: "btn small", type: "button", text, onclick: act });
     if (usable) return [
-      button("Open in playground", () => open("playground", { model: model.name })),
-      button("Train from it", () => open("train", { model: model.name })),
+      button(say("Open in playground"), () => open("playground", { model: model.name })),
+      button(say("Train from it"), () => open("train", { model: model.name })),
     ];
-    return model.problem ? [] : [button("Convert", () => open("convert", { source: model.name }))];
+    return model.problem ? [] : [button(say("Convert"), () => open("convert", { source: model.name }))];
   }
 
   load();

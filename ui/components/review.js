@@ -1,7 +1,7 @@
 // The right-hand column of a form: what would start, exactly, and what stands in the way.
 window.studio.components.review = (element, props, watch) => {
   "use strict";
-  const { el, toast, params, remember } = window.studio;
+  const { el, toast, params, remember, say } = window.studio;
   const place = element.querySelector(".review") || element;
   let view = "yaml";
 
@@ -10,22 +10,22 @@ window.studio.components.review = (element, props, watch) => {
     const problems = value.problems || [];
     mark(value.prefix, problems);
     place.replaceChildren(
-      el("div", { class: "head" }, el("h2", { text: "Review" }), state(value, problems)),
+      el("div", { class: "head" }, el("h2", { text: say("Review") }), state(value, problems)),
       el("div", { class: "problems", role: "status" }, ...problems.map((problem) =>
         el("div", { class: "note bad" },
           el("span", { class: "i i-bad", "aria-hidden": "true" }), el("span", { text: problem.text })))),
-      (value.plan || []).length && value.yaml ? el("h3", { text: "What will happen" }) : "",
-      (value.plan || []).length ? el(value.yaml ? "ol" : "ul", { class: "plan" }, ...value.plan.map((text) => el("li", { text }))) : "",
+      (value.plan || []).length && value.yaml ? el("h3", { text: say("What will happen") }) : "",
+      (value.plan || []).length ? el(value.yaml ? "ol" : "ul", { class: "plan" }, ...value.plan.map((text) => el("li", { text: say(text) }))) : "",
       ...(value.yaml ? exact(value) : []));
   }
 
   function state(value, problems) {
     if (problems.length) {
-      const text = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
+      const text = problems.length === 1 ? say("1 problem") : say("{n} problems", { n: problems.length });
       return el("span", { class: "badge fail" }, el("span", { class: "i i-bad", "aria-hidden": "true" }), text);
     }
     if (!value.yaml) return null;
-    return el("span", { class: "badge ok" }, el("span", { class: "i i-ok", "aria-hidden": "true" }), "ready to start");
+    return el("span", { class: "badge ok" }, el("span", { class: "i i-ok", "aria-hidden": "true" }), say("ready to start"));
   }
 
   function exact(value) {
@@ -35,25 +35,25 @@ window.studio.components.review = (element, props, watch) => {
       onclick: () => { view = name; draw(); } }, label);
     const shown = view === "yaml" ? lines.map((line, i) => [line, changed.has(i)])
       : lines.map((line, i) => [line, true, changed.has(i)]).filter(([, , is]) => is);
-    const code = el("pre", { class: "code yaml", tabindex: "0", "aria-label": "The spec as YAML" });
+    const code = el("pre", { class: "code yaml", tabindex: "0", "aria-label": say("The spec as YAML") });
     shown.forEach(([line, is]) => code.append(yamlLine(line, is && view === "yaml"), "\n"));
-    if (!shown.length) code.append(el("span", { class: "muted", text: "Nothing differs from where you started." }));
+    if (!shown.length) code.append(el("span", { class: "muted", text: say("Nothing differs from where you started.") }));
     return [
-      el("div", { class: "row between" }, el("h3", { text: "The spec" }),
-        value.compared ? el("div", { class: "seg sm", role: "radiogroup", "aria-label": "View" },
-          button("yaml", "YAML"), button("changes", `Changes (${changed.size})`)) : null),
+      el("div", { class: "row between" }, el("h3", { text: say("The spec") }),
+        value.compared ? el("div", { class: "seg sm", role: "radiogroup", "aria-label": say("View") },
+          button("yaml", "YAML"), button("changes", say("Changes ({n})", { n: changed.size }))) : null),
       code,
-      changed.size ? el("p", { class: "small muted", text: "A bar at the left marks what differs from where you started." }) : null,
-      el("h3", { text: "The command that the studio starts" }),
+      changed.size ? el("p", { class: "small muted", text: say("A bar at the left marks what differs from where you started.") }) : null,
+      el("h3", { text: say("The command that the studio starts") }),
       value.command ? el("pre", { class: "code wrap", tabindex: "0", text: value.command })
-        : el("p", { class: "small muted", text: "Shown as soon as nothing stands in the way." }),
-      value.terminal ? el("h3", { text: "The same job from a terminal" }) : null,
+        : el("p", { class: "small muted", text: say("Shown as soon as nothing stands in the way.") }),
+      value.terminal ? el("h3", { text: say("The same job from a terminal") }) : null,
       value.terminal ? el("pre", { class: "code wrap", tabindex: "0", text: value.terminal }) : null,
       el("div", { class: "row" },
-        copier("Copy YAML", value.yaml), copier("Copy command", value.command),
-        el("button", { class: "btn small", type: "button", text: "Save YAML", onclick: () => save(value) })),
+        copier(say("Copy YAML"), value.yaml), copier(say("Copy command"), value.command),
+        el("button", { class: "btn small", type: "button", text: say("Save YAML"), onclick: () => save(value) })),
       value.facts && value.facts.length ? el("dl", { class: "figures" }, ...value.facts.map(([name, figure]) =>
-        el("div", {}, el("dt", { text: name }), el("dd", { class: "num", text: figure })))) : null,
+        el("div", {}, el("dt", { text: say(name) }), el("dd", { class: "num", text: figure })))) : null,
     ].filter(Boolean);
   }
 
@@ -69,9 +69,9 @@ window.studio.components.review = (element, props, watch) => {
     return el("button", { class: "btn small", type: "button", disabled: !text, onclick: async () => {
       try {
         await navigator.clipboard.writeText(text);
-        toast("Copied.");
+        toast(say("Copied."));
       } catch {
-        toast("The browser does not let this page copy; select the text and copy it.", "bad");
+        toast(say("The browser does not let this page copy; select the text and copy it."), "bad");
       }
     } }, el("span", { class: "i i-copy", "aria-hidden": "true" }), label);
   }
@@ -95,9 +95,9 @@ window.studio.components.review = (element, props, watch) => {
   // Another tab opened this one with a wish ("train from this model", "train on this data").
   function take() {
     const tab = (props.value || {}).prefix;
-    const wish = Object.fromEntries(["model", "source", "data", "decision"].filter((k) => params[k]).map((k) => [k, params[k]]));
+    const wish = Object.fromEntries(["model", "source", "data", "decision", "reading"].filter((k) => params[k]).map((k) => [k, params[k]]));
     if (params.tab !== tab || !Object.keys(wish).length) return;
-    remember({ model: null, source: null, data: null, decision: null });
+    remember({ model: null, source: null, data: null, decision: null, reading: null });
     element.ask(wish);
   }
   const listen = () => (element.isConnected ? take() : window.removeEventListener("studio:open", listen));

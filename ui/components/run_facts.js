@@ -1,7 +1,7 @@
 // The quiet panels of a run: notes, settings, checkpoints, and where its files lie.
 (() => {
   "use strict";
-  const { el, call, format, open, toast } = window.studio;
+  const { el, call, format, open, toast, say } = window.studio;
   const icon = (name) => el("span", { class: `i i-${name}`, "aria-hidden": "true" });
 
   function notes(panel, list) {
@@ -9,7 +9,7 @@
     const items = list.slice(-40).reverse().map((note) => el("li", { class: note.level === "warning" ? "warn" : "" },
       icon(note.level === "warning" ? "warn" : "info"),
       el("span", {}, el("span", { text: note.text }), el("span", { class: "small muted num", text: ` ${window.studio.jobs.clock(note.time)}` }))));
-    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Notes" })), el("ul", {}, ...items));
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Notes") })), el("ul", {}, ...items));
   }
 
   // {a: {b: 1}} -> [["a.b", "1"], ...]
@@ -28,28 +28,28 @@
   const rank = ([name]) => (ORDER.indexOf(name.split(/[.[]/)[0]) + 1 || ORDER.length + 1);
 
   function settings(panel, job) {
-    const search = el("input", { class: "in", type: "search", placeholder: "Find a setting", "aria-label": "Find a setting" });
+    const search = el("input", { class: "in", type: "search", placeholder: say("Find a setting"), "aria-label": say("Find a setting") });
     const rows = flat(job.spec).filter(([name]) => !["kind", "name", "version"].includes(name)).sort((a, b) => rank(a) - rank(b)).map(([name, value]) =>
       el("tr", {}, el("td", { text: name }), el("td", { text: value })));
     search.addEventListener("input", () => {
       const wanted = search.value.trim().toLowerCase();
       for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
     });
-    const copy = el("button", { class: "btn", type: "button", text: "Copy YAML", onclick: async () => {
+    const copy = el("button", { class: "btn", type: "button", text: say("Copy YAML"), onclick: async () => {
       try {
         const { yaml } = await call("POST", "/api/specs/check", { spec: job.spec });
-        await keep(yaml, "The spec is on the clipboard.");
+        await keep(yaml, say("The spec is on the clipboard."));
       } catch (error) {
         toast(error.message, "bad");
       }
     } });
-    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Settings" }), el("div", { class: "row" }, search, copy)),
-      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": "Settings of this run" },
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Settings") }), el("div", { class: "row" }, search, copy)),
+      el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("Settings of this run") },
         el("table", { class: "plain" }, el("tbody", { class: "mono" }, ...rows))));
   }
 
   async function checkpoints(panel, job, metrics) {
-    if (!panel.children.length) panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Checkpoints" })));
+    if (!panel.children.length) panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Checkpoints") })));
     let found;
     try {
       found = (await call("GET", `/api/jobs/${job.id}/checkpoints`)).checkpoints;
@@ -62,30 +62,30 @@
       el("td", { class: "num", text: item.step.toLocaleString("en") }),
       el("td", { class: "num r", text: format.number(lossAt(item.step)) }),
       el("td", { class: "num r", text: format.bytes(item.size_bytes) }),
-      el("td", {}, !item.whole ? el("span", { class: "badge lost" }, icon("warn"), "incomplete")
-        : i === 0 ? el("span", { class: "badge plain", text: "last" }) : null),
+      el("td", {}, !item.whole ? el("span", { class: "badge lost" }, icon("warn"), say("incomplete"))
+        : i === 0 ? el("span", { class: "badge plain", text: say("last") }) : null),
       el("td", { class: "num r muted", text: window.studio.jobs.clock(item.created_at) })));
     const keeps = ((job.spec || {}).report || {}).keep_checkpoints;
     panel.replaceChildren(
-      el("div", { class: "head" }, el("h2", { text: "Checkpoints" }), el("span", { class: "small muted", text: keeps ? `keeps the last ${keeps}` : "" })),
+      el("div", { class: "head" }, el("h2", { text: say("Checkpoints") }), el("span", { class: "small muted", text: keeps ? say("keeps the last {n}", { n: keeps }) : "" })),
       rows.length ? el("table", { class: "plain" },
-        el("thead", {}, el("tr", {}, ...[["step", ""], ["validation loss", "r"], ["size", "r"], ["", ""], ["written", "r"]].map(([text, look]) => el("th", { class: look, text })))),
-        el("tbody", {}, ...rows)) : el("p", { class: "muted", text: "None yet. A run that stops or fails goes on from the last one." }));
+        el("thead", {}, el("tr", {}, ...[[say("step"), ""], [say("validation loss"), "r"], [say("size"), "r"], ["", ""], [say("written"), "r"]].map(([text, look]) => el("th", { class: look, text })))),
+        el("tbody", {}, ...rows)) : el("p", { class: "muted", text: say("None yet. A run that stops or fails goes on from the last one.") }));
   }
 
   function place(panel, job, metrics) {
-    const copy = el("button", { class: "btn sq", type: "button", "aria-label": "Copy the path", title: "Copy the path", onclick: () => keep(job.folder, "The path is on the clipboard.") }, icon("copy"));
-    const known = [["attempt", String(job.attempt)], ["asked for", window.studio.jobs.clock(job.created_at)],
-      job.started_at && ["started", window.studio.jobs.clock(job.started_at)], job.ended_at && ["ended", window.studio.jobs.clock(job.ended_at)],
-      job.ended_at && job.started_at && ["ran for", window.studio.jobs.duration(job)]].filter(Boolean);
+    const copy = el("button", { class: "btn sq", type: "button", "aria-label": say("Copy the path"), title: say("Copy the path"), onclick: () => keep(job.folder, say("The path is on the clipboard.")) }, icon("copy"));
+    const known = [[say("attempt"), String(job.attempt)], [say("asked for"), window.studio.jobs.clock(job.created_at)],
+      job.started_at && [say("started"), window.studio.jobs.clock(job.started_at)], job.ended_at && [say("ended"), window.studio.jobs.clock(job.ended_at)],
+      job.ended_at && job.started_at && [say("ran for"), window.studio.jobs.duration(job)]].filter(Boolean);
     const ends = before(metrics);
-    if (job.kind === "train" && ends) known.push(["validation loss", `${format.number(ends[0])} before, ${format.number(ends[1])} after`]);
+    if (job.kind === "train" && ends) known.push([say("validation loss"), say("{before} before, {after} after", { before: format.number(ends[0]), after: format.number(ends[1]) })]);
     const model = job.state === "succeeded" && (job.kind === "train" || job.kind === "convert");
-    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Files and result" })),
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Files and result") })),
       el("div", { class: "path" }, el("code", { text: job.folder }), copy),
       el("dl", { class: "pairs" }, ...known.map(([name, text]) => el("div", { class: text.length > 14 ? "wide" : "" }, el("dt", { text: name }), el("dd", { class: "num", text })))),
-      ...(model ? [el("p", { class: "small" }, "The model is known everywhere as ", el("code", { text: `run:${job.id}` }), ". ",
-        el("button", { class: "link", type: "button", text: "Try it in the playground", onclick: () => open("playground", { model: `run:${job.id}`, run: null }) }))] : []));
+      ...(model ? [el("p", { class: "small" }, say("The name of this model everywhere:"), " ", el("code", { text: `run:${job.id}` }), " ",
+        el("button", { class: "link", type: "button", text: say("Try it in the playground"), onclick: () => open("playground", { model: `run:${job.id}`, run: null }) }))] : []));
   }
 
   // First and last figure on the rows held out, or null.
@@ -96,9 +96,9 @@
 
   function outcome(job, metrics) {
     const ends = before(metrics);
-    if (job.kind !== "train") return "Done";
-    const steps = `${(job.step || 0).toLocaleString("en")} steps`;
-    return ends ? `${steps}, validation loss ${format.number(ends[0])} \u2192 ${format.number(ends[1])}` : steps;
+    if (job.kind !== "train") return say("Done");
+    const steps = say("{n} steps", { n: (job.step || 0).toLocaleString("en") });
+    return ends ? say("{steps}, validation loss {before} \u2192 {after}", { steps, before: format.number(ends[0]), after: format.number(ends[1]) }) : steps;
   }
 
   async function keep(text, said) {
@@ -106,7 +106,7 @@
       await navigator.clipboard.writeText(text);
       toast(said);
     } catch {
-      toast("This browser does not let the page use the clipboard; select the text and copy it.", "bad");
+      toast(say("This browser does not let the page use the clipboard; select the text and copy it."), "bad");
     }
   }
 

@@ -3,6 +3,7 @@
 (() => {
   "use strict";
   if (window.studio.subscribe) return;
+  const { say } = window.studio;
 
   // --- one event stream for the whole page -----------------------------------------------------------------
   // Browsers allow six connections to a server and Gradio takes some, so all topics share one EventSource. When
@@ -77,7 +78,7 @@
     const since = new Date().toLocaleTimeString();
     const note = el("div", { class: "note studio-offline-note", role: "status" },
       el("span", { class: "i i-warn", "aria-hidden": "true" }),
-      el("span", { text: `Server not reachable since ${since}. Jobs go on without it. Trying again; the figures are from then.` }));
+      el("span", { text: say("Server not reachable since {time}. Jobs go on without it. Trying again; the figures are from then.", { time: since }) }));
     document.body.append(note);
   }
 
@@ -92,10 +93,10 @@
         body: body === undefined ? undefined : JSON.stringify(body),
       });
     } catch {
-      throw new Error("The server cannot be reached. Jobs go on without it.");
+      throw new Error(say("The server cannot be reached. Jobs go on without it."));
     }
     const data = await reply.json().catch(() => ({}));
-    if (!reply.ok) throw new Error(data.error || `The server answered ${reply.status}.`);
+    if (!reply.ok) throw new Error(data.error || say("The server answered {status}.", { status: reply.status }));
     return data;
   }
 
@@ -170,8 +171,11 @@
     return node;
   }
 
-  // A row of choices that acts as radio buttons: one tab stop, arrows change.
-  function segments(label, names, chosen, act) {
+  // A row of choices that acts as radio buttons: one tab stop, arrows change. `choices`: {name: what is shown},
+  // or names that are shown as they are.
+  function segments(label, choices, chosen, act) {
+    const names = Array.isArray(choices) ? choices : Object.keys(choices);
+    const title = (name) => (Array.isArray(choices) ? name.charAt(0).toUpperCase() + name.slice(1) : choices[name]);
     const group = el("div", { class: "seg sm", role: "radiogroup", "aria-label": label });
     const pick = (name, focus) => {
       for (const item of group.children) {
@@ -182,7 +186,7 @@
       }
     };
     for (const name of names) {
-      group.append(el("span", { role: "radio", "data-name": name, text: name.charAt(0).toUpperCase() + name.slice(1),
+      group.append(el("span", { role: "radio", "data-name": name, text: title(name),
         onclick: () => (pick(name, true), act(name)) }));
     }
     group.addEventListener("keydown", (event) => {
@@ -213,9 +217,9 @@
       if (s === null || s === undefined || !Number.isFinite(s)) return "";
       if (s < 10) return `${s.toFixed(1)} s`;
       if (s < 90) return `${Math.round(s)} s`;
-      if (s < 5400) return `${Math.round(s / 60)} min`;
+      if (s < 5400) return say("{n} min", { n: Math.round(s / 60) });
       const hours = Math.floor(s / 3600);
-      return hours < 48 ? `${hours} h ${Math.round((s % 3600) / 60)} min` : `${Math.round(s / 86400)} days`;
+      return hours < 48 ? say("{h} h {n} min", { h: hours, n: Math.round((s % 3600) / 60) }) : say("{n} days", { n: Math.round(s / 86400) });
     },
     number(x) {
       if (x === null || x === undefined || !Number.isFinite(x)) return "";
@@ -233,7 +237,7 @@
     },
     ago(time) {
       const s = Date.now() / 1000 - time;
-      return s < 5 ? "just now" : `${format.seconds(s)} ago`;
+      return s < 5 ? say("just now") : say("{time} ago", { time: format.seconds(s) });
     },
   };
 

@@ -1,21 +1,22 @@
 // The strip over a form: its sections, what is chosen in each, and where something is wrong.
 window.studio.components.walk_steps = (element, props, watch) => {
   "use strict";
-  const { el } = window.studio;
+  const { el, say } = window.studio;
   const place = element.querySelector(".walk-steps") || element;
 
   function draw() {
     const steps = (props.value || []).map((step, i) => {
+      const text = say(step.text, step.values);
       const wrong = step.state === "bad";
       const mark = wrong ? el("span", { class: "i i-warn", "aria-hidden": "true" }) : String(i + 1);
       return el("li", { class: wrong ? "bad" : "" },
         el("button", { type: "button", onclick: () => go(step.target) },
           el("span", { class: "n" }, mark),
           el("span", { class: "what" },
-            el("b", { text: step.title }), el("small", { text: step.text, title: step.text })),
-          wrong && el("span", { class: "sr", text: "needs a correction" })));
+            el("b", { text: say(step.title) }), el("small", { text, title: text })),
+          wrong && el("span", { class: "sr", text: say("needs a correction") })));
     });
-    place.replaceChildren(el("ol", { "aria-label": "Sections" }, ...steps));
+    place.replaceChildren(el("ol", { "aria-label": say("Sections") }, ...steps));
   }
 
   function go(target) {

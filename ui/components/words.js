@@ -29,10 +29,13 @@
   }
 
   function part({ type, props }) {
+    const named = (props.elem_classes || []).includes("setting"); // by the words of YAML, in every language
     for (const name of ["label", "info", "placeholder"]) {
-      if (typeof props[name] === "string") props[name] = say(props[name]);
+      if (typeof props[name] === "string" && !(named && name === "label")) props[name] = say(props[name]);
     }
-    if (Array.isArray(props.choices)) props.choices = props.choices.map(([name, value]) => [say(name), value]);
+    if (Array.isArray(props.choices)) {
+      props.choices = props.choices.map(([name, value]) => [named && name !== "not set" ? name : say(name), value]);
+    }
     if (typeof props.value !== "string") return;
     if (type.endsWith("button")) props.value = say(props.value);
     else if (type === "html") props.value = html(props.value);

@@ -12,8 +12,9 @@ from jobs.specs.job import ConvertSpec
 from ui import forms
 from ui.components.review import Review
 from ui.page import Page
-from ui.parts import OPEN_JOB, folded, heading, section
+from ui.parts import OPEN_JOB, folded, heading, line, section
 from ui.review_value import review
+from ui.words import say
 
 SOURCE = ["source", "name"]
 SHOWN = ["target", "mask_token"]
@@ -30,8 +31,8 @@ def build(page: Page) -> None:
     empty, _ = preview(page, tuple(forms.write(ConvertSpec, NAMES, {})))
     with gr.Column(elem_classes="screen"):
         heading(
-            "Convert",
-            "Open an autoregressive model to both sides, merge a LoRA adapter, or change a model's format.",
+            say("Convert"),
+            say("Open a causal model to both sides, merge a LoRA adapter, or change a model's format."),
         )
         with gr.Row(elem_classes="walk"):
             with gr.Column(elem_classes="stack"):
@@ -42,9 +43,9 @@ def build(page: Page) -> None:
                     shown = Review(empty, elem_id="convert-review")
                 with gr.Column(elem_classes="card go"):
                     go = gr.Button(
-                        "Start converting", variant="primary", elem_id="convert-start", interactive=False
+                        say("Start converting"), variant="primary", elem_id="convert-start", interactive=False
                     )
-                    gr.HTML('<p class="small muted">The result appears under Models.</p>')
+                    line(say("The result appears under Models."))
     order = [controls[name] for name in NAMES]
     started = gr.Textbox(visible=False)
 
@@ -55,7 +56,7 @@ def build(page: Page) -> None:
         try:
             return page.studio.jobs.submit(to_data(values)).id
         except StudioError as error:
-            gr.Warning(str(error), title="Not started")
+            gr.Warning(str(error), title=say("Not started"))
             return ""
 
     gr.on([c.change for c in order], refresh, order, [shown, go], trigger_mode="always_last", **QUIET)
@@ -71,10 +72,10 @@ def wished(wish: gr.EventData) -> str:
 
 def _source(page: Page, controls: dict[str, Any]) -> None:
     name, _ = forms.fields(ConvertSpec, ["name", "source"])
-    with section("Source", "convert-section-source"), gr.Row(elem_classes="start-from"):
+    with section(say("Source"), "convert-section-source"), gr.Row(elem_classes="start-from"):
         controls["source"] = gr.Dropdown(
-            label="Model to convert",
-            info="A listed model or LoRA adapter, a transformers folder, a .gguf file, or a Hub id.",
+            label=say("Model to convert"),
+            info=say("A listed model or LoRA adapter, a transformers folder, a .gguf file, or a Hub id."),
             choices=sources(page),
             value=None,
             allow_custom_value=True,
@@ -85,9 +86,9 @@ def _source(page: Page, controls: dict[str, Any]) -> None:
 
 
 def _settings(controls: dict[str, Any]) -> None:
-    with section("How", "convert-section-how"), gr.Row(elem_classes="fields"):
+    with section(say("How"), "convert-section-how"), gr.Row(elem_classes="fields"):
         _draw(controls, SHOWN)
-    with folded("More", "convert-section-more"), gr.Row(elem_classes="fields"):
+    with folded(say("More"), "convert-section-more"), gr.Row(elem_classes="fields"):
         _draw(controls, FOLDED)
 
 
@@ -117,7 +118,9 @@ def preview(page: Page, values: tuple[Any, ...]) -> tuple[dict[str, Any], Any]:
     """(review, start button) for the form's values."""
     data = to_data(values)
     if not data.get("source"):
-        return {"prefix": "convert", "plan": ["Choose a model to convert."]}, gr.update(interactive=False)
+        return {"prefix": "convert", "plan": [say("Choose a model to convert.")]}, gr.update(
+            interactive=False
+        )
     found = page.studio.training.preview(data)
     shown = review(found, "convert", plan=steps(data, _view(page, data["source"])), file=FILE)
     return shown, gr.update(interactive=not found.problem)
@@ -133,25 +136,32 @@ def _view(page: Page, source: str) -> ModelView | None:
 
 def steps(data: dict[str, Any], source: ModelView | None) -> list[str]:
     """What the job will do, a sentence each."""
-    found = ["The adapter is merged into its base."] if source is not None and source.is_adapter else []
+    found = [say("The adapter is merged into its base.")] if source is not None and source.is_adapter else []
     if source is not None and source.is_dllm:
-        found.append("It is a diffusion model already; choose what changes: target, layout or dtype.")
+        found.append(say("It is a diffusion model already; choose what changes: target, layout or dtype."))
     else:
         found += _opening(data)
     if data.get("sliding_window"):
         kept = data["sliding_window"] == "keep"
-        found.append(f"Window layers {'keep their window on both sides' if kept else 'see the whole text'}.")
+        found.append(
+            say("Window layers keep their window on both sides.")
+            if kept
+            else say("Window layers see the whole text.")
+        )
     if data.get("target") == "official":
         family = FAMILIES.get(data.get("family") or "")
-        title = f"{family.title}'s" if family is not None else "its family's"
-        found.append(f"It is written in {title} official format, for other programs.")
+        found.append(
+            say("It is written in the official format of {family}, for other programs.", family=family.title)
+            if family is not None
+            else say("It is written in its family's official format, for other programs.")
+        )
     if data.get("layout"):
-        found.append(f"Experts are written {data['layout']}.")
+        found.append(say("Experts are written {layout}.", layout=data["layout"]))
     if data.get("dtype", "auto") != "auto":
-        found.append(f"Weights are written as {data['dtype']}.")
-    found.append("The new folder holds all weights; the source stays as it is.")
+        found.append(say("Weights are written as {dtype}.", dtype=data["dtype"]))
+    found.append(say("The new folder holds all weights; the source stays as it is."))
     if source is None or not (source.is_dllm or source.is_adapter):
-        found.append("It needs training before it writes well.")
+        found.append(say("It needs training before it writes well."))
     return found
 
 
@@ -159,11 +169,11 @@ def _opening(data: dict[str, Any]) -> list[str]:
     """What happens to a causal model."""
     token = data.get("mask_token")
     return [
-        "Attention opens to both sides in every layer.",
-        f"{token} becomes the mask token; it is added if the tokenizer lacks it."
+        say("Attention opens to both sides in every layer."),
+        say("{token} becomes the mask token; it is added if the tokenizer lacks it.", token=token)
         if token
-        else "The tokenizer's own mask token is used; without one, <|mask|> is added.",
-        "Position i - 1 goes on predicting token i."
+        else say("The tokenizer's own mask token is used; without one, <|mask|> is added."),
+        say("Position i - 1 goes on predicting token i.")
         if data.get("shifted_logits")
-        else "Each position predicts its own token from now on.",
+        else say("Each position predicts its own token from now on."),
     ]

@@ -16,9 +16,11 @@ from ui import forms, starting_points, train_form, train_wishes
 from ui.components.review import Review
 from ui.components.walk_steps import WalkSteps
 from ui.page import Page
-from ui.parts import OPEN_JOB, folded, heading, section
+from ui.parts import OPEN_JOB, folded, heading, line, section
 from ui.train_preview import show
+from ui.words import say
 
+YAML_FILES = [".yaml", ".yml", ".json"]
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 NOTE = """const show = () => { element.querySelector("p").textContent = props.value || ""; };
 show(); watch("value", show);"""
@@ -69,7 +71,7 @@ def build(page: Page) -> None:
     start_yaml = starting_points.normal_yaml(first)
     shown, strip, _ = show(page.studio, form.values, start_yaml)
     with gr.Column(elem_classes="screen"):
-        heading("Train", "A dLLM from random weights, or further from a checkpoint.")
+        heading(say("Train"), say("A dLLM from random weights, or further from a checkpoint."))
         steps = WalkSteps(strip, elem_id="train-steps")
         with gr.Row(elem_classes="walk"):
             with gr.Column(elem_classes="stack"):
@@ -83,9 +85,9 @@ def build(page: Page) -> None:
                     review = Review(shown, elem_id="train-review")
                     recipe_name, save = _recipe_fields()
                 with gr.Column(elem_classes="card go"):
-                    go = gr.Button("Start training", variant="primary", elem_id="train-start")
-                    probe = gr.Button("Measure three steps", elem_id="train-probe")
-                    gr.HTML('<p class="small muted">It runs on its own: this page may be closed.</p>')
+                    go = gr.Button(say("Start training"), variant="primary", elem_id="train-start")
+                    probe = gr.Button(say("Measure three steps"), elem_id="train-probe")
+                    line(say("It runs on its own: this page may be closed."))
     assert set(form.controls) == set(train_form.KEYS)
     base, started = gr.State(start_yaml), gr.Textbox(visible=False)
     _wire_filling(form, filling, base, review)
@@ -114,18 +116,18 @@ class Filling:
 
 def _starting_point(form: Form, about: str) -> Filling:
     studio = form.page.studio
-    with section("Start from", "train-section-start"):
+    with section(say("Start from"), "train-section-start"):
         group = gr.Radio(
             starting_points.GROUPS,
-            label="Show",
+            label=say("Show"),
             value=starting_points.DEMOS,
             elem_id="train-from-group",
             elem_classes="field seg",
         )
         with gr.Row(elem_classes="start-from"):
             start = gr.Dropdown(
-                label="Recipe, earlier run, or a YAML file",
-                info="Fills the whole form. A path on the server's disk can be typed in.",
+                label=say("Recipe, earlier run, or a YAML file"),
+                info=say("Fills the whole form. A path on the server's disk can be typed in."),
                 choices=starting_points.choices(studio),
                 value=starting_points.RECIPE + starting_points.FIRST,
                 allow_custom_value=True,
@@ -134,7 +136,7 @@ def _starting_point(form: Form, about: str) -> Filling:
             )
             _named(form, "name")
             upload = gr.UploadButton(
-                "Load a file", file_types=[".yaml", ".yml", ".json"], elem_id="train-upload", type="binary"
+                say("Load a file"), file_types=YAML_FILES, elem_id="train-upload", type="binary"
             )
         note = gr.HTML(
             about, elem_id="train-note", html_template='<p class="small muted"></p>', js_on_load=NOTE
@@ -149,18 +151,18 @@ def _starting_point(form: Form, about: str) -> Filling:
 
 
 def _model(form: Form) -> None:
-    with section("Model", "train-section-model"), gr.Row(elem_classes="fields"):
+    with section(say("Model"), "train-section-model"), gr.Row(elem_classes="fields"):
         form.controls["model.source"] = gr.Radio(
             [train_form.CHECKPOINT, train_form.NEW],
-            label="Start from",
-            info="A model goes on where it is; random weights start anew.",
+            label=say("Start from"),
+            info=say("A model goes on where it is; random weights start anew."),
             value=form.values["model.source"],
             elem_classes="field seg",
             elem_id="train-model-source",
         )
         path = gr.Dropdown(
-            label="Model",
-            info="A listed dLLM, run:ID, or a folder on the server's disk.",
+            label=say("Model"),
+            info=say("A listed dLLM, run:ID, or a folder on the server's disk."),
             choices=_models(form.page),
             value=form.values["model.path"],
             allow_custom_value=True,
@@ -187,18 +189,18 @@ def _files(page: Page) -> list[str]:
 
 
 def _data(form: Form) -> None:
-    with section("Data", "train-section-data"), gr.Row(elem_classes="fields"):
+    with section(say("Data"), "train-section-data"), gr.Row(elem_classes="fields"):
         form.controls["data.source"] = gr.Radio(
             [train_form.FILE, train_form.BUILDER],
-            label="Rows from",
-            info="A file of yours, or rows that a builder makes when the job starts.",
+            label=say("Rows from"),
+            info=say("A file of yours, or rows that a builder makes when the job starts."),
             value=form.values["data.source"],
             elem_classes="field seg",
             elem_id="train-data-source",
         )
         path = gr.Dropdown(
-            label="Data set",
-            info="A listed one, or a JSONL, JSON or text file on the server's disk.",
+            label=say("Data set"),
+            info=say("A listed one, or a JSONL, JSON or text file on the server's disk."),
             choices=_files(form.page),
             value=form.values["data.path"],
             allow_custom_value=True,
@@ -218,16 +220,16 @@ def _builder(form: Form) -> gr.Column:
         elem_classes="contents", visible=form.starts_as("data.source", train_form.BUILDER)
     ) as made:
         builder = gr.Dropdown(
-            label="Builder",
-            info=" ".join(f"{b.name}: {b.description}." for b in BUILDERS.values()),
+            label=say("Builder"),
+            info=train_form.about_builder(form.values["data.builder"]),
             choices=list(BUILDERS),
             value=form.values["data.builder"],
             elem_id="train-data-builder",
             elem_classes="field",
         )
         options = gr.Textbox(
-            label="Options",
-            info="Options of the builder, one on a line: rows: 8000.",
+            label=say("Options"),
+            info=say("Options of the builder, one on a line: rows: 8000."),
             value=form.values["data.options"],
             lines=4,
             elem_id="train-data-options",
@@ -236,14 +238,17 @@ def _builder(form: Form) -> gr.Column:
     form.controls |= {"data.builder": builder, "data.options": options}
     hints = {b.name: forms.as_yaml({o.name: o.default for o in b.options}) for b in BUILDERS.values()}
     builder.input(lambda name: hints.get(name, ""), builder, options, queue=False, **QUIET)
+    builder.change(
+        lambda name: gr.update(info=train_form.about_builder(name)), builder, builder, queue=False, **QUIET
+    )
     return made
 
 
 def _objective(form: Form) -> None:
-    with section("Objective", "train-section-objective"), gr.Row(elem_classes="fields"):
+    with section(say("Objective"), "train-section-objective"), gr.Row(elem_classes="fields"):
         form.controls["objective.name"] = gr.Dropdown(
-            label="Objective",
-            info="How tokens are masked and how the loss is weighted. The review names the checkpoint's.",
+            label=say("Objective"),
+            info=say("How tokens are masked and the loss is weighted. The review names the checkpoint's."),
             choices=[train_form.FOLLOW, *OBJECTIVES],
             value=form.values["objective.name"],
             filterable=False,
@@ -259,30 +264,30 @@ def _objective(form: Form) -> None:
 
 
 def _settings(form: Form) -> None:
-    with section("Optimisation", "train-section-optimisation"), gr.Row(elem_classes="fields"):
+    with section(say("Optimisation"), "train-section-optimisation"), gr.Row(elem_classes="fields"):
         _group(form, "optimisation", but=train_form.RARE["optimisation"])
-    with folded("More optimisation", "train-section-optimisation-more"), gr.Row(elem_classes="fields"):
+    with folded(say("More optimisation"), "train-section-optimisation-more"), gr.Row(elem_classes="fields"):
         _group(form, "optimisation", only=train_form.RARE["optimisation"])
     general = ["method", "modules_to_save", "layers", "freeze"]
-    with folded("Tuning", "train-section-tuning"), gr.Row(elem_classes="fields"):
+    with folded(say("Tuning"), "train-section-tuning"), gr.Row(elem_classes="fields"):
         _group(form, "tuning", only=general)
         with gr.Column(elem_classes="contents", visible=form.starts_as("tuning.method", "lora")) as lora:
             _group(form, "tuning", but=general)
     form.switch("tuning.method", {"lora": lora})
     several = ["hosts", "hostfile", "rendezvous", "sequence_parallel"]
     of_deepspeed, of_both = ["zero_stage", "offload"], ["offload_weights"]
-    with folded("Launcher", "train-section-launcher"), gr.Row(elem_classes="fields"):
+    with folded(say("Launcher"), "train-section-launcher"), gr.Row(elem_classes="fields"):
         _group(form, "launcher", but=[*several, *of_deepspeed, *of_both])
         _group(form, "launcher", only=[*several, *of_both])
         is_split = form.starts_as("launcher.name", "deepspeed")
         with gr.Column(elem_classes="contents", visible=is_split) as deepspeed:
             _group(form, "launcher", only=of_deepspeed)
     form.switch("launcher.name", {"deepspeed": deepspeed})
-    with folded("Runs on", "train-section-slurm"), gr.Row(elem_classes="fields"):
+    with folded(say("Runs on"), "train-section-slurm"), gr.Row(elem_classes="fields"):
         _machines(form)
-    with folded("Report", "train-section-report"), gr.Row(elem_classes="fields"):
+    with folded(say("Report"), "train-section-report"), gr.Row(elem_classes="fields"):
         _group(form, "report")
-    with folded("Queue", "train-section-queue"), gr.Row(elem_classes="fields"):
+    with folded(say("Queue"), "train-section-queue"), gr.Row(elem_classes="fields"):
         _named(form, "priority")
         _group(form, "queue")
 
@@ -291,8 +296,8 @@ def _machines(form: Form) -> None:
     """This machine, or a Slurm cluster with its settings."""
     form.controls["slurm.on"] = gr.Radio(
         [train_form.HERE, train_form.SLURM],
-        label="Runs on",
-        info="Slurm: a cluster that shares the home folder's disk. The job waits in its queue.",
+        label=say("Runs on"),
+        info=say("Slurm: a cluster that shares the home folder's disk. The job waits in its queue."),
         value=form.values["slurm.on"],
         elem_classes="field seg",
         elem_id="train-slurm-on",
@@ -305,8 +310,10 @@ def _machines(form: Form) -> None:
 def _named(form: Form, name: str) -> None:
     """Draw a setting that every job has."""
     (setting,) = forms.fields(TrainSpec, [name])
-    label = setting.label.capitalize()
-    form.controls[name] = forms.component(setting, "train", value=form.values[name], label=label)
+    label = {"name": say("Name"), "priority": say("Priority")}[name]
+    form.controls[name] = forms.component(
+        setting, "train", value=form.values[name], label=label, elem_classes=["field", setting.kind]
+    )
 
 
 def _group(form: Form, place: str, only: list[str] | None = None, but: list[str] | None = None) -> None:
@@ -331,7 +338,7 @@ def _wire_filling(form: Form, filling: Filling, base: gr.State, review: Review) 
         try:
             return fill(*work())
         except StudioError as error:  # a wrong file leaves the form as it is
-            gr.Warning(str(error), title="The form was not filled")
+            gr.Warning(str(error), title=say("The form was not filled"))
             return [gr.skip()] * len(outputs)
 
     def from_choice(chosen: str) -> list[Any]:
@@ -348,13 +355,13 @@ def _wire_filling(form: Form, filling: Filling, base: gr.State, review: Review) 
 def _recipe_fields() -> tuple[gr.Textbox, gr.Button]:
     with gr.Row(elem_classes="save-recipe"):
         name = gr.Textbox(
-            label="Keep as a recipe",
-            info="Small letters, digits and hyphens; it appears under Start from.",
+            label=say("Keep as a recipe"),
+            info=say("Small letters, digits and hyphens; it appears under Start from."),
             placeholder="my-first-run",
             elem_id="train-recipe-name",
             elem_classes="field",
         )
-        return name, gr.Button("Save", elem_id="train-recipe-save")
+        return name, gr.Button(say("Save"), elem_id="train-recipe-save")
 
 
 def _wire_starting(form: Form, go: gr.Button, probe: gr.Button, started: gr.Textbox) -> None:
@@ -366,7 +373,7 @@ def _wire_starting(form: Form, go: gr.Button, probe: gr.Button, started: gr.Text
             spec = parse_spec(train_form.to_data(_named_values(values)))
             return studio.jobs.submit(probe_of(spec) if measure else spec).id
         except StudioError as error:
-            gr.Warning(str(error), title="Not started")
+            gr.Warning(str(error), title=say("Not started"))
             return ""
 
     def measure(*values: Any) -> str:
@@ -384,8 +391,8 @@ def _wire_saving(form: Form, name: gr.Textbox, save: gr.Button) -> None:
         try:
             recipe = studio.training.save_recipe(chosen or "", train_form.to_data(_named_values(values)))
         except StudioError as error:
-            gr.Warning(str(error), title="Not saved")
+            gr.Warning(str(error), title=say("Not saved"))
         else:
-            gr.Info(f"Saved as {recipe.path}.", title="Recipe saved")
+            gr.Info(say("Saved as {path}.", path=recipe.path), title=say("Recipe saved"))
 
     save.click(keep, [name, *form.order], None, **QUIET)

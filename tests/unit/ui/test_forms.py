@@ -134,7 +134,7 @@ def test_every_setting_of_a_convert_spec_has_a_control_and_help():
     ("data", "words"),
     [
         ({}, "Attention opens to both sides"),
-        ({"target": "official", "family": "dream"}, "written in Dream's official format"),
+        ({"target": "official", "family": "dream"}, "written in the official format of Dream"),
         ({"dtype": "bfloat16"}, "as bfloat16"),
         ({"layout": "merged"}, "Experts are written merged"),
         ({"sliding_window": "keep"}, "keep their window on both sides"),
