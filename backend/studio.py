@@ -23,6 +23,7 @@ from jobs.protocol.folder import RunFolder
 from jobs.specs.job import JobSpec
 
 if TYPE_CHECKING:
+    from backend.services.cleanup import CleanupService
     from backend.services.datasets import DatasetService
     from backend.services.disk import DiskGuard
     from backend.services.estimates import EstimateService
@@ -93,6 +94,12 @@ class Studio:
         from backend.services.disk import DiskGuard  # noqa: PLC0415
 
         return DiskGuard(self.store, self.runs, self.estimates)
+
+    @cached_property
+    def cleanup(self) -> "CleanupService":
+        from backend.services.cleanup import CleanupService  # noqa: PLC0415
+
+        return CleanupService(self.jobs, self.datasets.prepared)
 
     @cached_property
     def resolver(self) -> "Resolver":

@@ -7,6 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from backend.api import (
+    cleanup,
     datasets,
     devices,
     errors,
@@ -30,6 +31,7 @@ ROUTERS = {
     "jobs": jobs.router,
     "job_records": job_records.router,
     "groups": groups.router,
+    "cleanup": cleanup.router,
     "models": models.router,
     "datasets": datasets.router,
     "looking": looking.router,

@@ -14,6 +14,7 @@ import typer
 from jobs.protocol.errors import StudioError
 from studio.cli import (
     chat,
+    clean,
     convert,
     data,
     datasets,
@@ -47,6 +48,7 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "release": queue.release,
         "move": queue.move,
         "delete": jobs.delete,
+        "clean": clean.clean,
         "groups": groups.groups,
         "rerun": groups.rerun,
         "export": export.export,

@@ -1,0 +1,37 @@
+"""Which runs others were made from: read from the paths and names in their specs."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from jobs.protocol.folder import RUN_ID
+from jobs.specs.references import PLACES, RUN_PREFIX
+
+
+def sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[str]:
+    """Ids of the runs that a job's spec names, as `run:ID` or by a path below their folders, and of those it
+    comes after."""
+    found = {text for place in PLACES.get(kind, {}) if isinstance(text := _value(spec, place), str)}
+    ids = {_run_of(text, runs) for text in found}
+    return {run for run in ids if run is not None} | set(_value(spec, "queue.after") or ())
+
+
+def paths(specs: Iterable[Mapping[str, Any]]) -> set[Path]:
+    """Where the data of jobs lies, by their specs."""
+    return {Path(text) for spec in specs if isinstance(text := _value(spec, "data.path"), str)}
+
+
+def _run_of(text: str, runs: Path) -> str | None:
+    if text.startswith(RUN_PREFIX):
+        return text.removeprefix(RUN_PREFIX)
+    path = Path(text)
+    if not path.is_relative_to(runs):
+        return None
+    name = path.relative_to(runs).parts[:1]
+    return name[0] if name and RUN_ID.match(name[0]) else None
+
+
+def _value(spec: Any, place: str) -> Any:
+    for name in place.split("."):
+        spec = spec.get(name) if isinstance(spec, Mapping) else None
+    return spec
