@@ -56,7 +56,7 @@ class Resolver:
         later = promised(spec)
         changes = {
             "model": self._start(spec, later),
-            "data": spec.data if spec.data.path in later else self.data(spec.data),
+            "data": self._ahead(spec.data if spec.data.path in later else self.data(spec.data)),
             "objective": spec.objective if spec.model.path in later else self._objective(spec),
             "launcher": self._launcher(spec.launcher),
         }
@@ -104,6 +104,11 @@ class Resolver:
             raise DataError(f"data.info: {info.name} cannot be read as JSON: {error}.") from None
         path = self.datasets.resolve_mix(data.path, listed if isinstance(listed, dict) else ())
         return data.model_copy(update={"path": path, "info": str(info)})
+
+    def _ahead(self, data: DataSpec) -> DataSpec:
+        """With the folder for what is tokenized before the training."""
+        folder = absolute(data.ahead_folder) if data.ahead_folder else self.datasets.prepared
+        return data.model_copy(update={"ahead_folder": str(folder)})
 
     def _prepare(self, spec: JobSpec) -> JobSpec:
         spec = cast(PrepareSpec, spec)

@@ -17,6 +17,7 @@ PIECE = 2**22  # bytes read at a time
 NOT_SPLITTING = ("truncation", "padding", "added_tokens", "decoder", "post_processor")
 """Of a tokenizer.json: what changes no token of a text, and added tokens, to which a training adds a mask."""
 SOURCE = ("path", "info")  # told by the content
+NO_CONTENT = ("ahead", "ahead_folder")  # when and where it is made, not what
 
 
 def of_tokenizer(tokenizer: Any) -> str:
@@ -46,7 +47,8 @@ def of_data(data: DataSpec, check: Callable[[], None]) -> tuple[str, int | None]
             counts.append(data.options.get("rows"))
         parts.append([part.weight, sorted(part.slices.items()), digests])
     known = sum(c for c in counts if c is not None) if None not in counts else None
-    settings = data.model_dump(mode="json", exclude=set(SOURCE))
+    settings = data.model_dump(mode="json", exclude={*SOURCE, *NO_CONTENT})
+    settings["answers"] = data.answers or "last"  # an objective's default, said or not
     return _hash([parts, settings]), min(known, data.limit or known) if known else None
 
 

@@ -10,12 +10,14 @@ Packing costs nothing here: a packed sequence is a window over the tokens of all
 """
 
 import bisect
+import fcntl
 import json
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import pyarrow
@@ -23,7 +25,7 @@ import pyarrow
 from jobs.data.encode import Sequence as Tokens
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
-from jobs.specs.data_files import PREPARED
+from jobs.specs.data_files import PREPARED, USED
 
 MANIFEST = PREPARED
 VALIDATION = "validation.arrow"
@@ -141,6 +143,17 @@ class Shard:
         return Tokens(ids, int(self.prompts[number]), earlier, documents=tuple(documents))
 
 
+def _in_use(folder: Path) -> IO[str] | None:
+    """Held open, it keeps the folder from being cleaned away. None where the folder cannot be written to."""
+    try:
+        mark = open(folder / USED, "a")  # noqa: SIM115 - held as long as the sequences are
+    except OSError:
+        return None
+    fcntl.flock(mark, fcntl.LOCK_SH)
+    os.utime(folder / USED)
+    return mark
+
+
 class PreparedSequences(Sequence):
     """The sequences to train on, read from their files when they are asked for."""
 
@@ -156,6 +169,7 @@ class PreparedSequences(Sequence):
         whole = self.manifest.windows == "whole"
         self.starts = np.load(folder / STARTS, mmap_mode="r") if whole else None
         self._shards: dict[int, Shard] = {}
+        self._use = _in_use(folder)
 
     def __len__(self) -> int:
         if self.manifest.windows == "rows":
@@ -179,7 +193,11 @@ class PreparedSequences(Sequence):
         return self._window(start, min(start + self.length, self.tokens))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_shards": {}}  # maps do not travel to other processes
+        return {
+            **self.__dict__,
+            "_shards": {},
+            "_use": None,
+        }  # maps and locks do not travel to other processes
 
     def _shard(self, number: int) -> Shard:
         if number not in self._shards:

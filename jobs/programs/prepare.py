@@ -19,6 +19,7 @@ from jobs.data.prepared import Manifest, PreparedSequences, is_prepared, load_ma
 from jobs.models.tokenizers import load_tokenizer
 from jobs.programs.process import Countdown, Process, main
 from jobs.protocol.errors import ResourceError
+from jobs.specs.data_files import LOCK
 from jobs.specs.job import PrepareSpec
 
 
@@ -65,7 +66,7 @@ def watched(process: Process, rows: int | None):
 def alone(folder: Path) -> Iterator[None]:
     """Inside, no other job writes this folder. Raises: ResourceError where one does."""
     folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / ".lock", "w") as lock:
+    with open(folder / LOCK, "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -80,7 +81,8 @@ def finish(process: Process, folder: Path, manifest: Manifest) -> None:
         process.note(note, "warning")
     found = PreparedSequences(folder)
     validation = len(validation_sequences(folder))
-    process.note(f"{len(found)} sequences with {found.tokens} tokens, {validation} held out: {folder}")
+    process.note(f"{len(found):,} sequences with {found.tokens:,} tokens, {validation:,} held out.")
+    process.note(f"They are in {folder}.")
     process.finish(
         "succeeded",
         prepared=str(folder),

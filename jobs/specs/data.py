@@ -45,6 +45,11 @@ class DataSpec(Spec):
     """Share of rows held out, chosen by hash so that it never leaks between runs."""
     limit: int | None = Field(default=None, ge=1)
     """Use at most this many rows."""
+    ahead: Literal["large", "always", "never"] = "large"
+    """Tokenize into files before the training, so that memory stays flat, and keep them for other trainings.
+    large: from 256 MiB of text, and from the Hub. Rows with images never are."""
+    ahead_folder: str | None = None
+    """Where such files are kept. None: prepared/ of the home folder."""
     on_bad_rows: Literal["stop", "skip", "quarantine"] = "stop"
     """Rows that cannot be read or understood. stop: the job ends at the first. skip: they are left out.
     quarantine: left out and written to data/bad-rows.jsonl of the run. The result counts them by kind."""

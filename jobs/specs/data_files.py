@@ -11,6 +11,7 @@ LINEAGE = ".lineage.json"  # beside a version of a data set: what it came from
 NOT_ROWS = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json")
 """What `datasets` and LLaMA-Factory lay beside files of rows."""
 PREPARED = "prepared.json"  # in a folder that a prepare job filled
+LOCK, USED = ".lock", ".used"  # beside it: held by who writes the folder, and shared by those who read it
 
 
 def kind_of(path: Path) -> str:

@@ -16,6 +16,7 @@ from jobs.data.prepare import HELD_OUT as VALIDATION_ROWS
 from jobs.data.prepared import PreparedSequences, is_prepared, validation_sequences
 from jobs.data.rows import Row
 from jobs.programs.process import Countdown, Process
+from jobs.programs.training.ahead import is_ahead, prepared_ahead
 from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import DiffusionConfig
@@ -54,11 +55,16 @@ def load_corpus(
     Raises: DataError, SpecError, ModelError.
     """
     if process.spec.data.path is not None and is_prepared(Path(process.spec.data.path)):
-        return _prepared(process, tokenizer, config, positions)
+        return _prepared(process, Path(process.spec.data.path), tokenizer, config, positions)
     objective = process.spec.objective
     data = for_objective(process.spec.data, objective)
     if data.max_length < process.spec.data.max_length:
         process.note(f"data.max_length is {data.max_length}: as many tokens as fit in whole blocks.")
+    if reader is None and is_ahead(data):
+        ensure_template(tokenizer, data.template)
+        folder = prepared_ahead(process, data, tokenizer)
+        check()
+        return _prepared(process, folder, tokenizer, config, positions)
 
     def reading(done: int) -> None:
         check()
@@ -86,12 +92,13 @@ def load_corpus(
     return Corpus(train.sequences, validation.sequences, collator, found.kind, found.bad)
 
 
-def _prepared(process: Process, tokenizer: Any, config: DiffusionConfig, positions: int | None) -> Corpus:
+def _prepared(
+    process: Process, folder: Path, tokenizer: Any, config: DiffusionConfig, positions: int | None
+) -> Corpus:
     """The corpus of a folder that a prepare job made; its settings are those that it was made with.
 
     Raises: DataError for another tokenizer, SpecError where its sequences do not fit the model or objective.
     """
-    folder = Path(process.spec.data.path)
     train, validation = PreparedSequences(folder), validation_sequences(folder)
     made = train.manifest
     data = check_prepared(train, tokenizer, process.spec.objective)
@@ -102,7 +109,7 @@ def _prepared(process: Process, tokenizer: Any, config: DiffusionConfig, positio
     collator = make_collator(made.kind, tokenizer, data, config, process.spec.objective)
     _fits((made.longest, *(len(s.input_ids) for s in validation)), collator, positions, data)
     _describe(process, len(train), train.tokens, len(validation), made.held_out, data)
-    return Corpus(train, validation, collator, made.kind)
+    return Corpus(train, validation, collator, made.kind, made.bad)
 
 
 def check_prepared(train: PreparedSequences, tokenizer: Any, objective: Any) -> DataSpec:

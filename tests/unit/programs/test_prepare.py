@@ -8,11 +8,13 @@ import pytest
 from jobs.data.prepared import PreparedSequences
 from jobs.models.tokenizers import character_tokenizer
 from jobs.programs import prepare
-from jobs.programs.process import Process, main
+from jobs.programs.process import Process, Stopped, main
+from jobs.programs.training import ahead
 from jobs.programs.training.corpus import load_corpus
 from jobs.protocol.errors import DataError, ResourceError, SpecError
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import RunFolder, read_json
+from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import DiffusionConfig
 from jobs.specs.job import TrainSpec
 
@@ -37,7 +39,8 @@ def prepared(tmp_path, data, **changes):
 
 
 def corpus(tmp_path, data, letters=LETTERS, objective=OBJECTIVES[0]):
-    spec = TrainSpec.parse({"kind": "train", "model": {"path": "m"}, "data": data, "objective": objective})
+    given = {"kind": "train", "model": {"path": "m"}, "data": data, "objective": objective}
+    spec = TrainSpec.parse(given)
     run = RunFolder.create(tmp_path / "runs", "train", spec.model_dump(mode="json"))
     process = Process(run, run.new_attempt(), spec)
     return load_corpus(process, character_tokenizer(letters), CONFIG, None, lambda: None), process
@@ -54,6 +57,72 @@ def test_a_training_sees_the_same_with_and_without(tmp_path, talks, objective):
     assert list(two.train) == one.train and two.validation == one.validation
     assert (two.kind, two.collator) == (one.kind, one.collator)
     assert process.spec.data.max_length == 40
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES, ids=lambda objective: objective["name"])
+def test_a_training_prepares_large_data_first_and_sees_the_same(tmp_path, talks, objective):
+    with open(talks["path"], "a") as file:
+        file.write("{\n")
+    data = {**talks, "max_length": 45, "on_bad_rows": "skip"}
+    one, _ = corpus(tmp_path, data, objective=objective)
+    two, process = corpus(tmp_path, {**data, "ahead": "always"}, objective=objective)
+    assert isinstance(two.train, PreparedSequences) and not isinstance(one.train, PreparedSequences)
+    assert list(two.train) == one.train and two.validation == one.validation
+    assert (two.collator, two.bad) == (one.collator, one.bad) and one.bad == {"json": 1}
+    assert two.train.folder.parent == process.run.prepared
+
+
+def test_what_a_training_prepared_the_next_one_finds(tmp_path, talks):
+    home = str(tmp_path / "home")
+    data = {**talks, "ahead": "always", "ahead_folder": home}
+    first, _ = corpus(tmp_path, data)
+    mark = (first.train.folder / "prepared.json").stat().st_mtime_ns
+    second, _ = corpus(tmp_path, data)
+    assert second.train.folder == first.train.folder == tmp_path / "home" / first.train.folder.name
+    assert (second.train.folder / "prepared.json").stat().st_mtime_ns == mark
+    assert read_json(prepared(tmp_path, talks, folder=home).result_json)["prepared"] == str(
+        first.train.folder
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, False),
+        ({"ahead": "always"}, True),
+        ({"path": "LARGE"}, True),
+        ({"path": "LARGE", "ahead": "never"}, False),
+        ({"path": "LARGE", "limit": 1000}, False),
+        ({"path": None, "builder": "prose"}, False),
+    ],
+)
+def test_large_data_are_prepared_first(tmp_path, talks, monkeypatch, changes, expected):
+    monkeypatch.setattr(ahead, "LARGE", 5000)
+    (tmp_path / "large.jsonl").write_text('{"text": "a"}\n' * 1000)
+    changed = (
+        {**changes, "path": str(tmp_path / "large.jsonl")} if changes.get("path") == "LARGE" else changes
+    )
+    assert ahead.is_ahead(DataSpec.parse({**talks, **changed})) == expected
+
+
+def test_other_ranks_wait_for_the_files_and_leave_with_the_first(tmp_path):
+    class Rank:
+        attempt = RunFolder.create(tmp_path / "runs", "train", {}).new_attempt()
+
+        def stop_requested(self) -> bool:
+            return False
+
+    folder = tmp_path / "made"
+    folder.mkdir()
+    (folder / "prepared.json").touch()
+    ahead.wait_for(folder, Rank())
+    (folder / "prepared.json").unlink()
+    Rank.attempt.stop.touch()
+    with pytest.raises(Stopped):
+        ahead.wait_for(folder, Rank())
+    with prepare.alone(folder):
+        assert ahead.is_locked(folder)
+    assert not ahead.is_locked(folder)
 
 
 def test_bad_rows_are_dealt_with_as_decided(tmp_path, talks):
