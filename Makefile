@@ -23,7 +23,8 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 test: .venv/.dev  ## install, then every test but the slow ones
 	$(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -n 2 -m "e2e and not slow" tests/unit tests/contract tests/golden $(PYTEST) || [ $$? -eq $(NONE) ]
-	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui tests/chaos tests/slurm $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui tests/slurm $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -n 2 -m "not slow" tests/chaos $(PYTEST) || [ $$? -eq $(NONE) ]
 
 check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 seconds
 	$(BIN)/ruff format --check .
@@ -32,7 +33,7 @@ check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 secon
 	$(RUN_TESTS) -q -n 2 -m "$(QUICK) and not thorough" $(PYTEST)
 
 chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for longer than `make test` does
-	CHAOS_ROUNDS=50 $(RUN_TESTS) -m chaos $(PYTEST)
+	CHAOS_ROUNDS=200 $(RUN_TESTS) -n 2 tests/chaos $(PYTEST)
 
 slow: .venv/.dev  ## tests on real models out of packages
 	$(RUN_TESTS) -m slow $(PYTEST)

@@ -23,8 +23,7 @@ from tests.fakes.witness import heard
 
 pytestmark = pytest.mark.chaos
 
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "20"))
-SEED = int(os.environ.get("CHAOS_SEED", "0")) or int(time.time())
+ROUNDS, SEED = int(os.environ["CHAOS_ROUNDS"]), int(os.environ["CHAOS_SEED"])  # see conftest.py
 JOBS, ACTS, REAL = 5, 6, 10
 
 
