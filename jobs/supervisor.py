@@ -32,6 +32,7 @@ from pathlib import Path
 from jobs.anchor import GO, PR_SET_CHILD_SUBREAPER
 from jobs.protocol.folder import AttemptFolder, RunFolder, read_json, write_json
 from jobs.protocol.identity import COOKIE, ProcessIdentity
+from jobs.protocol.log_file import LogCap
 from jobs.protocol.tree import children, descendants, has_cookie, members, strays
 
 POLL_SECONDS, FORK_SECONDS = 0.25, 0.005
@@ -102,6 +103,7 @@ class Supervisor:
         self.stop_since: float | None = None
         self.term_since: float | None = None
         self._beat = self._looked = 0.0
+        self._log_cap = LogCap(attempt.log)
         self._oom = oom_kills()
 
     # --- beginning ----
@@ -250,6 +252,7 @@ class Supervisor:
             self._beat = now
             with contextlib.suppress(OSError):
                 os.utime(self.attempt.run_json)
+                self._log_cap.check()
 
     def _follow_stop(self) -> None:
         if not self.attempt.stop_requested():

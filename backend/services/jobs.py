@@ -23,6 +23,7 @@ from jobs.executors import Executor
 from jobs.protocol.errors import JobError, ResourceError
 from jobs.protocol.events import read_events
 from jobs.protocol.folder import CHECKPOINT, RunFolder, is_whole
+from jobs.protocol.log_file import read_part
 from jobs.protocol.states import ACTIVE, TERMINAL, State
 from jobs.specs.job import JobSpec
 from jobs.specs.load import parse_spec
@@ -103,20 +104,13 @@ class JobService:
         with self.store.read() as conn:
             row = self._row(conn, job_id)
         path = RunFolder(self.runs / row.id).attempt(attempt or row.attempt).log
-        try:
-            with open(path, "rb") as file:
-                size = file.seek(0, 2)
-                offset = max(0, size + offset) if offset < 0 else min(offset, size)
-                file.seek(offset)
-                data = file.read(limit)
-        except OSError:
-            return "", max(0, offset)
+        data, following = read_part(path, offset, limit)
         for cut in range(min(4, len(data))):  # the last character may be half written
             try:
-                return data[: len(data) - cut].decode("utf-8"), offset + len(data) - cut
+                return data[: len(data) - cut].decode("utf-8"), following - cut
             except UnicodeDecodeError:
                 continue
-        return data.decode("utf-8", "replace"), offset + len(data)
+        return data.decode("utf-8", "replace"), following
 
     def events(self, job_id: str, offset: int = 0) -> tuple[Records, int]:
         """(events, next offset) from byte `offset` of the run's events.jsonl."""
