@@ -135,7 +135,7 @@ class Studio:
     def groups(self) -> "GroupService":
         from backend.services.groups import GroupService  # noqa: PLC0415
 
-        return GroupService(self.jobs, self.home, lambda name: self.training.recipe(name).spec)
+        return GroupService(self.jobs, self.queue, self.home, lambda name: self.training.recipe(name).spec)
 
     @cached_property
     def looking(self) -> "LookingService":

@@ -73,6 +73,14 @@ def router(studio: Studio) -> APIRouter:
     ) -> dict[str, list[JobView]]:
         return {"jobs": studio.groups.stop(group, grace)}
 
+    @routes.post("/{group}/hold")
+    def hold(group: Known) -> dict[str, list[JobView]]:
+        return {"jobs": studio.groups.hold(group)}
+
+    @routes.post("/{group}/release")
+    def release(group: Known) -> dict[str, list[JobView]]:
+        return {"jobs": studio.groups.release(group)}
+
     @routes.post("/{group}/rerun")
     def rerun(group: Known) -> dict[str, list[JobView]]:
         return {"jobs": studio.groups.rerun(group)}

@@ -8,6 +8,7 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from sqlalchemy import func, select
 from backend.services.comparison import Comparison, compare
 from backend.services.job_view import JobView, build_views
 from backend.services.jobs import JobService
+from backend.services.queue import QueueService
 from backend.store.tables import jobs as job_rows
 from jobs.protocol.errors import JobError, ResourceError
 from jobs.protocol.folder import read_json, write_json
@@ -60,8 +62,11 @@ Specs = list[JobSpec]
 class GroupService:
     """Groups of jobs by id. `recipe` gives the spec of a recipe by its name."""
 
-    def __init__(self, jobs: JobService, home: Path, recipe: Callable[[str], dict[str, Any]]):
-        self.jobs, self.store, self.folder, self.recipe = jobs, jobs.store, home / "groups", recipe
+    def __init__(
+        self, jobs: JobService, queue: QueueService, home: Path, recipe: Callable[[str], dict[str, Any]]
+    ):
+        self.jobs, self.queue, self.store = jobs, queue, jobs.store
+        self.folder, self.recipe = home / "groups", recipe
 
     # --- asking ----
 
@@ -131,6 +136,14 @@ class GroupService:
             self.jobs.stop(job.id, grace)
         return self._members(group)
 
+    def hold(self, group: str) -> Jobs:
+        """Keep the jobs that wait from starting."""
+        return self._each_waiting(group, self.queue.hold)
+
+    def release(self, group: str) -> Jobs:
+        """Let held jobs go."""
+        return self._each_waiting(group, self.queue.release)
+
     def rerun(self, group: str) -> Jobs:
         """Queue once more what failed, was stopped or lost, and what was ended because of that; returns these
         jobs. Each goes on from its last checkpoint; what succeeded or is under way stays as it is.
@@ -161,6 +174,13 @@ class GroupService:
         if not found:
             raise JobError(f"There is no pipeline or sweep {group!r}. `studio groups` lists them.")
         return found
+
+    def _each_waiting(self, group: str, act: Callable[[str], None]) -> Jobs:
+        for job in self._members(group):
+            if job.state == State.QUEUED:
+                with suppress(JobError):  # it has just begun
+                    act(job.id)
+        return self._members(group)
 
     def _facts(self, group: str, counts: Counter[str], created_at: float) -> dict[str, Any]:
         match = GROUP_ID.match(group)

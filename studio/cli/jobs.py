@@ -12,6 +12,7 @@ POLL_SECONDS = 0.5
 
 if TYPE_CHECKING:
     from backend.services.jobs import JobService, JobView
+    from backend.studio import Studio
 
 
 def list_jobs(
@@ -140,16 +141,18 @@ def _print_log(jobs: "JobService", id: str, attempt: int | None, offset: int) ->
 
 
 def stop(
-    id: JobId,
+    id: Annotated[str, typer.Argument(metavar="ID", help="The job, or the pipeline or sweep.")],
     grace: Annotated[
         int, typer.Option("--grace", min=0, help="Seconds it may take to save before it is killed.")
     ] = 30,
     home: Home = None,
 ) -> None:
-    """Ask a job to save and leave."""
+    """Ask a job to save and leave, or all jobs of a pipeline or sweep."""
     with services(home) as studio:
-        job = studio.jobs.stop(id, grace=grace)
-    typer.echo(f"{job.id} is {job.state}.")
+        is_group = studio.groups.exists(id)
+        found = studio.groups.stop(id, grace) if is_group else [studio.jobs.stop(id, grace=grace)]
+    for job in found:
+        typer.echo(f"{job.id} is {job.state}.")
 
 
 def resume(
@@ -171,14 +174,19 @@ def resume(
             typer.echo(not_scheduled(studio, job.id), err=True)
 
 
+def _named(studio: "Studio", id: str) -> "list[JobView]":
+    """The job of this id, or the jobs of a pipeline or sweep."""
+    return studio.groups.get(id).jobs if studio.groups.exists(id) else [studio.jobs.get(id)]
+
+
 def delete(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Finished jobs.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Finished jobs, pipelines or sweeps.")],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     home: Home = None,
 ) -> None:
     """Delete finished jobs with their folders: checkpoints, models and samples too."""
     with services(home) as studio:
-        found = [studio.jobs.get(id) for id in ids]
+        found = [job for id in ids for job in _named(studio, id)]
         if not yes:
             for job in found:
                 typer.echo(f"{job.id} {job.name} ({job.state}) in {job.folder}")

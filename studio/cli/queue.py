@@ -11,19 +11,19 @@ if TYPE_CHECKING:
     from backend.services.job_view import JobView
     from backend.studio import Studio
 
-Waiting = Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs that wait in the queue.")]
+Waiting = Annotated[list[str], typer.Argument(metavar="ID...", help="Jobs that wait, pipelines or sweeps.")]
 
 
 def hold(ids: Waiting, home: Home = None) -> None:
     """Keep queued jobs from starting until they are released."""
     with services(home) as studio:
-        _each(studio, ids, studio.queue.hold)
+        _each(studio, ids, studio.queue.hold, studio.groups.hold)
 
 
 def release(ids: Waiting, home: Home = None) -> None:
     """Let held jobs go, and those that wait between two tries."""
     with services(home) as studio:
-        _each(studio, ids, studio.queue.release)
+        _each(studio, ids, studio.queue.release, studio.groups.release)
 
 
 def move(
@@ -50,11 +50,20 @@ def move(
         _tell(studio.jobs.get(id))
 
 
-def _each(studio: "Studio", ids: list[str], act: Callable[[str], None]) -> None:
+def _each(
+    studio: "Studio", ids: list[str], act: Callable[[str], None], of_group: "Callable[[str], list[JobView]]"
+) -> None:
     for id in ids:
-        act(id)
-        _tell(studio.jobs.get(id))
+        if studio.groups.exists(id):
+            for job in of_group(id):
+                _tell(job)
+        else:
+            act(id)
+            _tell(studio.jobs.get(id))
 
 
 def _tell(job: "JobView") -> None:
+    if job.queue_position is None:  # of a group, some have begun
+        typer.echo(f"{job.id} is {job.state}.")
+        return
     typer.echo(f"{job.id} is number {job.queue_position} in the queue. {job.waiting or ''}".rstrip())

@@ -179,6 +179,17 @@ def test_stopping_ends_what_waits_and_numbers_are_not_used_again(studio):
     assert studio.groups.submit(PIPELINE).id == "pipeline-0002"
 
 
+def test_what_waits_is_held_and_let_go_together(studio):
+    studio.groups.submit(SWEEP)
+    studio.groups.hold("sweep-0001")
+    carry_out(studio)
+    assert studio.groups.get("sweep-0001").counts == {"queued": 4}
+    studio.groups.release("sweep-0001")
+    carry_out(studio)
+    assert studio.groups.get("sweep-0001").counts == {"succeeded": 4}
+    assert {job.state for job in studio.groups.hold("sweep-0001")} == {State.SUCCEEDED}, "harmless"
+
+
 def test_a_rebuilt_database_knows_the_groups(studio):
     studio.groups.submit(SWEEP)
     before = [job.id for job in studio.groups.get("sweep-0001").jobs]

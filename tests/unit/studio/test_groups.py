@@ -40,6 +40,16 @@ def test_without_wait_it_is_queued(studio, sweep):
     assert (code, out) == (0, "sweep-0001\n") and "3 jobs: train-0001" in err and "studio launch" in err
 
 
+def test_hold_release_stop_and_delete_take_its_id(studio, sweep, studio_home):
+    studio("run", sweep)
+    out = studio("hold", "sweep-0001")[1]
+    assert out.count("is number") == 3
+    assert "train-0003" in studio("release", "sweep-0001")[1]
+    assert studio("stop", "sweep-0001")[1].count("is stopped") == 3
+    code, out, _ = studio("delete", "--yes", "sweep-0001")
+    assert code == 0 and out.count("is deleted") == 3 and not list((studio_home / "runs").glob("train-*"))
+
+
 def test_an_estimate_names_every_job_and_starts_nothing(studio, sweep):
     code, out, _ = studio("run", sweep, "--estimate")
     assert code == 0 and len(out.splitlines()) == 3 and out.startswith("seed=1: memory on each device, about")
