@@ -25,6 +25,7 @@ pytestmark = pytest.mark.chaos
 
 ROUNDS, SEED = int(os.environ["CHAOS_ROUNDS"]), int(os.environ["CHAOS_SEED"])  # see conftest.py
 JOBS, ACTS, REAL = 5, 6, 10
+PATIENCE = 300  # seconds: on a machine with much else to do a round of 8 seconds takes minutes
 
 
 class Life(NamedTuple):
@@ -117,7 +118,9 @@ def play(studio: Any, home: Any, rng: random.Random, lives: list[Life]) -> tuple
         for job_id, life in jobs.items():
             if life.state == State.STOPPED:
                 monkey.stop(job_id)
-        until(lambda: not any(j.active for j in studio.jobs.list()), 90, f"{monkey.done}: all ends")
+        until(
+            lambda: not any(j.active for j in studio.jobs.list()), PATIENCE, f"the end of all {monkey.done}"
+        )
     finally:
         monkey.end()
     return monkey, jobs
