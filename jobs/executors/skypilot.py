@@ -11,13 +11,12 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from jobs import launch
-from jobs.protocol.errors import DataError, JobError, SpecError
+from jobs.protocol.errors import JobError, SpecError
 from jobs.protocol.folder import AttemptFolder, RunFolder, write_json
 from jobs.specs import mix
 from jobs.specs.job import HERE_ONLY, JobSpec
@@ -66,7 +65,7 @@ def export(
 ) -> str:
     """The task's YAML. Makes the attempt that it will run in.
 
-    `gpus` of each node as SkyPilot names them: H100:8. Raises: SpecError, JobError, DataError.
+    `gpus` of each node as SkyPilot names them: H100:8. Raises: SpecError, JobError.
     """
     check(spec, nodes, gpus)
     attempt = run.new_attempt()
@@ -76,12 +75,17 @@ def export(
     about = {"run": run.id, "attempt": attempt.number, "file": shlex.quote(file)}
     about |= {"path": shlex.quote(str(run.path)), "here": shlex.quote(str(run.path))}
     data = task(spec, run, attempt, part, nodes, gpus)
-    return ABOUT.format(**about) + "\n" + yaml.dump(data, Dumper=Scripts, sort_keys=False, allow_unicode=True)
+    away = [f"# Not copied, for it is not here: {path}\n" for path in named(spec) if not os.path.exists(path)]
+    return (
+        ABOUT.format(**about)
+        + "".join(away)
+        + "\n"
+        + yaml.dump(data, Dumper=Scripts, sort_keys=False, allow_unicode=True)
+    )
 
 
 def check(spec: JobSpec, nodes: int, gpus: str) -> None:
-    """Whether the job can be run so. Raises: SpecError, JobError, DataError."""
-    needed(spec)
+    """Whether the job can be run so. Raises: SpecError, JobError."""
     if spec.kind in HERE_ONLY:
         raise JobError(f"A {spec.kind} job answers the page and runs on this machine.")
     if spec.launcher.device != "cpu" and not gpus:
@@ -104,19 +108,15 @@ def task(
         **({"workdir": source} if source else {}),
         "num_nodes": nodes,
         "resources": {"accelerators": gpus} if gpus else on_cpu,
-        "file_mounts": {path: path for path in [str(run.path), *needed(spec)]},
+        "file_mounts": {path: path for path in [str(run.path), *filter(os.path.exists, named(spec))]},
         "setup": SETUP.format(there=THERE, package=package),
         "run": RUN.format(there=THERE, attempt=attempt.number, part=shlex.join(part), **quoted),
     }
 
 
-def needed(spec: JobSpec) -> list[str]:
-    """Files and folders on this machine that the spec names. Raises: DataError for one that is not there."""
-    found = dict.fromkeys(_paths(spec.model_dump(mode="json", exclude={"slurm"})))
-    for path in found:
-        if not Path(path).exists():
-            raise DataError(f"{path}: there is no such file; the spec names it.")
-    return [*found]
+def named(spec: JobSpec) -> list[str]:
+    """Absolute paths that the spec names: what it reads, and folders that it may write."""
+    return [*dict.fromkeys(_paths(spec.model_dump(mode="json", exclude={"slurm"})))]
 
 
 def _paths(value: Any, key: str = "") -> Iterator[str]:
@@ -128,8 +128,5 @@ def _paths(value: Any, key: str = "") -> Iterator[str]:
             yield from _paths(inner, key)
     elif isinstance(value, str) and key == ".data.path":
         yield from (part.name for part in mix.parse(value) if os.path.isabs(part.name))
-    elif isinstance(value, str) and os.path.isabs(value) and "\n" not in value and key not in OUTPUTS:
+    elif isinstance(value, str) and os.path.isabs(value) and "\n" not in value:
         yield value
-
-
-OUTPUTS = (".folder", ".slurm.python")  # written there, not read

@@ -27,7 +27,7 @@ from jobs.specs.slurm import SlurmSpec
 
 HEARTBEAT_SECONDS = 30.0  # a supervisor writes one every 5; so long its silence may be the disk's delay
 CANCEL_SECONDS = 60.0  # after the grace of a stop: then the whole batch job is cancelled
-LAST_LINES = 30
+LAST_LINES, LAST_BYTES = 30, 8192
 GIVEN = "Slurm has it."
 
 
@@ -82,7 +82,10 @@ class SlurmExecutor:
             write_json(folder.run_json, facts)
         except OSError as error:
             raise ResourceError(f"{folder.path} cannot be written: {error.strerror}.") from None
-        answer = self.queue(slurm.host).run(self._sbatch(run, attempt))
+        queue = self.queue(slurm.host)
+        if problem := queue.look().problem:  # sbatch would find the same, after 9 seconds
+            raise SlurmError(problem, away=True)
+        answer = queue.run(self._sbatch(run, attempt))
         number = answer.strip().split(";")[0]  # "12;cluster" where there are several clusters
         write_json(folder.batch_json, {"id": number, "host": slurm.host, "submitted_at": time.time()})
         return True
@@ -128,7 +131,10 @@ class SlurmExecutor:
         if folder.exit_json.exists() or has_begun(facts or {}):
             return False
         if facts is not None and "cookie" in facts:
-            view = self.queue(facts.get("host", "")).ask()
+            queue = self.queue(facts.get("host", ""))
+            view = queue.look()
+            if not view.problem:
+                view = queue.ask()
             if view.problem or job_name(run, facts["cookie"]) in view.jobs:
                 return False
         # A supervisor that comes late finds this mark and leaves.
@@ -244,9 +250,10 @@ def _slurm(spec: JobSpec) -> SlurmSpec:
 
 
 def _last_lines(folder: AttemptFolder) -> list[str]:
-    """The end of the log, or of what the batch script said where the program wrote nothing."""
+    """The end of the log, and of what the batch script and Slurm said."""
+    lines = []
     for path in (folder.log, folder.batch_log):
-        with contextlib.suppress(OSError):
-            if lines := path.read_text(encoding="utf-8", errors="replace").splitlines():
-                return lines[-LAST_LINES:]
-    return []
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            file.seek(max(0, file.seek(0, 2) - LAST_BYTES))
+            lines += file.read().decode("utf-8", "replace").splitlines()[-LAST_LINES:]
+    return lines[-LAST_LINES:]

@@ -4,8 +4,10 @@ import getpass
 import os
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 from tests.fakes.processes import until
@@ -124,3 +126,15 @@ class SlurmCluster:
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()
+
+
+def main(folder: Path) -> None:
+    """`python -m tests.fakes.slurm_cluster FOLDER`: a cluster to try things on, until Ctrl-C."""
+    folder.mkdir(parents=True)
+    with SlurmCluster(folder.resolve()) as cluster:
+        print(f"export SLURM_CONF='{cluster.environment['SLURM_CONF']}'", flush=True)
+        signal.sigwait([signal.SIGINT, signal.SIGTERM])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from jobs.executors.skypilot import export
-from jobs.protocol.errors import DataError, StudioError
+from jobs.protocol.errors import StudioError
 from jobs.protocol.folder import RunFolder, read_json
 from jobs.specs.load import parse_spec
 from tests.fakes.studio import train_spec
@@ -52,9 +52,9 @@ def test_what_cannot_run_is_refused_before_there_is_an_attempt(tmp_path, changes
     assert not RunFolder(tmp_path / "runs" / "train-0001").attempt_numbers()
 
 
-def test_files_that_are_not_there_are_named(tmp_path):
+def test_what_is_not_here_is_named_and_not_copied(tmp_path):
     spec = train_spec(device="cpu")
     run = RunFolder.create(tmp_path / "runs", "train", spec)
-    with pytest.raises(DataError, match="/models/x: there is no such file"):
-        export(parse_spec(spec), run, "my.program")
-    assert not run.attempt_numbers()
+    text = export(parse_spec(spec), run, "my.program")
+    assert [*yaml.safe_load(text)["file_mounts"]] == [str(run.path)]
+    assert "# Not copied, for it is not here: /models/x\n" in text

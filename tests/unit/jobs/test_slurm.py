@@ -228,6 +228,9 @@ def test_while_slurm_does_not_answer_nothing_is_judged(slurm, executor, studio_h
     live = executor.poll(run, 1)
     assert live.supervised and "does not answer" in live.waiting and AWAY in live.waiting
     assert not attempt.exit_json.exists() and not executor.abandon(run, 1)
+    with pytest.raises(SlurmError, match="Unable to contact"):
+        given(executor, studio_home)
+    assert len(slurm.asked("sbatch")) == 1, "which would have waited for the controller too"
     write_json(attempt.exit_json, {"code": 0, "stopped": False})
     assert executor.poll(run, 1).ended["code"] == 0, "an end in the folder counts all the same"
 
