@@ -172,9 +172,9 @@ class Scheduler:
             number = new_attempt(run, claim.attempt)
             if number != claim.attempt:  # somebody ran the program by hand in between
                 self._renumber(claim, number)
+            self.before_start(run)
             if not self._still_starting(claim.job_id):
                 return  # a stop came first; the reconciler finishes it
-            self.before_start(run)
             if self.executor.submit(run, number, claim.devices):
                 return  # a batch system has it: it is starting until that starts it
         except (OSError, StudioError) as error:
