@@ -55,7 +55,7 @@ def test_rows_are_seen_as_the_model_sees_them(open_tab: Open, size: tuple[int, i
     picture.get_by_text("the clean blocks before it").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     for control in page.locator(".data-desk .ctl").all():
-        assert control.locator(".help").inner_text()
+        assert control.locator(".help").text_content()
 
 
 def test_bad_rows_are_told_mended_in_a_version_and_trained_on(open_tab: Open, sums: str, server: PageServer):
@@ -77,6 +77,8 @@ def test_bad_rows_are_told_mended_in_a_version_and_trained_on(open_tab: Open, su
     page.get_by_text("1 edited, 1 left out").wait_for()
     page.locator("#data-version-make").click()
     page.locator("#data-versions").get_by_text("1 edited, 1 left out").wait_for()
+    lineage = page.locator("#data-versions .lineage")
+    assert lineage.locator("b").all_inner_texts() == ["mixed-v2", "mixed.jsonl"]
     written = Path(server.home, "datasets", "mixed-v2.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in written] == [row for n, row in enumerate(GOOD) if n != 4]
     assert len(Path(server.home, "datasets", "mixed.jsonl").read_text().splitlines()) == 8
@@ -93,6 +95,58 @@ def test_the_decision_about_bad_rows_goes_to_the_training(open_tab: Open, sums: 
     page.get_by_text("written to a file of the run").wait_for()
     page.locator("#data-train").click()
     page.locator("#train-review").get_by_text("on_bad_rows: quarantine").wait_for()
+
+
+def test_columns_of_other_names_are_read_and_go_to_the_training(open_tab: Open, server: PageServer):
+    folder = server.home / "datasets"
+    folder.mkdir(exist_ok=True)
+    lines = [json.dumps({"question": f"Who is {n}?", "reply": "Finn."}) for n in range(5)]
+    (folder / "odd.jsonl").write_text("\n".join(lines))
+    page = open_tab("data", refused="/api/data/preview")
+    page.locator("#data-rows .row-card").first.wait_for()
+    choose(page, "odd")
+    page.locator("#data-check").get_by_text("no known form").wait_for()
+    columns = page.locator("#data-reading-columns")  # folded out, for it is what helps here
+    columns.fill("prompt question")
+    columns.press("Enter")
+    page.get_by_text("is no pair; write prompt: question").wait_for()
+    columns.fill("prompt: question, completion: reply")
+    columns.press("Enter")
+    page.locator("#data-check").get_by_text("5 rows, all good").wait_for()
+    written = page.locator("#data-written")
+    written.get_by_text("written by the model's own chat template").wait_for()
+    assert "Who is 0?" in written.locator("pre").inner_text()
+    page.locator("#data-train").click()
+    page.locator("#train-review").get_by_text("completion: reply").wait_for()
+
+
+def test_options_of_a_builder_change_its_rows_and_go_to_the_training(open_tab: Open):
+    page = open_tab("data")
+    page.locator("#data-rows .row-card").first.wait_for()
+    choose(page, "addition")
+    options = page.locator("#data-options")
+    options.get_by_text("Digits of each number").wait_for()
+    page.locator("#data-option-rows").fill("300")
+    page.locator("#data-option-rows").press("Enter")
+    page.locator("#data-check").get_by_text("300 rows, all good").wait_for()
+    page.locator("#data-train").click()
+    page.locator("#train-review").get_by_text("rows: 300").wait_for()
+
+
+def test_data_is_prepared_looked_at_and_trained_on(open_tab: Open, sums: str):
+    page = open_tab("data")
+    page.locator("#data-rows .row-card").first.wait_for()
+    choose(page, sums)
+    page.locator("#data-check").get_by_role("radio", name="Skip").click()
+    page.locator("#data-prepare").click()
+    told = page.locator("#data-prepared")
+    told.get_by_text("sequences with").wait_for()
+    told.get_by_text("bad row").wait_for()
+    told.get_by_role("button", name="Look at it").click()
+    page.locator("#data-check").get_by_text("rows, all good").wait_for()
+    assert page.locator("#data-prepare").is_disabled()
+    told.get_by_role("button", name="Train on it").click()
+    page.locator("#train-review").get_by_text("path: run:prepare-").wait_for()
 
 
 def test_a_data_set_that_is_not_there_is_a_sentence(open_tab: Open):

@@ -43,5 +43,11 @@
   const badge = (kind, icon, text) => el("span", { class: `badge ${kind}` }, el("span", { class: `i i-${icon}`, "aria-hidden": "true" }), text);
   const percent = (share) => `${(100 * share).toFixed(share && share < 0.1 ? 1 : 0)} %`;
 
-  window.studioData = { panel, note, badge, percent };
+  // A problem without the place that it begins with, where that is said already.
+  const unplaced = (text, place) => (text.startsWith(`${place}: `) ? text.slice(place.length + 2) : text);
+
+  // A token's letters so that a line never breaks within it, and its white space is seen.
+  const letters = (text) => text.replace(/\n/g, "\u21b5").replace(/ /g, "\u00a0");
+
+  window.studioData = { panel, note, badge, percent, unplaced, letters };
 })();

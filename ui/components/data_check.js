@@ -6,14 +6,20 @@
   const DECISIONS = { stop: "The training stops at the first bad row and names it.",
     skip: "Bad rows are left out and counted in the result.",
     quarantine: "Bad rows are left out and written to a file of the run, each with what is wrong." };
+  const KINDS = { messages: "conversations; what comes before the last answer is never masked", text: "plain text; every token may be masked" };
+  const SHOWN = 6; // different problems
 
   data.check = (about) => {
     const panel = data.panel("Check", "data-check");
+    let shown = "";
 
     async function load() {
+      if (shown !== about.name()) panel.body.replaceChildren();
+      shown = about.name();
       panel.wait("reading");
       const found = await panel.ask("check", { data: about.data() }, about.alive, panel.wait);
       if (found) draw(found);
+      if (found ? !found.form : panel.body.querySelector(".note.bad")) about.unread();
     }
 
     function draw(found) {
@@ -27,21 +33,35 @@
       });
       about.decide("stop");
       panel.body.replaceChildren(
-        el("p", {}, "Read as ", el("b", { text: found.form || "no known form" }), found.kind ? ` (${found.kind}).` : "."),
+        el("p", {}, "Read as ", el("b", { text: found.form || "no known form" }), found.kind ? `: ${KINDS[found.kind] || found.kind}.` : "."),
         n ? el("ul", { class: "kinds" }, ...Object.entries(found.bad).map(([kind, count]) =>
           el("li", {}, el("b", { class: "num", text: count.toLocaleString("en") }), ` ${kind}: ${found.kinds[kind]}`))) : "",
         n ? el("div", { class: "ctl" }, el("span", { class: "label", text: "Bad rows" }), choice, help) : "",
-        ...found.examples.slice(0, 6).map((example) => el("details", {},
-          el("summary", { text: example.problem }), el("pre", { class: "code", text: typeof example.row === "string" ? example.row : JSON.stringify(example.row, null, 1) }))),
+        ...told(found.examples),
         ...found.remarks.map((text) => data.note("info", text)));
+    }
+
+    // The same problem in several rows is told once, with their places.
+    function told(examples) {
+      const groups = new Map();
+      for (const example of examples) {
+        const text = data.unplaced(example.problem, example.place);
+        groups.set(text, [...(groups.get(text) || []), example]);
+      }
+      return [...groups].slice(0, SHOWN).map(([text, [first, ...others]]) => el("details", {},
+        el("summary", { text: `${first.place}${others.length ? ` and ${others.length} more` : ""}: ${text}` }),
+        el("pre", { class: "code", text: data.written(first.row) })));
     }
     return { root: panel.root, load };
   };
 
   data.figures = (about) => {
     const panel = data.panel("Length of rows", "data-figures");
+    let shown = ""; // the figures of another data set would mislead
 
     async function load() {
+      if (shown !== about.name()) panel.body.replaceChildren();
+      shown = about.name();
       panel.wait("counting");
       const found = await panel.ask("statistics", { data: about.data(), model: about.model() }, about.alive, panel.wait);
       if (found) draw(found);
@@ -54,16 +74,17 @@
       const facts = [["rows", found.rows.toLocaleString("en")], ["tokens", found.tokens.toLocaleString("en")],
         ["prompt", data.percent(found.prompt_share)], [`longer than ${found.max_length}`, data.percent(found.truncated_share)],
         ["repeated", `${found.duplicates_exact ? "" : "about "}${found.duplicates.toLocaleString("en")}`], ["empty", found.empty_answers.toLocaleString("en")],
-        ["scripts", Object.entries(found.scripts).slice(0, 3).map(([name, n]) => `${name} ${data.percent(n / Math.max(1, found.rows))}`).join(", ")]];
+        ["scripts", Object.entries(found.scripts).filter(([name]) => name !== "none").slice(0, 3).map(([name, n]) => `${name} ${data.percent(n / Math.max(1, found.rows))}`).join(", ")]];
+      if (!found.rows) return panel.body.replaceChildren(el("p", { class: "small muted", text: "There is no good row to count." }));
       panel.body.replaceChildren(
         histogram(lengths.bars, found.max_length),
-        el("dl", { class: "figures" }, ...facts.map(([key, text]) => el("div", {}, el("dt", { text: key }), el("dd", { class: "num", text })))),
+        el("dl", { class: "figures" }, ...facts.filter(([, text]) => text).map(([key, text]) => el("div", {}, el("dt", { text: key }), el("dd", { class: "num", text })))),
         ...found.warnings.map((text) => data.note("warn", text)), ...found.problems.map((text) => data.note("bad", text)));
     }
     return { root: panel.root, load };
   };
 
-  const WIDTH = 420, HEIGHT = 96, FOOT = 16;
+  const WIDTH = 420, HEIGHT = 96, FOOT = 16, ABOVE = 16;
   function histogram(bars, cut) {
     if (!bars.length) return "";
     const most = Math.max(...bars.map(([, , n]) => n)), end = bars[bars.length - 1][1] + 1;
@@ -76,9 +97,10 @@
     });
     parts.push(el("line", { x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT, class: "axis" }));
     parts.push(el("text", { x: 0, y: HEIGHT + FOOT - 3, text: "0" }), el("text", { x: WIDTH, y: HEIGHT + FOOT - 3, "text-anchor": "end", text: end.toLocaleString("en") }));
-    if (cut < end) parts.push(el("line", { x1: x(cut), x2: x(cut), y1: 0, y2: HEIGHT, class: "cut" }),
-      el("text", { x: x(cut) - 4, y: 10, "text-anchor": "end", text: `cut at ${cut}` }));
-    return el("svg", { class: "lengths", viewBox: `0 0 ${WIDTH} ${HEIGHT + FOOT}`, role: "img", "aria-label": `Rows by length in tokens, up to ${end}` }, ...parts);
+    const left = x(cut) < WIDTH / 2; // the words have room on one side
+    if (cut < end) parts.push(el("line", { x1: x(cut), x2: x(cut), y1: -ABOVE, y2: HEIGHT, class: "cut" }),
+      el("text", { x: x(cut) + (left ? 4 : -4), y: -4, "text-anchor": left ? "start" : "end", text: `cut at ${cut}` }));
+    return el("svg", { class: "lengths", viewBox: `0 ${-ABOVE} ${WIDTH} ${ABOVE + HEIGHT + FOOT}`, role: "img", "aria-label": `Rows by length in tokens, up to ${end}` }, ...parts);
   }
   const title = (text) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", "title");

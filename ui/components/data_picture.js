@@ -51,7 +51,7 @@
     function line(row, number, found) {
       const tokens = row.texts.map((text, at) => {
         const kind = row.kinds[at], masked = row.masked[at];
-        const shown = (NAMES[kind] || text).replace(/\n/g, "\u21b5");
+        const shown = data.letters(NAMES[kind] || text);
         const newBlock = row.blocks.length && at && row.blocks[at] !== row.blocks[at - 1];
         const about = `${kind}, ${masked ? `masked, ${data.percent(row.weights[at])} of the loss` : "visible"}${row.blocks.length ? `, block ${row.blocks[at] + 1}` : ""}`;
         return [newBlock ? el("span", { class: "edge", title: `block ${row.blocks[at] + 1}` }) : "",

@@ -1,13 +1,13 @@
 // Rows page by page: raw beside rendered beside tokens; edits and exclusions become a new version.
 (() => {
   "use strict";
-  const { el, call, segments, toast, format } = window.studio;
+  const { el, call, segments, toast } = window.studio;
   const data = window.studioData;
   const PAGE = 5;
 
   data.rows = (about, use) => {
     const panel = data.panel("Rows", "data-rows");
-    const versions = el("section", { class: "panel", id: "data-versions", "aria-label": "Versions" });
+    const versions = data.versions(about, use);
     const state = { first: 0, search: "", bad: false, view: "rendered", edits: new Map(), excluded: new Set(), page: null };
     const search = el("input", { class: "in", type: "search", id: "data-search", placeholder: "Search", "aria-label": "Search rows" });
     const bad = el("input", { type: "checkbox", id: "data-bad" });
@@ -40,7 +40,8 @@
 
     let last = "";
     async function load() {
-      const key = JSON.stringify(about.data().path || about.data().builder);
+      const { path, builder, options } = about.data();
+      const key = JSON.stringify([path, builder, options]);
       if (key !== last) {
         forget();
         [last, state.first] = [key, 0];
@@ -52,8 +53,9 @@
       if (found) {
         state.page = found;
         draw();
+        about.rendered(found.rows.find((item) => item.text !== null), found.template);
       }
-      listVersions();
+      versions.load();
     }
 
     function forget() {
@@ -66,19 +68,14 @@
       const found = state.page;
       if (!found) return;
       const n = found.rows.length;
-      panel.badge.replaceChildren(el("span", { class: "small muted num", text: n ? `found row ${state.first + 1} to ${state.first + n}${found.more ? "" : ", the last"}` : "no row found" }));
+      panel.badge.replaceChildren(el("span", { class: "small muted num", text: n ? `${state.search || state.bad ? "found rows" : "rows"} ${state.first + 1} to ${state.first + n}${found.more ? "" : ", the last"}` : "no row found" }));
       before.disabled = state.first === 0;
       after.disabled = !found.more;
       const changed = state.edits.size + state.excluded.size;
       bar.hidden = !changed;
       changes.textContent = `${state.edits.size} edited, ${state.excluded.size} left out. The source stays as it is.`;
-      if (changed && !name.value) name.value = suggestion();
+      if (changed && !name.value) name.value = versions.suggestion();
       list.replaceChildren(...found.rows.map(row));
-    }
-
-    function suggestion() {
-      const stem = String(about.data().path || about.data().builder).split("/").pop().split(".")[0].replace(/[^\w-]/g, "-").replace(/-v\d+$/, "");
-      return `${stem}-v${(state.known || []).filter((item) => item.name.startsWith(`${stem}-v`)).length + 2}`;
     }
 
     function row(item) {
@@ -91,15 +88,15 @@
             el("button", { class: "btn small", type: "button", text: "Edit", onclick: (event) => edit(event.target.closest("article"), item) }),
             el("button", { class: "btn small", type: "button", text: out ? "Keep" : "Leave out",
               onclick: () => ((out ? state.excluded.delete(item.number) : state.excluded.add(item.number)), draw()) }))),
-        item.problem ? data.note("bad", item.problem) : "",
+        item.problem ? data.note("bad", data.unplaced(item.problem, item.place)) : "",
         ...content(item, edited ? state.edits.get(item.number) : item.raw, edited));
     }
 
     function content(item, raw, edited) {
-      const written = typeof raw === "string" ? raw : JSON.stringify(raw, null, 1);
+      const written = data.written(raw);
       if (state.view === "raw" || item.text === null || edited) return [el("pre", { class: "code", tabindex: 0, text: written })];
       const shown = state.view === "tokens"
-        ? el("p", { class: "tokens" }, ...item.tokens.flatMap((text) => [el("span", { class: "k text", text: text.replace(/\n/g, "\u21b5") }), "\u200b"]))
+        ? el("p", { class: "tokens" }, ...item.tokens.flatMap((text) => [el("span", { class: "k text", text: data.letters(text) }), "\u200b"]))
         : el("pre", { class: "code rendered", tabindex: 0, text: item.text });
       return [el("div", { class: "beside" }, el("pre", { class: "code", tabindex: 0, text: written }), shown)];
     }
@@ -107,7 +104,7 @@
     function edit(card, item) {
       const raw = state.edits.get(item.number) || item.raw;
       const box = el("textarea", { class: "in mono", rows: 8, "aria-label": `Row ${item.number + 1} as JSON`, spellcheck: "false" });
-      box.value = typeof raw === "string" ? raw : JSON.stringify(raw, null, 1);
+      box.value = data.written(raw);
       const told = el("div", { role: "status" });
       const keep = () => {
         let read;
@@ -142,20 +139,6 @@
       }
     }
 
-    async function listVersions() {
-      try {
-        state.known = (await call("GET", "/api/data/versions")).versions;
-      } catch (error) {
-        versions.replaceChildren(data.note("bad", error.message));
-        return;
-      }
-      const items = state.known.map((item) => el("li", {},
-        el("button", { class: "link", type: "button", text: item.name, onclick: () => use(item.name) }),
-        el("span", { class: "small muted", text: ` ${item.rows.toLocaleString("en")} rows, from ${item.source.split("/").pop()}: ${item.edited.length} edited, ${item.excluded.length} left out, ${format.ago(item.created)}${item.note ? `. ${item.note}` : ""}` })));
-      versions.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Versions" })),
-        items.length ? el("ul", { class: "versions" }, ...items)
-          : el("p", { class: "small muted", text: "Edit rows or leave some out, and write a version; the source is never changed." }));
-    }
-    return { root: panel.root, versions, load };
+    return { root: panel.root, versions: versions.root, load };
   };
 })();

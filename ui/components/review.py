@@ -5,7 +5,7 @@ from typing import Any
 import gradio as gr
 
 # `ask` carries what another tab wants of this form: {"model": name}, {"source": name} or
-# {"data": name, "decision": what becomes of its bad rows}.
+# {"data": name, "decision": what becomes of its bad rows, "reading": settings of the data as JSON}.
 SCRIPT = """element.ask = (detail) => trigger("ask", detail);
 window.studio.mount("review", element, props, watch)"""
 

@@ -189,7 +189,7 @@ def test_the_template_is_the_one_asked_for(data: dict[str, Any]):
     lower = {"messages": [{"role": "user", "content": "who?"}, {"role": "assistant", "content": "finn."}]}
     Path(data["path"]).write_text(json.dumps(lower))
     told = page(RowsAsk.parse({"data": {**data, "template": "chatml"}, "model": new}))
-    assert told["rows"][0]["text"].startswith("<|im_start|>user")
+    assert told["rows"][0]["text"].startswith("<|im_start|>user") and told["template"] == "chatml"
 
 
 def test_figures_count_bad_rows(data: dict[str, Any]):
