@@ -21,6 +21,8 @@ from jobs.specs.load import parse_spec
 
 OF_A_TRY = {"attempt", "state", *FRESH} - {"not_before"}  # of a note, that count if it is the newest word
 
+EXPORTED = "It went to SkyPilot and has not come back: bring its folder here, then rebuild."
+
 
 def rebuild(store: Store, runs: Path, executor: Executor, only_if_empty: bool = False) -> list[str]:
     """Replace all rows by what the folders say; returns the ids, oldest first.
@@ -73,6 +75,8 @@ def _read(run: RunFolder, executor: Executor, has_gpus: bool) -> dict[str, Any] 
     if last is not None:
         facts = {**(read_facts(last.run_json) or {}), **(read_facts(last.exit_json) or {})}
         row |= {"started_at": facts.get("started_at"), "ran_on": json.dumps(facts.get("devices", []))}
+        if facts.get("executor") == "skypilot" and "ended_at" not in facts:
+            return row | {"state": State.STOPPED.value, "reason": EXPORTED, "ended_at": created}
     if note.get("attempt") == row["attempt"] and note["state"] in (State.QUEUED, *TERMINAL):
         return row | {name: note[name] for name in OF_A_TRY if name in note}
     return row | _under_way(run, row["attempt"], note, executor)

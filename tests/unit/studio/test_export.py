@@ -1,5 +1,6 @@
 """studio export on the command line."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ def test_a_spec_becomes_a_task_and_a_folder_that_waits(studio, spec, tmp_path):
     assert code == 0 and "its first lines say how" in out
     (folder, *_) = yaml.safe_load(task.read_text())["file_mounts"]
     assert parse_spec(read_yaml(Path(folder) / "spec.json")).name == "tiny"
-    assert studio("jobs", "--json")[1].strip() == "[]", "nothing is started here"
+    (job,) = json.loads(studio("jobs", "--json")[1])
+    assert (job["state"], job["reason"][:24]) == ("stopped", "It went to SkyPilot and "), "not started here"
     code, _, err = studio("export", spec, "-o", str(task), "--gpus", "A100:1")
     assert code == 2 and "there already" in err
 
