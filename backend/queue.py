@@ -82,11 +82,14 @@ def never_comes(row: Any, states: dict[str, str], now: float) -> dict[str, Any] 
     earlier = spoiled_by(row, states)
     if earlier is None:
         return None
-    what = ENDS[State(states[earlier])] if earlier in states else "is not there any more"
+    if earlier in states:
+        what, remedy = ENDS[State(states[earlier])], f"Resume {earlier} and then this job."
+    else:
+        what, remedy = "is not there any more", "Submit it again without that job in queue.after."
     return {
         "reason": f"Not started: it comes after {earlier}, which {what}.",
         "failure": None,
-        "remedy": f"Let {earlier} succeed and resume this job, or submit it with queue.continue_on_error.",
+        "remedy": f"{remedy} With queue.continue_on_error it starts all the same.",
         "ended_at": now,
     }
 

@@ -86,7 +86,7 @@ class Reconciler:
         elif attempt.stop_requested() and not live.requeues:  # asked for in the folder, by hand
             with self.store.write() as conn:
                 move(conn, row.id, State.STOPPING, at_attempt=row.attempt)
-        elif row.time_limit and row.started_at and self.clock() - row.started_at > row.time_limit:
+        elif row.time_limit and self._ran_for(row) > row.time_limit:
             self._out_of_time(row, run)
 
     def _out_of_time(self, row: Any, run: RunFolder) -> None:
@@ -104,6 +104,9 @@ class Reconciler:
             self.executor.adopt(run, row.attempt)
         except ResourceError as error:  # tried again at the next pass; the job itself goes on
             log.warning("%s", error)
+
+    def _ran_for(self, row: Any) -> float:
+        return self.clock() - row.started_at if row.state == State.RUNNING and row.started_at else 0.0
 
     def _note_waiting(self, row: Any, text: str | None) -> None:
         if text != row.waiting:

@@ -126,7 +126,7 @@ class Scheduler:
                 ended += look.ends
                 look = self._look(conn)
             if (claim := look.claim) is not None:
-                fields = {**FRESH, "attempt": claim.attempt, "claimed_at": self.clock()}
+                fields = {**FRESH, "attempt": claim.attempt, "claimed_at": self.clock(), "started_at": None}
                 fields["ran_on"] = json.dumps(claim.devices)
                 move(conn, claim.job_id, State.STARTING, at_attempt=claim.attempt - 1, **fields)
                 if not lease_devices(conn, claim.job_id, claim.devices):

@@ -1,5 +1,7 @@
 """When a job is tried again, and when its end is the end."""
 
+import time
+
 import pytest
 from sqlalchemy import update
 
@@ -181,3 +183,16 @@ def test_release_ends_the_wait_between_two_tries(studio, carry_out):
     assert carry_out() == 0
     studio.queue.release(job_id)
     assert carry_out() == 1
+
+
+def test_the_time_of_an_earlier_try_does_not_count(studio, clock):
+    studio.executor.functions["train"] = lambda run, attempt: 1
+    job_id = submit(studio, time_limit=60, retries=1, retry_wait=0)
+    scheduler = Scheduler(studio.store, studio.runs, studio.executor)
+    scheduler.tick()
+    Reconciler(studio.store, studio.runs, studio.executor).tick()
+    assert scheduler.claim().attempt == 2, "and then its scheduler dies"
+    studio.executor.poll = lambda run, attempt: Liveness(supervised=True, started=True)
+    clock.now = time.time() + 3600
+    Reconciler(studio.store, studio.runs, studio.executor, clock=clock).tick()
+    assert state(studio, job_id) == State.RUNNING
