@@ -7,10 +7,13 @@ from typing import Any
 import gradio as gr
 
 from backend.services.checkpoints import ModelView
+from jobs.protocol.errors import SpecError
 from jobs.specs.samplers import DEFAULT, SAMPLERS
-from jobs.specs.samplers.presets import carried
+from jobs.specs.samplers.cautions import cautions
+from jobs.specs.samplers.presets import carried, parse
 from ui import forms
 from ui.forms import Field
+from ui.words import say
 
 SHARED = ("suppress_tokens", "early_exit")
 """What every sampler has, and few people change."""
@@ -68,7 +71,17 @@ def settings(sampler: str, view: ModelView | None) -> dict[str, Any]:
 def help_of(sampler: str, view: ModelView | None) -> str:
     """The line under the choice: what the sampler does, and why it is this model's preset if it is."""
     why = f" {view.sampler_why}" if view and view.sampler_why and preset(view)["name"] == sampler else ""
-    return about(sampler) + why
+    return say(about(sampler)) + why
+
+
+def cautions_of(settings: dict[str, Any], view: ModelView | None) -> list[str]:
+    """What is known to go wrong with these settings on this model; nothing for settings that are wrong."""
+    if view is None:
+        return []
+    try:
+        return cautions(parse(settings), view)
+    except SpecError:
+        return []  # said in full when they are used
 
 
 def panel(view: ModelView | None, elem_id: str = "play") -> dict[str, Any]:
@@ -105,7 +118,7 @@ def updates(sampler: str, view: ModelView | None) -> list[dict[str, Any]]:
         more = {"choices": forms.options(wide)} if field.kind == "choice" else {}
         value = forms.shown(wide, data.get(name, field.default))
         hidden = grid and name in TEXT_ONLY
-        found.append(gr.update(visible=not hidden, info=field.help, value=value, **more))
+        found.append(gr.update(visible=not hidden, info=say(field.help), value=value, **more))
     return found
 
 

@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 from gradio.context import LocalContext
 
+from jobs.specs.builders import BUILDERS
+from jobs.specs.job import ConvertSpec, TrainSpec
+from jobs.specs.samplers import SAMPLERS
+from ui import forms, sampler_form, train_form
 from ui.words import LANGUAGES, catalogue, language_of, say, script
 
 UI = Path(__file__).parents[3] / "ui"
@@ -53,6 +57,15 @@ def said() -> dict[str, str]:
     return {text: place for place, text in found}
 
 
+def of_the_specs() -> set[str]:
+    """What the specs say of their settings in forms."""
+    groups = [*train_form.GROUPS.values(), (ConvertSpec, None), (TrainSpec, ["name", "priority"])]
+    groups += [(SAMPLERS[name], None) for name in SAMPLERS]
+    helps = {field.help for spec_class, names in groups for field in forms.fields(spec_class, names)}
+    helps |= {sampler_form.about(name) for name in SAMPLERS}
+    return (helps | {builder.description for builder in BUILDERS.values()}) - {""}
+
+
 def named(language: str, file: str) -> dict[str, str]:
     return json.loads((WORDS / language / file).read_text("utf-8"))
 
@@ -62,6 +75,13 @@ def test_every_text_of_the_page_has_its_words(language: str):
     texts, words = said(), named(language, "interface.json")
     assert [f"{place}: {text}" for text, place in texts.items() if text not in words] == []
     assert sorted(words.keys() - texts.keys()) == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_help_of_a_setting_has_its_words(language: str):
+    texts, words = of_the_specs(), named(language, "settings.json")
+    assert sorted(texts - words.keys()) == []
+    assert sorted(words.keys() - texts) == []
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
