@@ -1,4 +1,4 @@
-"""JSON Lines, read so that one bad line does not hide those after it, in memory for one line."""
+"""Lines, read so that a bad one does not hide those after it, in memory for one; and those of JSON Lines."""
 
 import json
 from collections.abc import Iterator
@@ -13,20 +13,22 @@ BOM = b"\xef\xbb\xbf"
 
 def lines(file: IO[bytes], name: str) -> Iterator[tuple[str, dict[str, Any] | Problem]]:
     """(place, row or what is wrong with it) for every line that is not blank, of a file opened for bytes."""
-    number = 0
-    while True:
-        raw = file.readline(LONGEST + 1)
-        number += 1
-        size = len(raw) + (_rest(file) if len(raw) > LONGEST and not raw.endswith(b"\n") else 0)
-        if not raw:
-            return
+    for number, raw, size in raw_lines(file):
         place = f"{name}, line {number}"
         if size > LONGEST:
-            yield place, _too_long(place, raw, size)
-            continue
-        raw = raw.removeprefix(BOM) if number == 1 else raw
-        if raw.strip():
+            yield place, too_long(place, raw, size)
+        elif raw.strip():
             yield place, row_of(raw, place)
+
+
+def raw_lines(file: IO[bytes]) -> Iterator[tuple[int, bytes, int]]:
+    """(number from 1, line with its end, bytes) for each line, the first without a byte order mark. Of one
+    with more than LONGEST bytes only the beginning is given; the rest is passed over in pieces."""
+    number = 0
+    while raw := file.readline(LONGEST + 1):
+        number += 1
+        size = len(raw) + (_rest(file) if len(raw) > LONGEST and not raw.endswith(b"\n") else 0)
+        yield number, raw.removeprefix(BOM) if number == 1 else raw, size
 
 
 def row_of(raw: bytes, place: str) -> dict[str, Any] | Problem:
@@ -75,7 +77,8 @@ def _rest(file: IO[bytes]) -> int:
     return passed
 
 
-def _too_long(place: str, raw: bytes, size: int) -> Problem:
+def too_long(place: str, raw: bytes, size: int) -> Problem:
+    """What is wrong with a line of more than LONGEST bytes."""
     text = (
         f"{place}: a line of {size / 2**20:.0f} MiB; a row has at most {LONGEST >> 20} MiB. "
         "Is there a line end after each row?"

@@ -36,7 +36,13 @@ def read(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[str,
             row = window.value()
             number += 1
             place = f"{path.name}, row {number}"
-            if isinstance(row, dict):
+            if window.no_number:
+                broken(
+                    DataError(
+                        f"{place}: {window.no_number} is no number of JSON; leave it out.", "number", row
+                    )
+                )
+            elif isinstance(row, dict):
                 yield place, row
             else:
                 broken(no_object(row, place))
@@ -52,7 +58,8 @@ class _Window:
         self.file, self.name = file, name
         self.text, self.at, self.line = "", 0, 1
         self.whole = False  # whether the text reaches to the end of the file
-        self.decode = json.JSONDecoder().raw_decode
+        self.no_number = ""  # NaN or Infinity, where the last value holds one
+        self.decode = json.JSONDecoder(parse_constant=self._found_no_number).raw_decode
 
     def peek(self) -> str:
         """The next character that is no blank, "" at the end."""
@@ -77,6 +84,7 @@ class _Window:
         self.peek()
         size = PIECE
         while True:
+            self.no_number = ""
             try:
                 value, end = self.decode(self.text, self.at)
             except json.JSONDecodeError as error:
@@ -96,6 +104,9 @@ class _Window:
         """An error at this line."""
         line = self.line + self.text.count("\n", 0, self.at)
         return DataError(f"{self.name}, line {line}: broken JSON: {what}.{hint}")
+
+    def _found_no_number(self, word: str) -> None:
+        self.no_number = word
 
     def _more(self, size: int) -> None:
         self.line += self.text.count("\n", 0, self.at)

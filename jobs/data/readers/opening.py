@@ -54,15 +54,8 @@ def _damaged(path: Path, error: Exception) -> str:
     return f"{path.name} is no whole {path.suffix} file ({error}); it may have been cut short: get it again."
 
 
-def lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """(number from 1, line with its end) for each line, without a byte order mark. Raises: DataError."""
-    with opened(path) as file:
-        for number, line in enumerate(file, 1):
-            yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-
-
 @contextlib.contextmanager
-def opened_text(path: Path) -> Iterator[io.TextIOWrapper]:
+def opened_text(path: Path, errors: str = "strict") -> Iterator[io.TextIOWrapper]:
     """The same as UTF-8 text, its line ends as they are, without a byte order mark. Raises: DataError."""
-    with opened(path) as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
+    with opened(path) as file, io.TextIOWrapper(file, "utf-8-sig", errors, newline="") as text:
         yield text

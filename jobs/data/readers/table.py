@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from jobs.data.readers.opening import opened_text
 from jobs.protocol.errors import DataError
 
 LONGEST = 2**28  # characters of a cell
+NO_UTF8 = re.compile(r"[\udc80-\udcff]")  # what "surrogateescape" makes of such bytes
 JSON_FIELDS = ("messages", "conversations", "input_ids", "labels", "prompt_length", "history", "images")
 """Fields that are no text: their cells hold JSON."""
 
@@ -17,7 +19,7 @@ def read(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[str,
     """The table's rows, all cells text but those of JSON_FIELDS. Raises: DataError for a wrong head."""
     csv.field_size_limit(LONGEST)
     tabs = ".tsv" in [ending.lower() for ending in path.suffixes[-2:]]
-    with opened_text(path) as file:
+    with opened_text(path, "surrogateescape") as file:  # a byte that is no UTF-8 spoils its own row alone
         table = csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
         names = _head(table, path)
         while names:
@@ -34,6 +36,9 @@ def read(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[str,
             if len(cells) != len(names):
                 broken(DataError(f"{place}: {len(cells)} cells, but the first line names {len(names)}."))
                 continue
+            if any(NO_UTF8.search(cell) for cell in cells):
+                broken(DataError(f"{place}: not UTF-8 text; save the file in UTF-8.", "encoding"))
+                continue
             row = dict(zip(names, cells, strict=True))
             try:
                 yield place, _parsed(row, place)
@@ -46,6 +51,8 @@ def _head(table: Iterator[list[str]], path: Path) -> list[str]:
         names = next(table, [])
     except csv.Error as error:
         raise DataError(f"{path.name}, line 1: broken table: {error}.") from None
+    if any(NO_UTF8.search(name) for name in names):
+        raise DataError(f"{path.name}, line 1: not UTF-8 text; save the file in UTF-8.")
     if len(set(names)) != len(names) or not all(name.strip() for name in names):
         raise DataError(f"{path.name}, line 1: the first line must name every field, each once.")
     return names

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from jobs.data.readers.opening import lines
+from jobs.data.checks.lines import LONGEST, raw_lines, too_long
+from jobs.data.readers.opening import opened
 from jobs.protocol.errors import DataError
 
 
@@ -23,21 +24,27 @@ def read(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[str,
 
 
 def _decoded(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[int, str]]:
-    for number, raw in lines(path):
-        try:
-            yield number, raw.decode("utf-8").rstrip("\r\n")
-        except UnicodeDecodeError:
-            broken(DataError(f"{path.name}, line {number}: not UTF-8 text; save the file in UTF-8."))
+    with opened(path) as file:
+        for number, raw, size in raw_lines(file):
+            place = f"{path.name}, line {number}"
+            if size > LONGEST:
+                broken(too_long(place, raw, size).error())
+                continue
+            try:
+                yield number, raw.decode("utf-8").rstrip("\r\n")
+            except UnicodeDecodeError:
+                broken(DataError(f"{place}: not UTF-8 text; save the file in UTF-8.", "encoding"))
 
 
 def is_parted(path: Path) -> bool:
     """Whether a blank line stands between two texts (those at the beginning and end do not count)."""
     begun = blank = False
-    for _, line in lines(path):
-        if not line.strip():
-            blank = begun
-        elif blank:
-            return True
-        else:
-            begun = True
+    with opened(path) as file:
+        for _, line, _ in raw_lines(file):
+            if not line.strip():
+                blank = begun
+            elif blank:
+                return True
+            else:
+                begun = True
     return False

@@ -105,6 +105,39 @@ def test_a_line_that_is_no_row_is_passed_over_in_pieces(tmp_path: Path, monkeypa
     assert len(report.examples[0]["row"]) < 2 * LONGEST_SHOWN
 
 
+MARK, LONG = b"\xef\xbb\xbf", b"x" * (33 * 2**20)
+TABLE = b"text,id\r\n"
+# What is in a file of another kind than JSON lines -> (file, bytes, good rows, kinds of bad ones, a remark)
+FILES: dict[str, tuple[str, bytes, int, dict[str, int], str]] = {
+    "a mark, Windows lines": ("a.csv", MARK + TABLE + b"a,1\r\nb,2\r\n", 2, {}, "byte order mark"),
+    "ids that come twice": (
+        "a.csv",
+        TABLE + b"a,1\r\nb,1\r\n",
+        2,
+        {},
+        "1 rows have the id of an earlier row",
+    ),
+    "cells that lack": ("a.csv", TABLE + b"a,1\r\nb\r\nc,3\r\n", 2, {"row": 1}, ""),
+    "a table in another encoding": ("a.csv", TABLE + b"a,1\r\ncaf\xe9,2\r\nb,3\r\n", 2, {"encoding": 1}, ""),
+    "NaN in a list": ("a.json", b'[{"text": "a", "n": NaN}, {"text": "b"}]', 1, {"number": 1}, ""),
+    "a list with others in it": ("a.json", b'[{"text": "a"}, 3, {"text": "b"}]', 2, {"object": 1}, ""),
+    "a list cut short": ("a.json", b'[{"text": "a"}, {"text": ', 1, {"file": 1}, ""),
+    "a list with a mark": ("a.json", MARK + b'[{"text": "a"}]', 1, {}, "byte order mark"),
+    "texts in another encoding": ("a.txt", b"one\ncaf\xe9\nthree\n", 2, {"encoding": 1}, ""),
+    "texts with a mark, Windows lines": ("a.txt", MARK + b"one\r\ntwo\r\n", 2, {}, "Windows line ends"),
+    "a text of 33 MB": ("a.txt", b"one\n" + LONG + b"\nthree\n", 2, {"long line": 1}, ""),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_the_other_kinds_of_files_are_checked_as_well(tmp_path: Path, name: str):
+    file, content, good, bad, remark = FILES[name]
+    report = check(write(tmp_path, content, name=file))
+    assert (report.good, report.bad) == (good, bad)
+    assert all(example["problem"].startswith(file) for example in report.examples)
+    assert remark in " ".join(report.remarks)
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_remarked_and_passed_over(tmp_path: Path):
     report = check(write(tmp_path, b"\xef\xbb\xbf" + line(GOOD), line(GOOD), end=b"\r\n"))
     assert report.good == 2 and not report.bad
@@ -131,6 +164,12 @@ def test_ids_that_come_twice_and_fields_that_differ_are_remarked(tmp_path: Path)
         ("rows.json", b'{"text": "one object"}', "a .json file of rows is a list"),
         ("rows.json", b"[" * 100_000, "rows.json"),
         ("rows.xyz", b"text", "are not read"),
+        ("rows.csv", "text,id\na,1\n".encode("utf-16"), "line 1: not UTF-8 text"),
+        ("rows.csv", b"", "is empty: it holds no rows"),
+        ("rows.csv", b"text,text\na,b\n", "must name every field, each once"),
+        ("rows.csv.gz", gzip.compress(b"text\na\n")[:-9], "is no whole .gz file"),
+        ("rows.parquet", b"PAR1", "is no whole Parquet file"),
+        ("rows.arrow", b"", "rows.arrow"),
     ],
 )
 def test_a_file_that_cannot_be_begun_is_refused(tmp_path: Path, name: str, content: bytes, words: str):
