@@ -199,7 +199,10 @@ class JobService:
         for job_id in ids:
             keep(self.store, RunFolder(self.runs / job_id))
         self._wake()
-        return [self.get(job_id) for job_id in ids]
+        scheduled = self._scheduled()
+        with self.store.read() as conn:  # all at once: each view alone would count the queue again
+            rows = {row.id: row for row in conn.execute(select(jobs).where(jobs.c.id.in_(ids)))}
+            return build_views(conn, [rows[job_id] for job_id in ids], str(self.runs), scheduled)
 
     def stop(self, job_id: str, grace: float = 30) -> JobView:
         """Ask a job to save and leave; after `grace` seconds it is made to. Harmless if it has ended.
