@@ -99,7 +99,7 @@ SHAPES = {
     "input_padding": "5px 8px",
     "input_radius": "4px",
     "input_shadow": "none",
-    "input_shadow_focus": "none",
+    "input_shadow_focus": "0 0 0 1px var(--accent)",
     "input_text_size": "13px",
     "layout_gap": "16px",
     "section_header_text_size": "14px",

@@ -30,11 +30,20 @@
     const tongue = el("button", { class: "btn ghost", type: "button", id: "language-switch", lang: other.tag, text: other.name,
       onclick: () => choose(other.tag) });
     const theme = el("button", { class: "btn ghost sq", type: "button", id: "theme-switch", onclick: switchTheme }, icon);
+    const skip = el("a", { class: "skip", href: "#tabs", text: say("Skip to the content"), onclick: toContent });
     bar.replaceChildren(
+      skip,
       el("div", { class: "brand", text: "dLLM Studio" }),
       el("div", { class: "side" },
         el("div", { class: "side", role: "status", "aria-label": say("Jobs and devices") }, running, devices), tongue, theme));
     label();
+
+    function toContent(event) {
+      event.preventDefault();
+      const panel = [...document.querySelectorAll("#tabs > [role=tabpanel]")].find((one) => one.offsetParent);
+      panel.tabIndex = -1;
+      panel.focus();
+    }
 
     function switchTheme() {
       const name = document.body.classList.contains("dark") ? "light" : "dark";
