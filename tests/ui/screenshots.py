@@ -22,6 +22,7 @@ from tests.fakes.processes import until
 SIZE = (1440, 900)
 LARGEST = 400_000  # bytes of a picture
 STEPS = 300
+PREVIEWED = ("mdlm", "bd3lm", "ddm")  # objectives whose masking previews are shown
 # A picture tells nothing of the machine that it was taken on.
 PLACES = """(pairs) => {
   const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -78,6 +79,9 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
     take("playground", "playground", solve)
     take("playground-dark", "playground", solve, dark=True)
     take("playground-text", "playground", tell)
+    take("data", "data", rows_and_figures)
+    for objective in PREVIEWED:
+        take(f"preview-{objective}", "data", lambda page, name=objective: preview(page, name))
     take("train", "train", train_tab)
     take("train-dark", "train", train_tab, dark=True)
     take("train-phone", "train", train_tab, size=PHONE)
@@ -87,6 +91,22 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
     take("convert", "convert", lambda page: page.get_by_text("Choose a model").wait_for())
     take("models", "models", lambda page: page.locator(".model").first.wait_for())
     return complaints
+
+
+def rows_and_figures(page: Any) -> None:
+    """The Data tab with its statistics."""
+    page.locator("#data-figures .figures").wait_for()
+    page.locator("#data-rows .row-card").first.wait_for()
+    page.locator("#data-picture .k.masked").first.wait_for()
+
+
+def preview(page: Any, objective: str) -> None:
+    """The masking preview of one objective, at the top of the screen."""
+    rows_and_figures(page)
+    page.locator("#data-objective").select_option(objective)
+    page.get_by_text(f"{objective}, as messages").wait_for()
+    page.locator("#data-picture").scroll_into_view_if_needed()
+    page.evaluate("document.querySelector('[aria-label=\"Masking preview\"]').scrollIntoView()")
 
 
 def train(server: PageServer) -> str:
