@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from tests.fakes.processes import until
@@ -116,7 +117,10 @@ class SlurmCluster:
 
     def _start(self, name: str, *argv: str) -> None:
         with open(self.folder / f"{name}.out", "ab") as out:
-            self.daemons[name] = subprocess.Popen(argv, env=self.environment, stdout=out, stderr=out)
+            # A session of its own: Ctrl-C is for us, who end the daemons in their order.
+            self.daemons[name] = subprocess.Popen(
+                argv, env=self.environment, stdout=out, stderr=out, start_new_session=True
+            )
 
     def _end(self, name: str) -> None:
         daemon = self.daemons.pop(name)
@@ -130,10 +134,13 @@ class SlurmCluster:
 
 def main(folder: Path) -> None:
     """`python -m tests.fakes.slurm_cluster FOLDER`: a cluster to try things on, until Ctrl-C."""
+    stopped = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopped.set())
     folder.mkdir(parents=True)
     with SlurmCluster(folder.resolve()) as cluster:
         print(f"export SLURM_CONF='{cluster.environment['SLURM_CONF']}'", flush=True)
-        signal.sigwait([signal.SIGINT, signal.SIGTERM])
+        stopped.wait()
 
 
 if __name__ == "__main__":
