@@ -32,7 +32,9 @@ BAD = 1  # exit code of a check that found bad rows
 
 
 def check_data(
-    data: Annotated[str, typer.Argument(metavar="DATA", help="A file, or a listed data set.")],
+    data: Annotated[
+        str, typer.Argument(metavar="DATA", help="A file, a folder, a listed name, or a mix of them.")
+    ],
     quarantine: Annotated[
         Path | None,
         typer.Option("--quarantine", help="Write the bad rows into this file, with what is wrong."),
@@ -42,16 +44,17 @@ def check_data(
 ) -> None:
     """Read every row and say what is wrong: file, line and field. Ends with 1 where rows are bad."""
     from jobs.data.checks.decide import BadRows
-    from jobs.data.checks.report import check_rows
-    from jobs.data.checks.scan import scan
+    from jobs.data.checks.report import check_source
+    from jobs.data.load import look
+    from jobs.specs.data import DataSpec
     from studio.cli.render import as_json
 
     with services(home) as studio:
-        path = studio.datasets.resolve(data)
-    report = check_rows(scan(path), path.name, path)
+        spec = studio.resolver.data(DataSpec(path=data))
+    report = check_source(spec)
     if quarantine is not None:
         with BadRows("quarantine", quarantine) as aside:
-            for _ in aside.good(scan(path)):
+            for _ in aside.good(look(spec)):
                 pass
     if json:
         print(as_json(report.data()))
