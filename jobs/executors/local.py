@@ -92,7 +92,8 @@ class LocalExecutor:
             if not survivors:  # a process in the middle of an exec shows no environment: look twice
                 time.sleep(EXEC_SECONDS)
                 survivors = tuple(members(facts))
-            guarded = bool(survivors) and supervised(folder)  # it may just have begun
+            guarded = supervised(folder)  # it may have begun since the first look,
+            ended = read_facts(folder.exit_json)  # and have ended too
         return Liveness(guarded, ended, survivors, started=True, same_boot=same_boot)
 
     def stop(self, run: RunFolder, attempt: int, grace_seconds: float) -> None:
