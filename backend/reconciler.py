@@ -53,6 +53,7 @@ class Reconciler:
             reason = f"Its run folder {run.path} has gone."
             return not self._end_for_good(row, Outcome(State.LOST, reason, "lost"))
         ingest(self.store, run)
+        facts = read_facts(run.attempt(row.attempt).run_json)  # before the look: it may begin meanwhile
         live = self.executor.poll(run, row.attempt)
         if live.ended is not None:
             if live.ended.get("never_started"):  # given up by a process that died before it could say so
@@ -68,7 +69,7 @@ class Reconciler:
         if live.survivors:
             self._adopt(row, run)
             return True
-        if live.same_boot and self._never_started(row, run):
+        if live.same_boot and self._never_started(row, facts):
             return self._give_up_start(row, run)
         return not self._finish(row, run, live)
 
@@ -114,9 +115,8 @@ class Reconciler:
                 guard = (jobs.c.id == row.id) & (jobs.c.attempt == row.attempt)
                 conn.execute(update(jobs).where(guard).values(waiting=text))
 
-    def _never_started(self, row: Any, run: RunFolder) -> bool:
+    def _never_started(self, row: Any, facts: dict[str, Any] | None) -> bool:
         """Nothing runs before run.json names its anchor. A broken or missing file leaves it to the row."""
-        facts = read_facts(run.attempt(row.attempt).run_json)
         return (
             row.state != State.RUNNING if facts is None else not (facts.get("anchor") or facts.get("child"))
         )
