@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from backend.services.models import ModelService
 from jobs.protocol.errors import ModelError, ResourceError
 from jobs.specs.estimate import GIB, Estimate, estimate
+from jobs.specs.gpus import peak_of
 from jobs.specs.job import JobSpec, TrainSpec
 from jobs.specs.less_memory import less_memory
 from jobs.specs.sizes import DEBUG, Sizes, sizes_of
@@ -22,19 +23,9 @@ CHARACTERS = "characters:"
 SPECIAL = 3  # tokens of a character tokenizer beside its characters
 IN_LABEL = re.compile(r", (\d+) GiB \(")
 OVERRIDE = "launcher.check_memory: false starts it all the same."
-SPEEDS = {
-    "H200": 990,
-    "H100": 990,
-    "L40S": 362,
-    "A100": 312,
-    "4090": 165,
-    "A10": 125,
-    "V100": 125,
-    "3090": 71,
-}
-"""Dense bf16 operations a second of GPUs by a part of their name, in 10^12, as their makers print them."""
 UTILISATION = 0.35
-"""What of it a training reaches, as a rule (Chowdhery et al. 2022, arXiv 2204.02311, table 3: 21 to 46 %)."""
+"""What of a GPU's peak a training reaches, as a rule (Chowdhery et al. 2022, arXiv 2204.02311, table 3:
+21 to 46 %)."""
 FP32 = 1 / 8
 """How fast a GPU is in float32 against bf16, roughly."""
 CORE = 2.5e10
@@ -154,9 +145,9 @@ def _speed(spec: TrainSpec, gpus: list[tuple[str, int]] | None) -> float | None:
         cores = len(os.sched_getaffinity(0))
         threads = launcher.threads or max(1, cores // launcher.processes)
         return CORE * min(threads * launcher.processes, cores) * max(1, len(launcher.hosts))
-    known = [speed for label, _ in gpus for part, speed in SPEEDS.items() if part in label]
+    peaks = [peak for label, _ in gpus if (peak := peak_of(label)) is not None]
     width = 1 if spec.optimisation.precision == "bf16" else FP32
-    return min(known) * 1e12 * UTILISATION * width * several if known else None
+    return min(peaks) * UTILISATION * width * several if peaks else None
 
 
 def _short(wanted: int, there: int | None, where: str) -> str:
