@@ -1,7 +1,7 @@
 // Questions about data: asked again until they are answered; the newest question of a panel wins.
 (() => {
   "use strict";
-  const { el, call } = window.studio;
+  const { el, call, say } = window.studio;
   const PAUSE = 600; // ms between two times of asking
 
   const note = (kind, text) => el("div", { class: `note ${kind}` },
@@ -23,7 +23,7 @@
           const reply = await call("POST", `/api/data/${op}`, words);
           if (mine !== newest || !alive()) return null;
           if (reply.state !== "starting" && reply.state !== "running") return reply;
-          waiting(reply.state === "running" ? `reading, ${(reply.rows || 0).toLocaleString("en")} rows so far` : `starting: ${reply.phase}`);
+          waiting(reply.state === "running" ? say("reading, {n} rows so far", { n: (reply.rows || 0).toLocaleString("en") }) : say("starting: {phase}", { phase: reply.phase }));
           await new Promise((go) => setTimeout(go, PAUSE));
           if (mine !== newest || !alive()) return null;
         }

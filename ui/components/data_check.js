@@ -1,12 +1,12 @@
 // What is wrong with a data set, what becomes of its bad rows, and what the rows are made of.
 (() => {
   "use strict";
-  const { el, segments } = window.studio;
+  const { el, segments, say } = window.studio;
   const data = window.studioData;
-  const DECISIONS = { stop: "The training stops at the first bad row and names it.",
-    skip: "Bad rows are left out and counted in the result.",
-    quarantine: "Bad rows are left out and written to a file of the run, each with what is wrong." };
-  const KINDS = { messages: "conversations; what comes before the last answer is never masked", text: "plain text; every token may be masked" };
+  const DECISIONS = { stop: say("The training stops at the first bad row and names it."),
+    skip: say("Bad rows are left out and counted in the result."),
+    quarantine: say("Bad rows are left out and written to a file of the run, each with what is wrong.") };
+  const KINDS = { messages: say("conversations; what comes before the last answer is never masked"), text: say("plain text; every token may be masked") };
   const SHOWN = 6; // different problems
 
   data.check = (about) => {
@@ -24,19 +24,19 @@
 
     function draw(found) {
       const n = found.bad_rows;
-      panel.badge.replaceChildren(n ? data.badge("lost", "warn", `${n.toLocaleString("en")} of ${found.read.toLocaleString("en")} rows bad`)
-        : data.badge("ok", "ok", `${found.read.toLocaleString("en")} rows, all good`));
+      panel.badge.replaceChildren(n ? data.badge("lost", "warn", say("{n} of {all} rows bad", { n: n.toLocaleString("en"), all: found.read.toLocaleString("en") }))
+        : data.badge("ok", "ok", say("{n} rows, all good", { n: found.read.toLocaleString("en") })));
       const help = el("span", { class: "help", text: DECISIONS.stop });
-      const choice = segments("Bad rows", Object.keys(DECISIONS), "stop", (name) => {
+      const choice = segments(say("Bad rows"), Object.keys(DECISIONS), "stop", (name) => {
         about.decide(name);
         help.textContent = DECISIONS[name];
       });
       about.decide("stop");
       panel.body.replaceChildren(
-        el("p", {}, "Read as ", el("b", { text: found.form || "no known form" }), found.kind ? `: ${KINDS[found.kind] || found.kind}.` : "."),
+        el("p", {}, say("Read as"), " ", el("b", { text: found.form || say("no known form") }), found.kind ? `: ${KINDS[found.kind] || found.kind}.` : "."),
         n ? el("ul", { class: "kinds" }, ...Object.entries(found.bad).map(([kind, count]) =>
           el("li", {}, el("b", { class: "num", text: count.toLocaleString("en") }), ` ${kind}: ${found.kinds[kind]}`))) : "",
-        n ? el("div", { class: "ctl" }, el("span", { class: "label", text: "Bad rows" }), choice, help) : "",
+        n ? el("div", { class: "ctl" }, el("span", { class: "label", text: say("Bad rows") }), choice, help) : "",
         ...told(found.examples),
         ...found.remarks.map((text) => data.note("info", text)));
     }
@@ -49,14 +49,14 @@
         groups.set(text, [...(groups.get(text) || []), example]);
       }
       return [...groups].slice(0, SHOWN).map(([text, [first, ...others]]) => el("details", {},
-        el("summary", { text: `${first.place}${others.length ? ` and ${others.length} more` : ""}: ${text}` }),
+        el("summary", { text: `${first.place}${others.length ? say(" and {n} more", { n: others.length }) : ""}: ${text}` }),
         el("pre", { class: "code", text: data.written(first.row) })));
     }
     return { root: panel.root, load };
   };
 
   data.figures = (about) => {
-    const panel = data.panel("Length of rows", "data-figures");
+    const panel = data.panel(say("Length of rows"), "data-figures");
     let shown = ""; // the figures of another data set would mislead
 
     async function load() {
@@ -70,12 +70,13 @@
     function draw(found) {
       const lengths = found.lengths;
       panel.badge.replaceChildren(el("span", { class: "small muted num",
-        text: lengths.p50 === undefined ? "no rows" : `tokens, median ${lengths.p50.toLocaleString("en")}, longest ${lengths.longest.toLocaleString("en")}` }));
+        text: lengths.p50 === undefined ? say("no rows")
+          : say("tokens, median {p50}, longest {longest}", { p50: lengths.p50.toLocaleString("en"), longest: lengths.longest.toLocaleString("en") }) }));
       const facts = [["rows", found.rows.toLocaleString("en")], ["tokens", found.tokens.toLocaleString("en")],
-        ["prompt", data.percent(found.prompt_share)], [`longer than ${found.max_length}`, data.percent(found.truncated_share)],
-        ["repeated", `${found.duplicates_exact ? "" : "about "}${found.duplicates.toLocaleString("en")}`], ["empty", found.empty_answers.toLocaleString("en")],
-        ["scripts", Object.entries(found.scripts).filter(([name]) => name !== "none").slice(0, 3).map(([name, n]) => `${name} ${data.percent(n / Math.max(1, found.rows))}`).join(", ")]];
-      if (!found.rows) return panel.body.replaceChildren(el("p", { class: "small muted", text: "There is no good row to count." }));
+        [say("prompt"), data.percent(found.prompt_share)], [say("longer than {n}", { n: found.max_length }), data.percent(found.truncated_share)],
+        [say("repeated"), found.duplicates_exact ? found.duplicates.toLocaleString("en") : say("about {n}", { n: found.duplicates.toLocaleString("en") })], [say("empty"), found.empty_answers.toLocaleString("en")],
+        [say("scripts"), Object.entries(found.scripts).filter(([name]) => name !== "none").slice(0, 3).map(([name, n]) => `${name} ${data.percent(n / Math.max(1, found.rows))}`).join(", ")]];
+      if (!found.rows) return panel.body.replaceChildren(el("p", { class: "small muted", text: say("There is no good row to count.") }));
       panel.body.replaceChildren(
         histogram(lengths.bars, found.max_length),
         el("dl", { class: "figures" }, ...facts.filter(([, text]) => text).map(([key, text]) => el("div", {}, el("dt", { text: key }), el("dd", { class: "num", text })))),
@@ -92,15 +93,15 @@
     const parts = bars.map(([from, to, n]) => {
       const height = n ? Math.max(1, (n / most) * HEIGHT) : 0;
       const bar = el("rect", { x: x(from) + 0.5, y: HEIGHT - height, width: Math.max(0.5, x(to + 1) - x(from) - 1), height, class: from >= cut ? "over" : "" });
-      bar.append(title(`${from} to ${to} tokens: ${n} rows`));
+      bar.append(title(say("{from} to {to} tokens: {n} rows", { from, to, n })));
       return bar;
     });
     parts.push(el("line", { x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT, class: "axis" }));
     parts.push(el("text", { x: 0, y: HEIGHT + FOOT - 3, text: "0" }), el("text", { x: WIDTH, y: HEIGHT + FOOT - 3, "text-anchor": "end", text: end.toLocaleString("en") }));
     const left = x(cut) < WIDTH / 2; // the words have room on one side
     if (cut < end) parts.push(el("line", { x1: x(cut), x2: x(cut), y1: -ABOVE, y2: HEIGHT, class: "cut" }),
-      el("text", { x: x(cut) + (left ? 4 : -4), y: -4, "text-anchor": left ? "start" : "end", text: `cut at ${cut}` }));
-    return el("svg", { class: "lengths", viewBox: `0 ${-ABOVE} ${WIDTH} ${ABOVE + HEIGHT + FOOT}`, role: "img", "aria-label": `Rows by length in tokens, up to ${end}` }, ...parts);
+      el("text", { x: x(cut) + (left ? 4 : -4), y: -4, "text-anchor": left ? "start" : "end", text: say("cut at {n}", { n: cut }) }));
+    return el("svg", { class: "lengths", viewBox: `0 ${-ABOVE} ${WIDTH} ${ABOVE + HEIGHT + FOOT}`, role: "img", "aria-label": say("Rows by length in tokens, up to {n}", { n: end }) }, ...parts);
   }
   const title = (text) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", "title");

@@ -1,7 +1,7 @@
 // Settings as controls, from what ui/forms.py says of each: {name, kind, label, help, default, choices, optional}.
 (() => {
   "use strict";
-  const { el } = window.studio;
+  const { el, say } = window.studio;
   const data = window.studioData;
 
   // A row as JSON: a line for each field and each turn, so that much of it is seen at once.
@@ -20,7 +20,7 @@
     const found = {};
     for (const part of text.replace(/^\{|\}$/g, "").split(",").filter((piece) => piece.trim())) {
       const [key, value, ...rest] = part.split(":").map((piece) => piece.trim());
-      if (!key || !value || rest.length) throw new Error(`“${part.trim()}” is no pair; write prompt: question, completion: answer.`);
+      if (!key || !value || rest.length) throw new Error(say("“{text}” is no pair; write prompt: question, completion: answer.", { text: part.trim() }));
       found[key] = value;
     }
     return found;
@@ -33,11 +33,11 @@
     const told = field.default === null || field.default === undefined ? "" : String(field.default);
     if (field.kind === "flag") {
       const box = el("input", { type: "checkbox", id, checked: field.default, onchange: changed });
-      const root = el("label", { class: "ctl" }, el("span", { class: "label row" }, box, name), el("span", { class: "help", text: field.help }));
+      const root = el("label", { class: "ctl" }, el("span", { class: "label row" }, box, name), el("span", { class: "help", text: say(field.help) }));
       return { root, value: () => (box.checked === field.default ? undefined : box.checked) };
     }
     if (field.kind === "choice") {
-      const list = el("select", { class: "in", id, onchange: changed }, ...(field.optional ? [el("option", { value: "", text: field.none })] : []),
+      const list = el("select", { class: "in", id, onchange: changed }, ...(field.optional ? [el("option", { value: "", text: say(field.none) })] : []),
         ...field.choices.map((choice) => el("option", { value: choice, text: choice })));
       list.value = told;
       return { root: data.control(name, field.help, list), value: () => (list.value === told ? undefined : list.value) };

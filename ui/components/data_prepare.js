@@ -1,20 +1,20 @@
 // Tokenizing ahead of time: a job of its own, seen from here; and on to a training.
 (() => {
   "use strict";
-  const { el, call, open, subscribe, toast } = window.studio;
+  const { el, call, open, subscribe, toast, say } = window.studio;
   const data = window.studioData;
 
   data.prepare = (about, use) => {
     const words = window.studio.jobs;
     let job = null, leave = () => null, notes = [];
-    const train = el("button", { class: "btn primary", type: "button", id: "data-train", text: "Train on this", disabled: true,
+    const train = el("button", { class: "btn primary", type: "button", id: "data-train", text: say("Train on this"), disabled: true,
       onclick: () => open("train", { data: about.name(), decision: about.decision(), reading: about.reading() }) });
-    const begin = el("button", { class: "btn", type: "button", id: "data-prepare", text: "Prepare", disabled: true, onclick: submit });
+    const begin = el("button", { class: "btn", type: "button", id: "data-prepare", text: say("Prepare"), disabled: true, onclick: submit });
     const state = el("div", { class: "prepared", id: "data-prepared", role: "status" });
-    const root = el("section", { class: "panel go", "aria-label": "Train" },
+    const root = el("section", { class: "panel go", "aria-label": say("Train") },
       el("div", { class: "row" }, train, begin),
-      el("p", { class: "small muted", text: "Train opens the Train tab with this data, how it is read and the decision about bad rows. "
-        + "Prepare tokenizes everything now, once, so that trainings start at once and hold none of it in memory." }),
+      el("p", { class: "small muted", text: `${say("Train opens the Train tab with this data, how it is read and the decision about bad rows.")} ${
+        say("Prepare tokenizes everything now, once, so that trainings start at once and hold none of it in memory.")}` }),
       state);
 
     function ready() {
@@ -53,8 +53,8 @@
         el("button", { class: "link", type: "button", text: words.number(job), onclick: () => words.show(job.id) }),
         el("span", { class: "small muted num", text: ended ? words.duration(job) : [words.percent(job), words.left(job)].filter(Boolean).join(", ") || words.standing(job) }));
       const act = done
-        ? [words.button("Train on it", () => open("train", { data: `run:${job.id}`, model: job.spec.tokenizer.split("/").pop() }), { class: "small" }), words.button("Look at it", () => use(`run:${job.id}`), { class: "small" })]
-        : ended ? [job.resumable && words.button("Go on", async () => {
+        ? [words.button(say("Train on it"), () => open("train", { data: `run:${job.id}`, model: job.spec.tokenizer.split("/").pop() }), { class: "small" }), words.button(say("Look at it"), () => use(`run:${job.id}`), { class: "small" })]
+        : ended ? [job.resumable && words.button(say("Go on"), async () => {
           const again = await words.resume(job);
           if (again) follow(again);
         }, { class: "small" })]

@@ -1,7 +1,7 @@
 // Rows page by page: raw beside rendered beside tokens; edits and exclusions become a new version.
 (() => {
   "use strict";
-  const { el, call, segments, toast } = window.studio;
+  const { el, call, segments, toast, say } = window.studio;
   const data = window.studioData;
   const PAGE = 5;
 
@@ -9,26 +9,26 @@
     const panel = data.panel("Rows", "data-rows");
     const versions = data.versions(about, use);
     const state = { first: 0, search: "", bad: false, view: "rendered", edits: new Map(), excluded: new Set(), page: null };
-    const search = el("input", { class: "in", type: "search", id: "data-search", placeholder: "Search", "aria-label": "Search rows" });
+    const search = el("input", { class: "in", type: "search", id: "data-search", placeholder: say("Search"), "aria-label": say("Search rows") });
     const bad = el("input", { type: "checkbox", id: "data-bad" });
     const step = (label, icon, by) => el("button", { class: "btn small", type: "button", "aria-label": label, title: label,
       onclick: () => ((state.first = Math.max(0, state.first + by)), load()) }, el("span", { class: `i i-${icon}`, "aria-hidden": "true" }));
-    const before = step("Page before", "prev", -PAGE), after = step("Page after", "next", PAGE);
-    const view = segments("View", ["rendered", "tokens", "raw"], state.view, (name) => ((state.view = name), draw()));
+    const before = step(say("Page before"), "prev", -PAGE), after = step(say("Page after"), "next", PAGE);
+    const view = segments(say("View"), { rendered: say("Rendered"), tokens: say("Tokens"), raw: say("Raw") }, state.view, (name) => ((state.view = name), draw()));
     const tools = el("div", { class: "rows-tools" },
-      el("label", { class: "ctl" }, search, el("span", { class: "help", text: "Rows that hold these letters." })),
-      el("label", { class: "ctl" }, el("span", { class: "row" }, bad, "Bad rows only"), el("span", { class: "help", text: "What the check counts." })),
-      el("div", { class: "ctl" }, view, el("span", { class: "help", text: "With the chat template, as tokens, as they stand." })),
+      el("label", { class: "ctl" }, search, el("span", { class: "help", text: say("Rows that hold these letters.") })),
+      el("label", { class: "ctl" }, el("span", { class: "row" }, bad, say("Bad rows only")), el("span", { class: "help", text: say("What the check counts.") })),
+      el("div", { class: "ctl" }, view, el("span", { class: "help", text: say("With the chat template, as tokens, as they stand.") })),
       el("div", { class: "row" }, before, after));
     const list = el("div", { class: "rows-list" });
-    const name = el("input", { class: "in", id: "data-version-name", "aria-label": "Name of the version" });
-    const why = el("input", { class: "in", id: "data-version-note", "aria-label": "Note" });
-    const make = el("button", { class: "btn primary", type: "button", id: "data-version-make", text: "Write version", onclick: write });
+    const name = el("input", { class: "in", id: "data-version-name", "aria-label": say("Name of the version") });
+    const why = el("input", { class: "in", id: "data-version-note", "aria-label": say("Note") });
+    const make = el("button", { class: "btn primary", type: "button", id: "data-version-make", text: say("Write version"), onclick: write });
     const changes = el("span", { class: "small", role: "status" });
     const bar = el("div", { class: "rows-version", hidden: true }, changes,
-      el("label", { class: "ctl" }, name, el("span", { class: "help", text: "Name of the new data set." })),
-      el("label", { class: "ctl" }, why, el("span", { class: "help", text: "Why, for the list of versions." })), make,
-      el("button", { class: "btn ghost", type: "button", text: "Undo all", onclick: () => (forget(), draw()) }));
+      el("label", { class: "ctl" }, name, el("span", { class: "help", text: say("Name of the new data set.") })),
+      el("label", { class: "ctl" }, why, el("span", { class: "help", text: say("Why, for the list of versions.") })), make,
+      el("button", { class: "btn ghost", type: "button", text: say("Undo all"), onclick: () => (forget(), draw()) }));
     panel.body.append(tools, bar, list);
 
     let timer = 0;
@@ -64,29 +64,36 @@
       name.value = why.value = "";
     }
 
+    function shownRows(n, more) {
+      if (!n) return say("no row found");
+      const figures = { first: state.first + 1, last: state.first + n };
+      const line = state.search || state.bad ? say("found rows {first} to {last}", figures) : say("rows {first} to {last}", figures);
+      return more ? line : line + say(", the last");
+    }
+
     function draw() {
       const found = state.page;
       if (!found) return;
       const n = found.rows.length;
-      panel.badge.replaceChildren(el("span", { class: "small muted num", text: n ? `${state.search || state.bad ? "found rows" : "rows"} ${state.first + 1} to ${state.first + n}${found.more ? "" : ", the last"}` : "no row found" }));
+      panel.badge.replaceChildren(el("span", { class: "small muted num", text: shownRows(n, found.more) }));
       before.disabled = state.first === 0;
       after.disabled = !found.more;
       const changed = state.edits.size + state.excluded.size;
       bar.hidden = !changed;
-      changes.textContent = `${state.edits.size} edited, ${state.excluded.size} left out. The source stays as it is.`;
+      changes.textContent = say("{edited} edited, {out} left out. The source stays as it is.", { edited: state.edits.size, out: state.excluded.size });
       if (changed && !name.value) name.value = versions.suggestion();
       list.replaceChildren(...found.rows.map(row));
     }
 
     function row(item) {
       const out = state.excluded.has(item.number), edited = state.edits.has(item.number);
-      const marks = [item.problem && data.badge("fail", "bad", "bad"), out && data.badge("", "stop", "left out"), edited && data.badge("run", "ok", "edited")];
+      const marks = [item.problem && data.badge("fail", "bad", say("bad")), out && data.badge("", "stop", say("left out")), edited && data.badge("run", "ok", say("edited"))];
       return el("article", { class: `row-card${out ? " out" : ""}`, "aria-label": item.place },
         el("div", { class: "head" },
-          el("span", { class: "small muted", text: `${item.place}${item.count === null ? "" : `, ${item.count} tokens`}` }),
+          el("span", { class: "small muted", text: item.count === null ? item.place : `${item.place}, ${say("{n} tokens", { n: item.count })}` }),
           el("span", { class: "row" }, ...marks.filter(Boolean),
-            el("button", { class: "btn small", type: "button", text: "Edit", onclick: (event) => edit(event.target.closest("article"), item) }),
-            el("button", { class: "btn small", type: "button", text: out ? "Keep" : "Leave out",
+            el("button", { class: "btn small", type: "button", text: say("Edit"), onclick: (event) => edit(event.target.closest("article"), item) }),
+            el("button", { class: "btn small", type: "button", text: out ? say("Keep") : say("Leave out"),
               onclick: () => ((out ? state.excluded.delete(item.number) : state.excluded.add(item.number)), draw()) }))),
         item.problem ? data.note("bad", data.unplaced(item.problem, item.place)) : "",
         ...content(item, edited ? state.edits.get(item.number) : item.raw, edited));
@@ -103,7 +110,7 @@
 
     function edit(card, item) {
       const raw = state.edits.get(item.number) || item.raw;
-      const box = el("textarea", { class: "in mono", rows: 8, "aria-label": `Row ${item.number + 1} as JSON`, spellcheck: "false" });
+      const box = el("textarea", { class: "in mono", rows: 8, "aria-label": say("Row {n} as JSON", { n: item.number + 1 }), spellcheck: "false" });
       box.value = data.written(raw);
       const told = el("div", { role: "status" });
       const keep = () => {
@@ -111,15 +118,15 @@
         try {
           read = JSON.parse(box.value);
         } catch (error) {
-          return told.replaceChildren(data.note("bad", `This is no JSON: ${error.message}`));
+          return told.replaceChildren(data.note("bad", say("This is no JSON: {error}", { error: error.message })));
         }
-        if (!read || typeof read !== "object" || Array.isArray(read)) return told.replaceChildren(data.note("bad", "A row is an object with fields."));
+        if (!read || typeof read !== "object" || Array.isArray(read)) return told.replaceChildren(data.note("bad", say("A row is an object with fields.")));
         state.edits.set(item.number, read);
         draw();
       };
       card.append(box, told, el("div", { class: "row" },
-        el("button", { class: "btn small primary", type: "button", text: "Keep the edit", onclick: keep }),
-        el("button", { class: "btn small", type: "button", text: "Cancel", onclick: draw })));
+        el("button", { class: "btn small primary", type: "button", text: say("Keep the edit"), onclick: keep }),
+        el("button", { class: "btn small", type: "button", text: say("Cancel"), onclick: draw })));
       box.focus();
     }
 
@@ -128,8 +135,8 @@
       const words = { data: about.data(), edits: Object.fromEntries(state.edits), excluded: [...state.excluded], target: name.value.trim(), note: why.value };
       try {
         const made = await call("POST", "/api/data/versions", words);
-        if (made.state) throw new Error("The process that looks at data is starting; try again.");
-        toast(`${words.target}: ${made.rows} rows written.`);
+        if (made.state) throw new Error(say("The process that looks at data is starting; try again."));
+        toast(say("{target}: {rows} rows written.", { target: words.target, rows: made.rows }));
         forget();
         use(words.target);
       } catch (error) {

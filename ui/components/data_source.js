@@ -1,7 +1,7 @@
 // Which rows, read in which way: a data set, a mix or a builder with its options; and whose tokenizer reads them.
 (() => {
   "use strict";
-  const { el, call, params, remember } = window.studio;
+  const { el, call, params, remember, say } = window.studio;
   const data = window.studioData;
 
   // `choices`: what ui/tabs/data.py names. `changed(panels)`: the named panels must ask again.
@@ -11,7 +11,7 @@
     const listed = el("datalist", { id: "data-listed" });
     const model = el("select", { class: "in", id: "data-model" });
     const objective = el("select", { class: "in", id: "data-objective" },
-      el("option", { value: "", text: "as the model was trained" }),
+      el("option", { value: "", text: say("as the model was trained") }),
       ...choices.objectives.map((name) => el("option", { value: name, text: name })));
     const length = el("input", { class: "in num", type: "number", id: "data-length", min: 2, max: 131072, value: chosen.length });
     const facts = el("dl", { class: "facts", id: "data-facts" });
@@ -19,19 +19,19 @@
     const options = el("section", { class: "options", id: "data-options", hidden: true });
     const written = el("div", { class: "written", id: "data-written", hidden: true });
     const reading = data.fields(choices.reading, "data-reading", () => ask(["check", "figures", "picture", "rows"]));
-    const how = el("details", { class: "how", id: "data-how" }, el("summary", { text: "How rows are read" }),
+    const how = el("details", { class: "how", id: "data-how" }, el("summary", { text: say("How rows are read") }),
       el("div", { class: "ctls" }, ...reading.roots), written);
     let building = null; // the options of the builder that is chosen
 
-    const rows = data.control("Data set", "Its name, a builder, a file in your data folder, or a mix: a[train:1000] + 0.5 * b.", source);
+    const rows = data.control(say("Data set"), say("Its name, a builder, a file in your data folder, or a mix: a[train:1000] + 0.5 * b."), source);
     rows.classList.add("wide");
-    const root = el("section", { class: "panel", "aria-label": "Source" },
-      el("div", { class: "head" }, el("h2", { text: "Source" }), facts),
+    const root = el("section", { class: "panel", "aria-label": say("Source") },
+      el("div", { class: "head" }, el("h2", { text: say("Source") }), facts),
       el("div", { class: "ctls" },
         rows,
-        data.control("Model", "Whose tokenizer, chat template and mask token.", model),
-        data.control("Objective", "How tokens are masked and what the loss counts.", objective),
-        data.control("Max length", "Longer rows are cut here, in tokens.", length)),
+        data.control(say("Model"), say("Whose tokenizer, chat template and mask token."), model),
+        data.control(say("Objective"), say("How tokens are masked and what the loss counts."), objective),
+        data.control(say("Max length"), say("Longer rows are cut here, in tokens."), length)),
       options, how, listed, problem);
 
     // The data of a spec, as it is typed. Throws where that cannot be read.
@@ -60,7 +60,7 @@
       const known = choices.builders[name];
       building = known ? data.fields(known, "data-option", () => ask(["check", "figures", "picture", "rows"])) : null;
       options.hidden = !known;
-      if (known) options.replaceChildren(el("h3", { text: `Options of the builder ${name}` }), el("div", { class: "ctls" }, ...building.roots));
+      if (known) options.replaceChildren(el("h3", { text: say("Options of the builder {name}", { name }) }), el("div", { class: "ctls" }, ...building.roots));
       written.hidden = true;
       describe();
       ask();
@@ -77,7 +77,7 @@
       }
       listed.replaceChildren(...sets.map((set) => el("option", { value: set.name, label: set.note || `${set.format}, ${set.source}` })));
       const found = sets.find((set) => set.name === chosen.source);
-      const told = found ? [["format", found.format], ["rows", found.rows && found.rows.toLocaleString("en")], ["from", found.source]] : [];
+      const told = found ? [[say("format"), found.format], [say("rows"), found.rows && found.rows.toLocaleString("en")], [say("from"), found.source]] : [];
       facts.replaceChildren(...told.filter(([, text]) => text).map(([key, text]) => el("div", {}, el("dt", { text: key }), el("dd", { text }))));
       return sets;
     }
@@ -86,8 +86,9 @@
     function rendered(row, template) {
       written.hidden = template === null || !row;
       if (written.hidden) return;
-      const by = template ? `by the template ${template}` : "by the model's own chat template";
-      written.replaceChildren(el("p", { class: "small muted", text: `${row.place}, written ${by}:` }),
+      const told = template ? say("{place}, written by the template {template}:", { place: row.place, template })
+        : say("{place}, written by the model's own chat template:", { place: row.place });
+      written.replaceChildren(el("p", { class: "small muted", text: told }),
         el("pre", { class: "code rendered", tabindex: 0, text: row.text }));
     }
 
@@ -98,7 +99,7 @@
       model.replaceChildren(...usable.map((item) => el("option", { value: item.name, text: item.name })));
       chosen.model = model.value = (usable.find((item) => item.chat) || usable[0] || { name: "" }).name;
       const first = params.set || (sets.find((set) => set.source !== "builder") || { name: "" }).name;
-      if (!chosen.model) problem.replaceChildren(data.note("info", "There is no model yet whose tokenizer could read data; train or convert one first."));
+      if (!chosen.model) problem.replaceChildren(data.note("info", say("There is no model yet whose tokenizer could read data; train or convert one first.")));
       if (first) use(first);
     }
 

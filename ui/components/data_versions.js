@@ -1,11 +1,11 @@
 // Versions of data sets: what each was made from, what was changed on the way, back to the first file.
 (() => {
   "use strict";
-  const { el, call, format } = window.studio;
+  const { el, call, format, say } = window.studio;
   const data = window.studioData;
 
   data.versions = (about, use) => {
-    const root = el("section", { class: "panel", id: "data-versions", "aria-label": "Versions" });
+    const root = el("section", { class: "panel", id: "data-versions", "aria-label": say("Versions") });
     let known = [];
 
     async function load() {
@@ -32,21 +32,23 @@
     }
 
     function told(item) {
-      const changes = [item.edited.length && `${item.edited.length} edited`, item.excluded.length && `${item.excluded.length} left out`].filter(Boolean).join(", ") || "nothing changed";
-      return `${item.rows.toLocaleString("en")} rows, from ${file(item.source)}: ${changes}, ${format.ago(item.created)}${item.note ? `. ${item.note}` : ""}`;
+      const changes = [item.edited.length && say("{n} edited", { n: item.edited.length }), item.excluded.length && say("{n} left out", { n: item.excluded.length })].filter(Boolean).join(", ") || say("nothing changed");
+      const figures = { n: item.rows.toLocaleString("en"), source: file(item.source), changes, time: format.ago(item.created) };
+      const line = say("{n} rows, from {source}: {changes}, {time}", figures);
+      return item.note ? `${line}. ${item.note}` : line;
     }
 
     function draw() {
       const line = chain();
       const steps = line.flatMap((item) => [el("li", {}, el("b", { text: item.name }), el("span", { class: "small muted", text: ` ${told(item)}` }))]);
       const others = known.filter((item) => !line.includes(item));
-      root.replaceChildren(el("div", { class: "head" }, el("h2", { text: "Versions" })),
-        line.length ? el("ol", { class: "versions lineage", "aria-label": "What this version came from" }, ...steps,
-          el("li", {}, el("b", { text: file(line[line.length - 1].source) }), el("span", { class: "small muted", text: " the first file, never changed" }))) : "",
+      root.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Versions") })),
+        line.length ? el("ol", { class: "versions lineage", "aria-label": say("What this version came from") }, ...steps,
+          el("li", {}, el("b", { text: file(line[line.length - 1].source) }), el("span", { class: "small muted", text: ` ${say("the first file, never changed")}` }))) : "",
         others.length ? el("ul", { class: "versions" }, ...others.map((item) => el("li", {},
           el("button", { class: "link", type: "button", text: item.name, onclick: () => use(item.name) }),
           el("span", { class: "small muted", text: ` ${told(item)}` })))) : "",
-        known.length ? "" : el("p", { class: "small muted", text: "Edit rows or leave some out, and write a version; the source is never changed." }));
+        known.length ? "" : el("p", { class: "small muted", text: say("Edit rows or leave some out, and write a version; the source is never changed.") }));
     }
 
     // A name for the next version of what is looked at.

@@ -12,10 +12,11 @@ from ui import forms
 from ui.components.data_desk import DataDesk
 from ui.page import Page
 from ui.parts import heading
+from ui.words import say
 
 READING = ("format", "columns", "template", "packing", "whole_documents")
 """Settings of a DataSpec that say how rows are read."""
-NONE = {"template": "the model's own, else plain"}
+NONE = {"template": say("the model's own, else plain")}
 """What a choice is called that is left open."""
 KINDS = {bool: "flag", int: "whole", float: "decimal", str: "words"}
 
@@ -23,7 +24,9 @@ KINDS = {bool: "flag", int: "whole", float: "decimal", str: "words"}
 def build(page: Page) -> None:
     """Draw the tab."""
     with gr.Column(elem_classes="screen"):
-        heading("Data", "What is in a data set, what is wrong with it, and what a model will see of it.")
+        heading(
+            say("Data"), say("What is in a data set, what is wrong with it, and what a model will see of it.")
+        )
         DataDesk(choices(), elem_id="data-desk")
 
 

@@ -63,7 +63,8 @@ def of_the_specs() -> set[str]:
     groups += [(SAMPLERS[name], None) for name in SAMPLERS]
     helps = {field.help for spec_class, names in groups for field in forms.fields(spec_class, names)}
     helps |= {sampler_form.about(name) for name in SAMPLERS}
-    return (helps | {builder.description for builder in BUILDERS.values()}) - {""}
+    helps |= {builder.description for builder in BUILDERS.values()}
+    return (helps | {option.help for builder in BUILDERS.values() for option in builder.options}) - {""}
 
 
 def named(language: str, file: str) -> dict[str, str]:
