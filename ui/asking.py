@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from backend.services import pictures
 from backend.services.checkpoints import ModelView
+from backend.services.question import Question
 from jobs.protocol.errors import StudioError
 
 if TYPE_CHECKING:
     from backend.studio import Studio
 
 COMPLETE, CHAT, INFILL, GRID = "Complete", "Chat", "Infill", "Grid"
+NO_MODEL = "Choose a model first; the Convert tab makes one if there is none."
 Turns = list[dict[str, str]]  # role, content; of a question also its picture and the request that answers it
 
 
@@ -31,32 +33,46 @@ def suggestion(view: ModelView | None) -> str:
 
 
 def ask(
+    studio: "Studio", *, model: str | None, sampler: dict[str, Any], mode: str, talk: Turns, **said: Any
+) -> tuple[str, Turns]:
+    """Ask the model server; returns (request id, the talk with this question). `said`: as of `question`.
+
+    Raises: StudioError in one sentence.
+    """
+    if not model:
+        raise StudioError(NO_MODEL)
+    asked, turns = question(studio, mode=mode, talk=talk, **said)
+    handle = studio.sampling.generate(model, **dict(asked), sampler=sampler)
+    if mode == CHAT:
+        turns[-1]["request"] = handle.request
+    return handle.request, turns
+
+
+def question(
     studio: "Studio",
     *,
-    model: str | None,
     mode: str,
     contents: dict[str, str | None],
-    sampler: dict[str, Any],
     seed: float | None,
     talk: Turns,
     blanks: float | None = None,
     picture: str | None = None,
     forced: dict[str, Any] | None = None,
-) -> tuple[str, Turns]:
-    """Ask the model server; returns (request id, the talk with this question). `picture`: a file to show;
-    `forced`: constraints, prefix and suffix of the answer.
+    again: bool = False,
+) -> tuple[Question, Turns]:
+    """(what is asked, the talk with it). `picture`: a file to show; `forced`: constraints, prefix and suffix
+    of the answer; `again`: without a message, the last one is asked once more.
 
     Raises: StudioError in one sentence.
     """
-    if not model:
-        raise StudioError("Choose a model first; the Convert tab makes one if there is none.")
     turns = talk
     if mode == CHAT:
-        question = (contents["message"] or "").strip()
-        if not question:
+        said = (contents["message"] or "").strip()
+        if not said and not (again and talk):
             raise StudioError("Write a message first.")
-        shown = {"picture": pictures.keep(Path(picture), studio.sampling.pictures)} if picture else {}
-        turns = [*heard(studio, talk), {"role": "user", "content": question, **shown}]
+        if said:
+            shown = {"picture": pictures.keep(Path(picture), studio.sampling.pictures)} if picture else {}
+            turns = [*heard(studio, talk), {"role": "user", "content": said, **shown}]
     given = {
         COMPLETE: {"prompt": contents["prompt"] or ""},
         CHAT: {"messages": [message(turn) for turn in turns]},
@@ -65,10 +81,7 @@ def ask(
     }[mode]
     if mode == INFILL and "____" not in given["infill"]:
         raise StudioError("There is no gap: type ____ (four underscores) where the model should write.")
-    handle = studio.sampling.generate(model, **given, **(forced or {}), sampler=sampler, seed=int(seed or 0))
-    if mode == CHAT:
-        turns[-1]["request"] = handle.request
-    return handle.request, turns
+    return Question(**given, **(forced or {}), seed=int(seed or 0)), turns
 
 
 def message(turn: dict[str, str]) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from typing import Any
 import gradio as gr
 
 from backend.services.checkpoints import ModelView
+from jobs.protocol.errors import SpecError
 from jobs.specs.samplers import DEFAULT, SAMPLERS
-from jobs.specs.samplers.presets import carried
+from jobs.specs.samplers.cautions import cautions
+from jobs.specs.samplers.presets import carried, parse
 from ui import forms
 from ui.forms import Field
 from ui.words import say
@@ -70,6 +72,16 @@ def help_of(sampler: str, view: ModelView | None) -> str:
     """The line under the choice: what the sampler does, and why it is this model's preset if it is."""
     why = f" {view.sampler_why}" if view and view.sampler_why and preset(view)["name"] == sampler else ""
     return say(about(sampler)) + why
+
+
+def cautions_of(settings: dict[str, Any], view: ModelView | None) -> list[str]:
+    """What is known to go wrong with these settings on this model; nothing for settings that are wrong."""
+    if view is None:
+        return []
+    try:
+        return cautions(parse(settings), view)
+    except SpecError:
+        return []  # said in full when they are used
 
 
 def panel(view: ModelView | None, elem_id: str = "play") -> dict[str, Any]:

@@ -28,11 +28,18 @@ def completion(
 
 
 def infill(text: str, tokenizer: Tokenizer, mask_id: int, blanks: int = 8) -> Tensor:
-    """A text with every ____ turned into `blanks` masks: ids [1, L]."""
+    """A text with every ____ turned into `blanks` masks: ids [1, L].
+
+    A space before a gap is the model's to write where tokens carry the space before them.
+    """
     ids: list[int] = []
-    for index, part in enumerate(BLANK.split(text)):
+    words_carry_it = len(tokenizer.encode(" a", add_special_tokens=False)) == 1
+    parts = BLANK.split(text)
+    for index, part in enumerate(parts):
         if index:
             ids += [mask_id] * blanks
+        if words_carry_it and index + 1 < len(parts):
+            part = part.rstrip(" ")
         if part:
             ids += tokenizer.encode(part, add_special_tokens=False)
     return torch.tensor([ids])

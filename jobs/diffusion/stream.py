@@ -92,13 +92,15 @@ class Trajectory:
         chances = step.probability[self.row, at].tolist()
         candidates = self._candidates(step)
         mask = self.config.mask_token_id
+        unsure = self._unsure(step)
         deltas = []
         for position, token, probability in zip(at, tokens, chances, strict=True):
             self.ids[position - self.offset] = token
             text = "" if token == mask else token_text(self.tokenizer, token)
             shown = round(probability, PROBABILITY_DIGITS)
             others = candidates.get(position, [])
-            deltas.append([position - self.offset, token, text, shown, events[position], others])
+            known = [unsure[position]] if position in unsure else []
+            deltas.append([position - self.offset, token, text, shown, events[position], others, *known])
         return {
             "type": "step",
             "step": step.index,
@@ -171,6 +173,15 @@ class Trajectory:
             ]
             for column, *pair in zip(at, ids, chances, strict=True)
         }
+
+    def _unsure(self, step: Step) -> dict[int, float]:
+        """Column -> entropy in nats of what the model said where it wrote."""
+        if step.written_entropy is None:
+            return {}
+        at = step.written[self.row].nonzero().flatten().tolist()
+        before = int(step.written[: self.row].sum())
+        values = step.written_entropy[before : before + len(at)].tolist()
+        return {column: round(value, PROBABILITY_DIGITS) for column, value in zip(at, values, strict=True)}
 
     def _entropy(self, step: Step) -> float | None:
         if step.entropy is None:

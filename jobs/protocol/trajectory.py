@@ -8,13 +8,14 @@
      "pictures": [files of the pictures that its image tokens stand for],
      "ids": [L ints], "texts": [L strings], "given": [positions that are not the model's]}
     {"type": "step", "step": k, "nfe": n, "seconds": s, "block": b,
-     "deltas": [[position, token id, text, probability, event, [[text, probability], ...]], ...],
+     "deltas": [[position, token id, text, probability, event, [[text, probability], ...], entropy], ...],
      "masked": number still masked, "entropy": mean entropy of the masked positions in nats | null}
     {"type": "end", "reason": "finished" | "cancelled" | "error", "nfe": n, "seconds": s,
      "text": the answer, "texts": [L strings cut so that split UTF-8 reads right], "error": ... }
 
 Events of a delta are "revealed", "remasked" (token id is the mask), "edited" and "closed" (after the end of
-the text, filled with its end token without asking the model). Masked cells have text "".
+the text, filled with its end token without asking the model). Masked cells have text "". A delta's entropy,
+of what the model said there, in nats, is left out where it is not known.
 A trajectory with a parent branched off after the parent's step k (-1: before its first), with tokens pinned
 and others masked again.
 The live canvas, the scrubber, a training run's film strip and the tests all read this one format.

@@ -45,7 +45,7 @@ def test_diffusion_gemma_shows_its_canvases(folder, studio_home):
     start, *steps, end = lines_of(studio_home, told["request"])
     assert start["sampler"]["name"] == "diffusion_gemma" and start["ids"].count(start["mask_id"]) == 16
     assert [step["nfe"] for step in steps][-1] == told["forward_passes"] <= 8
-    events = {event for step in steps for *_, event, _ in step["deltas"]}
+    events = {delta[4] for step in steps for delta in step["deltas"]}
     assert {"revealed", "remasked"} <= events and end["reason"] == "finished"
     assert steps[-1]["masked"] == 0
 

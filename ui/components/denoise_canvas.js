@@ -53,13 +53,15 @@
       this.stage = el("div", { class: "stage-box" }, this.board, this.popover.tip);
       this.transport = this.buildTransport();
       this.edits = new window.StudioEdits((i) => this.cell(i));
+      this.readings = new window.StudioReadings((frame) => this.go(frame));
+      this.actions = el("div", { class: "row actions" }); // what can be done with the whole film
       this.tree = new window.StudioBranchTree((request) => this.follow(request));
       this.hold = el("button", { class: "btn small hold", type: "button", hidden: true, onclick: () => this.holdOn(!this.held) });
       this.root.replaceChildren(
         el("div", { class: "head" }, el("div", { class: "row" }, el("h2", {}, "Denoising ", this.count), this.hold),
           el("div", { class: "row" }, el("span", { class: "muted small", text: "Colour by" }), this.colours)),
-        this.legend, this.stage, this.message, this.popover.dock, this.transport.bar, this.edits.box, this.tree.box,
-        this.transport.stats, this.polite);
+        this.legend, this.stage, this.message, this.popover.dock, this.transport.bar, this.actions, this.edits.box,
+        this.tree.box, this.transport.stats, this.readings.box, this.polite);
       this.drawLegend();
       this.listen();
     }
@@ -226,12 +228,8 @@
     draw(frame) {
       const before = this.frame;
       const to = Math.max(0, Math.min(this.film.frames, frame));
-      const touched = this.film.changed(before, to);
-      // Frames of "new in this step" move on with the step.
-      for (const old of before ? this.film.steps[before - 1].deltas : []) touched.add(old[0]);
       this.frame = to;
-      for (const delta of to ? this.film.steps[to - 1].deltas : []) touched.add(delta[0]);
-      for (const i of touched) this.cell(i);
+      this.drawn.move(before, to, this.colour, (i) => this.edits.at(i));
       this.drawTransport();
       this.drawConflicts();
       if (this.pointed) this.point(this.pointed);
@@ -254,6 +252,7 @@
       this.count.textContent = `${f.revealed} of ${f.total} revealed, ${f.masked} masked, ${f.given} given${closed}`;
       this.transport.draw(this.film, this.frame, f);
       this.edits.show(this.film, this.frame, this.request);
+      this.readings.show(this.film, this.frame);
       if (this.explained !== this.film.events.size) this.drawLegend();
       this.announce(f);
     }
@@ -319,7 +318,10 @@
       const at = this.cells.indexOf(document.activeElement);
       const columns = this.film.start.grid ? this.film.start.grid.columns : 0;
       const move = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
+      if (event.target.closest("summary, input")) return;
       if (event.key === " " && event.target.tagName !== "BUTTON") this.play(!this.playing);
+      else if (event.key === "Home") this.go(0);
+      else if (event.key === "End") this.go(this.film.frames);
       else if (at >= 0 && move) this.cells[Math.max(0, Math.min(this.cells.length - 1, at + move))].focus();
       else if (at >= 0 && event.key === "Enter") this.edit(at, true);
       else if (at < 0 && Math.abs(move) === 1) this.go(this.frame + move);

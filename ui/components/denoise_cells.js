@@ -44,6 +44,14 @@
       if (film.start.grid && !masked && !given && !edit) this.nodes[i].append(el("sup", { text: state.frame }));
     }
 
+    // Redraw what differs between two frames; `edits(i)`: changes that are shown as if they were done.
+    move(from, to, colour, edits = () => undefined) {
+      const touched = this.film.changed(from, to);
+      // Frames of "new in this step" move on with the step.
+      for (const frame of [from, to]) for (const delta of frame ? this.film.steps[frame - 1].deltas : []) touched.add(delta[0]);
+      for (const i of touched) this.draw(i, to, colour, edits(i));
+    }
+
     write(node, classes, masked, text, shown, p) {
       node.className = classes.join(" ");
       node.style.setProperty("--p", p);

@@ -8,7 +8,7 @@
       this.start = null;
       this.end = null;
       this.steps = []; // step lines, in order
-      this.cells = []; // for each position its states, oldest first: {frame, id, text, p, event, top}
+      this.cells = []; // for each position its states, oldest first: {frame, id, text, p, event, top, entropy, block}
       this.given = new Set();
       this.closed = [0]; // at each frame, positions filled behind the end without asking the model
       this.events = new Set(); // kinds of event that happened
@@ -16,6 +16,22 @@
 
     get frames() {
       return this.steps.length;
+    }
+
+    // Seconds from the start to the last step so far.
+    get seconds() {
+      return this.frames ? this.steps[this.frames - 1].seconds : 0;
+    }
+
+    // The frame that was there after so many seconds.
+    frameAt(seconds) {
+      let [low, high] = [0, this.frames];
+      while (low < high) {
+        const middle = (low + high + 1) >> 1;
+        if (this.steps[middle - 1].seconds <= seconds) low = middle;
+        else high = middle - 1;
+      }
+      return low;
     }
 
     get done() {
@@ -43,8 +59,8 @@
     _step(line) {
       this.steps.push(line);
       let closed = this.closed[this.frames - 1];
-      for (const [position, id, text, p, event, top] of line.deltas) {
-        this.cells[position].push({ frame: this.frames, id, text, p, event, top, block: line.block });
+      for (const [position, id, text, p, event, top, entropy] of line.deltas) {
+        this.cells[position].push({ frame: this.frames, id, text, p, event, top, entropy, block: line.block });
         this.events.add(event);
         if (event === "closed") closed += 1;
       }

@@ -40,7 +40,8 @@
 
   function about(position, state) {
     if (state.event === "closed") return `position ${position}, after the end of the text; the model was not asked`;
-    return `position ${position}, block ${state.block + 1}, probability ${state.p.toFixed(2)}`;
+    const entropy = state.entropy === undefined ? "" : `, entropy ${state.entropy.toFixed(2)} nats`;
+    return `position ${position}, block ${state.block + 1}, probability ${state.p.toFixed(2)}${entropy}`;
   }
 
   function candidate([word, p], place) {

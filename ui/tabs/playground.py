@@ -10,20 +10,24 @@ import gradio as gr
 from backend.services import pictures
 from backend.services.checkpoints import ModelView
 from jobs.protocol.errors import StudioError
-from ui import asking, branch_bridge, forced_words, sampler_form
+from ui import asking, branch_bridge, forced_words, lane_bridge, sampler_form
 from ui.components.chat_log import ChatLog
 from ui.components.denoise_canvas import DenoiseCanvas
-from ui.notes import note
+from ui.notes import caution, note
 from ui.page import QUICK, Page
+from ui.words import say
 
 # control -> the mode that it belongs to
 CONTENTS = {"prompt": asking.COMPLETE, "message": asking.CHAT, "infill": asking.INFILL, "grid": asking.GRID}
+WITH_GAPS = (asking.COMPLETE, asking.INFILL)
+"""Modes in which selected words can become a gap."""
 PUZZLES = Path(__file__).parents[2] / "assets" / "data"
 CANCEL = """() => {
   const request = window.studio.params.sample;
   if (request) window.studio.call("POST", `/api/samples/${request}/cancel`)
     .catch((error) => window.studio.toast(error.message, "bad"));
 }"""
+MASK = "(mode, infill) => window.studio.maskSelection(mode, infill)"
 
 
 def build(page: Page) -> None:
@@ -37,9 +41,10 @@ def build(page: Page) -> None:
             chat = ChatLog(visible=False, elem_id="play-chat")
             canvas = DenoiseCanvas(elem_id="play-canvas")
             branching = branch_bridge.panel()
+            lanes = lane_bridge.panel()
         with gr.Column(elem_classes="card sampler"):
             sampler = sampler_panel(first)
-    parts |= sampler | branching | {"chat": chat, "canvas": canvas}
+    parts |= sampler | branching | lanes | {"chat": chat, "canvas": canvas}
     wire(page, parts)
 
 
@@ -101,6 +106,12 @@ def contents(first: ModelView | None) -> dict[str, Any]:
             visible=takes_picture(first, asking.modes(first)[0]),
         ),
         "infill": box("infill", "Text with gaps", gaps, asking.INFILL),
+        "mask": gr.Button(
+            say("Mask the selected words"),
+            elem_id="play-mask",
+            size="sm",
+            visible=asking.modes(first)[0] in WITH_GAPS,
+        ),
         "blanks": gr.Number(
             8,
             label="Tokens a gap",
@@ -130,6 +141,7 @@ def sampler_panel(first: ModelView | None) -> dict[str, Any]:
     """The sampler and its settings, drawn from the specs."""
     with gr.Accordion("Sampler", elem_id="play-sampler"):
         parts = sampler_form.panel(first)
+        parts["caution"] = gr.HTML("", elem_id="play-caution")
         seed = gr.Number(
             0,
             label="seed",
@@ -202,6 +214,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     )
     p["stop"].click(fn=None, js=CANCEL)
     branch_bridge.wire(page, p, sampler)
+    lane_bridge.wire(page, p, sampler, talk, list(CONTENTS))
     for newcomers in (page.tab.select, gr.on):  # when the tab is opened, and when the page is
         newcomers(fn=lambda: gr.update(choices=choices(page)), inputs=None, outputs=p["model"], **QUICK)
 
@@ -216,8 +229,35 @@ def wire_sampler(page: Page, p: dict[str, Any], sampler: list[Any]) -> None:
         view = view_of(name)
         return [gr.update(info=sampler_form.help_of(chosen, view)), *sampler_form.updates(chosen, view)]
 
+    def warn_of_preset(chosen: str, name: str | None) -> str:
+        view = view_of(name)
+        return cautions_html({"name": chosen, **sampler_form.settings(chosen, view)}, view)
+
+    def warn(name: str | None, chosen: str, *settings: Any) -> str:
+        try:
+            read = sampler_form.read(chosen, list(settings))
+        except StudioError:  # said in full when it is used
+            return ""
+        return cautions_html(read, view_of(name))
+
+    gr.on(
+        [p["sampler"].change, p["model"].change],
+        warn_of_preset,
+        [p["sampler"], p["model"]],
+        p["caution"],
+        **QUICK,
+    )
+    typed = [control.input for control in p["controls"]]
+    typed += [
+        c.blur for c in p["controls"] if isinstance(c, gr.Textbox)
+    ]  # its input says nothing when emptied
+    gr.on(typed, warn, [p["model"], *sampler], p["caution"], trigger_mode="always_last", **QUICK)
     p["reset"].click(lambda name: preset_updates(view_of(name)), p["model"], sampler, **QUICK)
     p["sampler"].input(other, [p["sampler"], p["model"]], sampler, **QUICK)
+
+
+def cautions_html(settings: dict[str, Any], view: ModelView | None) -> str:
+    return "".join(caution(sentence) for sentence in sampler_form.cautions_of(settings, view))
 
 
 def wire_mode(page: Page, p: dict[str, Any]) -> None:
@@ -228,10 +268,12 @@ def wire_mode(page: Page, p: dict[str, Any]) -> None:
         return [
             gr.update(visible=takes_picture(view, mode), value=None),
             gr.update(visible=mode in forced_words.MODES),
+            gr.update(visible=mode in WITH_GAPS),
         ]
 
     for change in (p["model"].change, p["mode"].change):
-        change(fields, [p["model"], p["mode"]], [p["picture"], p["forced"]], **QUICK)
+        change(fields, [p["model"], p["mode"]], [p["picture"], p["forced"], p["mask"]], **QUICK)
+    p["mask"].click(fn=None, inputs=[p["mode"], p["infill"]], outputs=[p["mode"], p["infill"]], js=MASK)
 
 
 def choices(page: Page) -> list[str]:

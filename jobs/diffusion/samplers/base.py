@@ -167,6 +167,8 @@ class Step:
     entropy: Tensor | None = None
     """[B] mean entropy in nats of the positions that were masked before the step, of those the model was
     asked about; NaN for a row that had none. Only with details."""
+    written_entropy: Tensor | None = None
+    """[R] entropy in nats of what the model said at each position written. Only with details."""
     index: int = 0
     """Counts the steps, from 0. Set by whoever runs the sampler, as is `nfe`."""
     nfe: int = 0
@@ -293,15 +295,17 @@ def close(start: Start, ids: Tensor, block: int) -> Step | None:
     return Step(ids.masked_fill(open_BL, end), none, none.float(), block, closed=open_BL)
 
 
-def details(view: View, masked_BW: Tensor, written_BW: Tensor, mask_id: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(candidate ids [R, K], their probabilities [R, K], mean entropy of the masked positions [B])."""
+def details(view: View, masked_BW: Tensor, written_BW: Tensor, mask_id: int) -> tuple[Tensor, ...]:
+    """(candidate ids [R, K], their probabilities [R, K], mean entropy of the masked positions [B], entropy of
+    the written ones [R])."""
     written_RV = view.probability[written_BW]  # a copy
+    entropy_R = torch.special.entr(written_RV).sum(-1)
     written_RV[:, mask_id] = 0  # never written, so no candidate
     top = written_RV.topk(min(CANDIDATES, written_RV.shape[-1]))
     entropy_M = torch.special.entr(view.probability[masked_BW]).sum(-1)
     entropy_BW = torch.zeros_like(masked_BW, dtype=entropy_M.dtype)
     entropy_BW[masked_BW] = entropy_M
-    return top.indices, top.values, entropy_BW.sum(1) / masked_BW.sum(1)
+    return top.indices, top.values, entropy_BW.sum(1) / masked_BW.sum(1), entropy_R
 
 
 def quotas(count: int, steps: int) -> list[int]:

@@ -170,7 +170,7 @@ def test_a_trajectory_shows_it(made):
             lines += [line] if line is not None else []
             assert canvas_after(lines) == step.ids[row].tolist()
         assert lines[-1]["masked"] == 0 and all(encode(line) for line in lines)
-        events |= {event for line in lines[1:] for *_, event, _ in line["deltas"]}
+        events |= {delta[4] for line in lines[1:] for delta in line["deltas"]}
     assert events == {"revealed", "edited", "remasked", "closed"}
 
 

@@ -1,5 +1,7 @@
 """Trajectories: what a person reads, token by token, and that the deltas rebuild the canvas."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -10,6 +12,8 @@ from jobs.diffusion.samplers import Start, Step
 from jobs.diffusion.stream import Trajectory
 from jobs.diffusion.text import token_text, token_texts
 from jobs.diffusion.unmask import unmask
+from jobs.launch import source_root
+from jobs.models.tokenizers import load_tokenizer
 from jobs.protocol.trajectory import canvas_after, encode, read
 from jobs.specs.diffusion_config import DiffusionConfig, GridShape
 from jobs.specs.samplers import LLaDASampler
@@ -138,6 +142,12 @@ def test_infill_puts_masks_where_the_blanks_are(by_bytes):
     assert ids.tolist() == [[a, m, m, m, b, blank, m, m, m]]
 
 
+def test_the_space_before_a_gap_is_left_to_tokens_that_carry_it():
+    words = load_tokenizer(Path(source_root(), "assets", "models", "stories"))
+    mia, lantern = (words.encode(word, add_special_tokens=False)[0] for word in ("Mia", " lantern"))
+    assert canvas.infill("Mia ____ lantern", words, 0, blanks=1).tolist() == [[mia, 0, lantern]]
+
+
 @pytest.mark.parametrize("row", [0, 1])
 def test_a_row_of_a_batch_rebuilds_to_the_samplers_canvas(row, make, by_bytes, tmp_path):
     """Padding on the left never shows; what is written is read back to the very ids."""
@@ -163,6 +173,8 @@ def test_a_row_of_a_batch_rebuilds_to_the_samplers_canvas(row, make, by_bytes, t
             assert line is not None and line["entropy"] > 0
             assert all(len(delta[5]) == 5 for delta in line["deltas"])
             assert line["deltas"][0][5][0][1] == line["deltas"][0][3], "the first candidate was written"
+            if line["masked"] == 0:
+                assert line["deltas"][0][6] == line["entropy"], "the last one was all that was open"
             out.write(encode(line))
         out.write(encode(story.end()))
     lines = read(file)
