@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
+from backend.services import prepared
 from backend.services.disk import folder_size
 from backend.services.jobs import JobService
 from backend.services.lineage import paths, sources
@@ -20,14 +21,13 @@ from backend.store.tables import jobs as job_rows
 from jobs.protocol.errors import JobError, StudioError
 from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.protocol.states import TERMINAL, State
-from jobs.specs.data_files import PREPARED
 
 LEAVE_NOTHING = ("serve", "inspect")  # once they have ended, nobody asks what they came from
 LEFT_OVER = re.compile(r"^\.deleted-[a-z]+-\d{4,}-[0-9a-f]{8}$")
 
 
 class Wish(BaseModel):
-    """What to clear away. With neither age nor size only what is left over from earlier deletions."""
+    """What to clear away. With neither age nor sizes only what is left over from earlier deletions."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,6 +37,8 @@ class Wish(BaseModel):
     """The oldest runs, until the others are no more than this."""
     checkpoints_only: bool = False
     """Of runs that succeeded their checkpoints, and nothing else: their models, curves and logs stay."""
+    prepared_bytes: int | None = Field(default=None, ge=0)
+    """The longest unused prepared data, until the rest is no more than this."""
     sources: bool = False
     """Also runs that others were made from."""
 
@@ -80,9 +82,9 @@ class Plan(BaseModel):
 class CleanupService:
     """Plans and carries out. The plan is made anew each time: nothing is deleted by an old one."""
 
-    def __init__(self, jobs: JobService, prepared: Path, now: Callable[[], float] = time.time):
+    def __init__(self, jobs: JobService, prepared_root: Path, now: Callable[[], float] = time.time):
         self.jobs, self.store, self.runs = jobs, jobs.store, jobs.runs
-        self.prepared, self._now = prepared, now
+        self.prepared, self._now = prepared_root, now
 
     def plan(self, wish: Wish) -> Plan:
         """What `carry_out` would delete now. Changes nothing."""
@@ -99,9 +101,7 @@ class CleanupService:
                 users.setdefault(source, []).append(name)
         chosen, kept = self._choose(wish, ended, users)
         left = {name: spec for name, spec in specs.items() if name not in {item.name for item in chosen}}
-        items = [*self._left_over(ended), *chosen]
-        if wish.older_than is not None and not wish.checkpoints_only:
-            items += self._prepared(wish.older_than, paths(left.values()))
+        items = [*self._left_over(ended), *chosen, *self._prepared(wish, paths(left.values()))]
         return Plan(items=items, kept=kept)
 
     def carry_out(self, wish: Wish, only: list[str] | None = None) -> Plan:
@@ -194,15 +194,19 @@ class CleanupService:
         size, ended = folder_size([path]), path.lstat().st_mtime
         return Item(what="left over", name=path.name, path=str(path), size_bytes=size, ended_at=ended)
 
-    def _prepared(self, older_than: float, used: set[Path]) -> Iterator[Item]:
-        """Prepared data that no remaining run read; it is made again where it is wanted."""
-        for manifest in sorted(self.prepared.glob(f"*/{PREPARED}")):
-            path, made = manifest.parent, manifest.stat().st_mtime
-            if made <= self._now() - older_than and path not in used and _is_ours(path):
-                size = folder_size([path])
-                yield Item(
-                    what="prepared data", name=path.name, path=str(path), size_bytes=size, ended_at=made
-                )
+    def _prepared(self, wish: Wish, used: set[Path]) -> Iterator[Item]:
+        """Prepared data by age where no remaining run read it, and by size; it can be made again."""
+        found = prepared.preparations(self.prepared)
+        too_much = -1
+        if wish.prepared_bytes is not None:
+            too_much = sum(one.size_bytes for one in found) - wish.prepared_bytes
+        for one in found:
+            old = wish.older_than is not None and one.last_used <= self._now() - wish.older_than
+            if too_much > 0 or (old and not wish.checkpoints_only and one.path not in used):
+                too_much -= one.size_bytes
+                note = "A run read it." if one.path in used else ""
+                facts = {"name": one.path.name, "path": str(one.path), "size_bytes": one.size_bytes}
+                yield Item(what="prepared data", **facts, ended_at=one.last_used, note=note)
 
     # --- deleting ----
 
@@ -211,6 +215,8 @@ class CleanupService:
             self.jobs.delete(item.name)
         elif item.what == "checkpoints":
             self._delete_checkpoints(item)
+        elif item.what == "prepared data":
+            prepared.delete(Path(item.path))
         else:
             shutil.rmtree(item.path)
 

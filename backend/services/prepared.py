@@ -1,70 +1,64 @@
-"""The folder of prepared data kept within a size: the longest unused goes first, what is in use stays."""
+"""Prepared data of the home: what there is, when it was last used, and how it is deleted."""
 
 import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from jobs.protocol.errors import ResourceError
 from jobs.specs.data_files import LOCK, PREPARED, USED
 
-GONE = ".removed-"  # begins the name of a folder that is being removed
+GONE = ".removed-"  # begins the name of a folder that is being deleted
 
 
-@dataclass
-class Cleaned:
-    """What a cleaning did. Bytes."""
+@dataclass(frozen=True)
+class Preparation:
+    """A folder that a prepare job, or a training, made. It can be made again from its source."""
 
-    removed: list[str] = field(default_factory=list)  # names of folders
-    freed: int = 0
-    kept: int = 0
-    in_use: list[str] = field(default_factory=list)  # folders that a job reads or writes now: they stay
-
-
-def clean(root: Path, most_bytes: int, dry: bool = False) -> Cleaned:
-    """Remove preparations from the home's prepared folder until it holds `most_bytes` at most. `dry`: only
-    say what would go. All can be made again from their source."""
-    done = Cleaned()
-    folders = sorted((p for p in root.glob("*") if _is_ours(p)), key=last_used) if root.is_dir() else []
-    sizes = {folder: size_of(folder) for folder in folders}
-    total = sum(sizes.values())
-    for folder in folders:
-        if total <= most_bytes:
-            break
-        with ExitStack() as held:
-            if not all(_taken(folder / name, held) for name in (LOCK, USED)):
-                done.in_use.append(folder.name)
-                continue
-            if not dry:
-                _remove(folder)
-        done.removed.append(folder.name)
-        done.freed += sizes[folder]
-        total -= sizes[folder]
-    done.kept = total
-    return done
+    path: Path
+    size_bytes: int
+    last_used: float
+    """When a job last read or wrote it; seconds since 1970."""
 
 
-def last_used(folder: Path) -> float:
-    """When a job last read the folder, or wrote it; seconds since 1970."""
+def preparations(root: Path) -> list[Preparation]:
+    """All that lie in `root`, the longest unused first; nothing that does not bear our marks."""
+    if not root.is_dir():
+        return []
+    ours = [path for path in root.iterdir() if _is_ours(path)]
+    return sorted(
+        (Preparation(path, _size(path), _last_used(path)) for path in ours), key=lambda p: p.last_used
+    )
+
+
+def delete(path: Path) -> None:
+    """Delete one. Raises: ResourceError while a job reads or writes it."""
+    with ExitStack() as held:
+        if not all(_taken(path / name, held) for name in (LOCK, USED)):
+            raise ResourceError(f"{path} is in use by a job.")
+        aside = path.with_name(f"{GONE}{uuid.uuid4().hex[:8]}")
+        os.rename(path, aside)  # at once, so that nobody meets half a folder
+    shutil.rmtree(aside)
+
+
+def _last_used(folder: Path) -> float:
     marks = [folder / name for name in (USED, PREPARED, LOCK)]
     return max((mark.stat().st_mtime for mark in marks if mark.exists()), default=folder.stat().st_mtime)
 
 
-def size_of(folder: Path) -> int:
-    """Bytes of its files."""
-    return sum(file.stat().st_size for file in _files(folder))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_file() and not path.is_symlink())
+def _size(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.iterdir() if path.is_file() and not path.is_symlink())
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether a prepare job made the folder: it has its lock, and whole ones have their manifest."""
-    return path.is_dir() and not path.is_symlink() and any((path / n).is_file() for n in (LOCK, PREPARED))
+    """It has the lock of whoever prepares it; a whole one has its manifest. What was cut short while it was
+    being deleted counts too."""
+    if path.is_symlink() or not path.is_dir() or path.lstat().st_uid != os.geteuid():
+        return False
+    return path.name.startswith(GONE) or any((path / name).is_file() for name in (LOCK, PREPARED))
 
 
 def _taken(path: Path, held: ExitStack) -> bool:
@@ -75,10 +69,3 @@ def _taken(path: Path, held: ExitStack) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _remove(folder: Path) -> None:
-    """Out of the way at once, so that nobody meets half a folder."""
-    aside = folder.with_name(f"{GONE}{uuid.uuid4().hex[:8]}")
-    os.rename(folder, aside)
-    shutil.rmtree(aside)

@@ -25,6 +25,14 @@ def clean(
             "--keep-size", metavar="SIZE", help="The oldest runs, until the rest is this: 500M, 50G."
         ),
     ] = None,
+    keep_prepared: Annotated[
+        str | None,
+        typer.Option(
+            "--keep-prepared",
+            metavar="SIZE",
+            help="The longest unused prepared data, until the rest is this: 20G.",
+        ),
+    ] = None,
     checkpoints_only: Annotated[
         bool,
         typer.Option(
@@ -47,8 +55,15 @@ def clean(
     from studio.cli.render import as_json, size
 
     age = None if older_than is None else _amount(older_than, SECONDS, "--older-than")
-    keep = None if keep_size is None else int(_amount(keep_size.upper(), BYTES, "--keep-size"))
-    wish = Wish(older_than=age, keep_bytes=keep, checkpoints_only=checkpoints_only, sources=sources)
+    keep = _bytes(keep_size, "--keep-size")
+    prepared = _bytes(keep_prepared, "--keep-prepared")
+    wish = Wish(
+        older_than=age,
+        keep_bytes=keep,
+        prepared_bytes=prepared,
+        checkpoints_only=checkpoints_only,
+        sources=sources,
+    )
     with services(home) as studio:
         plan = studio.cleanup.plan(wish)
         if not json:
@@ -77,6 +92,10 @@ def _show(plan: "Plan") -> None:
     for kept in plan.kept:
         typer.echo(f"{kept.name} stays. {kept.why}", err=True)
     typer.echo(f"{len(rows)} to delete, {size(plan.size_bytes)}." if rows else "There is nothing to delete.")
+
+
+def _bytes(text: str | None, option: str) -> int | None:
+    return None if text is None else int(_amount(text.upper(), BYTES, option))
 
 
 def _amount(text: str, units: dict[str, int], option: str) -> float:

@@ -139,6 +139,19 @@ def test_prepared_data_goes_when_no_run_reads_it(studio):
     assert (studio.home / "prepared" / "unused").exists(), "only what was agreed to"
 
 
+def test_prepared_data_is_kept_within_a_size_and_the_longest_unused_goes_first(studio):
+    for day, key in enumerate(("first", "second", "third")):
+        folder = studio.home / "prepared" / key
+        folder.mkdir(parents=True)
+        (folder / "shard-00000.arrow").write_bytes(b"x" * 1000)
+        write_json(folder / "prepared.json", {})
+        os.utime(folder / "prepared.json", (day, day))
+    ended(studio, days=1, data={"path": str(studio.home / "prepared" / "first")})
+    plan = studio.cleanup.carry_out(Wish(prepared_bytes=2100))
+    assert names(plan) == ["first"] and plan.items[0].note
+    assert {path.name for path in (studio.home / "prepared").iterdir()} == {"second", "third"}
+
+
 def test_a_job_that_another_waits_for_stays_with_the_reason(studio):
     first = ended(studio, days=40)
     studio.jobs.submit({**train_spec(), "queue": {"after": [first]}})

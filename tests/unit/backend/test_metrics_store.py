@@ -117,7 +117,9 @@ def write_curve(run, values):
             file.write(json.dumps(line) + "\n")
 
 
-@pytest.mark.parametrize(("first", "last"), [(None, None), (1000, 9000), (257, 8704), (128, 255), (100, 300), (0, 10**9)])
+@pytest.mark.parametrize(
+    ("first", "last"), [(None, None), (1000, 9000), (257, 8704), (128, 255), (100, 300), (0, 10**9)]
+)
 @pytest.mark.parametrize("direct", [0, curves.DIRECT])
 def test_a_part_of_a_curve_has_its_own_peaks(store, run, monkeypatch, first, last, direct):
     """Read from summed up stretches or from all points: the extremes are those of the points."""

@@ -1,4 +1,4 @@
-"""Prepared data kept within a size: the oldest unused goes first, what is in use stays."""
+"""Prepared data: ours alone is listed, the longest unused first, and what is in use stays."""
 
 import fcntl
 import os
@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from backend.services.prepared import clean
+from backend.services.prepared import delete, preparations
+from jobs.protocol.errors import ResourceError
 from jobs.specs.data_files import LOCK, PREPARED, USED
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Three preparations of 1000 bytes, used one after the other, the last one not finished."""
-    for day, name in enumerate(("old", "middle", "new")):
+    for day, name in ((2, "middle"), (1, "old"), (3, "new")):
         folder = tmp_path / name
         folder.mkdir()
         (folder / "shard-00000.arrow").write_bytes(b"x" * 1000)
@@ -22,35 +23,26 @@ def root(tmp_path: Path) -> Path:
             os.utime(folder / mark, (day, day))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("not prepared data")
+    (tmp_path / "link").symlink_to(tmp_path / "old")
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("most", "removed", "kept"),
-    [
-        (5000, [], 3000),
-        (2999, ["old"], 2000),
-        (1500, ["old", "middle"], 1000),
-        (0, ["old", "middle", "new"], 0),
-    ],
-)
-def test_the_oldest_go_until_the_rest_fits(root: Path, most: int, removed: list[str], kept: int):
-    told = clean(root, most, dry=True)
-    assert all((root / name).is_dir() for name in ("old", "middle", "new"))
-    done = clean(root, most)
-    assert told == done and (done.removed, done.kept, done.freed) == (removed, kept, 3000 - kept)
-    left = {path.name for path in root.iterdir()}
-    assert left == {"old", "middle", "new", "mine"} - set(removed)
+def test_ours_are_listed_and_the_longest_unused_comes_first(root: Path):
+    found = preparations(root)
+    assert [one.path.name for one in found] == ["old", "middle", "new"]
+    assert {one.size_bytes for one in found} == {1000} and found[0].last_used == 1
 
 
 @pytest.mark.parametrize(("mark", "how"), [(LOCK, fcntl.LOCK_EX), (USED, fcntl.LOCK_SH)])
 def test_what_a_job_writes_or_reads_stays(root: Path, mark: str, how: int):
     with open(root / "old" / mark) as held:
         fcntl.flock(held, how)
-        done = clean(root, 0)
-    assert done.in_use == ["old"] and done.removed == ["middle", "new"] and (root / "old").is_dir()
-    assert clean(root, 0).removed == ["old"]
+        with pytest.raises(ResourceError, match="in use"):
+            delete(root / "old")
+        assert (root / "old").is_dir()
+    delete(root / "old")
+    assert not (root / "old").exists() and (root / "mine" / "letter.txt").exists()
 
 
 def test_no_folder_is_no_error(tmp_path: Path):
-    assert clean(tmp_path / "none", 0).removed == []
+    assert preparations(tmp_path / "none") == []
