@@ -170,6 +170,7 @@
       this.frame = 0;
       this.transport.clear();
       this.edits.clear();
+      this.readings.clear();
       this.held = false;
       this.hold.hidden = true;
       this.board.replaceChildren();

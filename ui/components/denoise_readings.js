@@ -21,9 +21,15 @@
     // Called with each frame that is shown; the drawings are made anew only when the film has grown.
     show(film, frame) {
       Object.assign(this, { film, frame });
+      this.box.hidden = !film.start;
       if (!this.box.open || !film.start) return;
       if (this.drawn !== film || this.frames !== film.frames || this.done !== film.done) return this.draw();
       for (const part of this.parts) part.mark(frame);
+    }
+
+    clear() {
+      this.film = null;
+      this.box.hidden = true;
     }
 
     draw() {

@@ -241,7 +241,7 @@ def wire_sampler(page: Page, p: dict[str, Any], sampler: list[Any]) -> None:
         return cautions_html(read, view_of(name))
 
     gr.on(
-        [p["sampler"].change, p["model"].change],
+        [p["sampler"].change, p["model"].change, p["reset"].click],
         warn_of_preset,
         [p["sampler"], p["model"]],
         p["caution"],
