@@ -30,7 +30,7 @@ def clean(
         typer.Option(
             "--keep-prepared",
             metavar="SIZE",
-            help="The longest unused prepared data, until the rest is this: 20G.",
+            help="The longest unused prepared data, until the rest is this.",
         ),
     ] = None,
     checkpoints_only: Annotated[
@@ -54,16 +54,12 @@ def clean(
     from backend.services.cleanup import Wish
     from studio.cli.render import as_json, size
 
+    sizes = {
+        "keep_bytes": _bytes(keep_size, "--keep-size"),
+        "prepared_bytes": _bytes(keep_prepared, "--keep-prepared"),
+    }
     age = None if older_than is None else _amount(older_than, SECONDS, "--older-than")
-    keep = _bytes(keep_size, "--keep-size")
-    prepared = _bytes(keep_prepared, "--keep-prepared")
-    wish = Wish(
-        older_than=age,
-        keep_bytes=keep,
-        prepared_bytes=prepared,
-        checkpoints_only=checkpoints_only,
-        sources=sources,
-    )
+    wish = Wish(older_than=age, **sizes, checkpoints_only=checkpoints_only, sources=sources)
     with services(home) as studio:
         plan = studio.cleanup.plan(wish)
         if not json:
