@@ -75,6 +75,12 @@ def mount(
             return PlainTextResponse("There is no such file.", status_code=404)
         return FileResponse(files[name], media_type=TYPES[files[name].suffix], headers=headers)
 
+    @app.get("/gradio_api/heartbeat/{session}", include_in_schema=False)
+    def heartbeat(session: str) -> Response:
+        """None: it would hold one of the six connections that all tabs of a browser share, for nothing that
+        is used here. With it, three tabs and their event streams let no other request through."""
+        return Response(status_code=204)  # an event source does not ask again
+
     app.add_middleware(HeadTags, names=files, prefix=STATIC)
     gr.mount_gradio_app(
         app,

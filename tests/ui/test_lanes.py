@@ -134,3 +134,17 @@ def test_wrong_lanes_are_a_sentence_and_nothing_begins(open_tab):
         page.click("#lanes-run")
         page.locator(".lanes .note.bad", has_text="Lane B:").wait_for()
     assert page.locator(".lane").count() == 0
+
+
+def test_three_tabs_of_one_browser_stall_no_request(open_tab):
+    page = open_tab("playground")
+    prepare(page, "stories", "stories", "stories", "stories")
+    run(page)
+    pages = [page, page.context.new_page(), page.context.new_page()]
+    for other in pages[1:]:
+        other.goto(page.url)
+        other.wait_for_function(f"{LANES}?.state", timeout=SLOW)
+    for one in pages:
+        asked = "Promise.race([fetch('/api/health').then((r) => r.status), new Promise((d) => setTimeout(d, 20000))])"
+        assert one.evaluate(asked) == 200
+    wait_for(page, "done")
