@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from backend.services.precision import PrecisionService
     from backend.services.resolve import Resolver
     from backend.services.sampling import SamplingService
+    from backend.services.sharing import SharingService
     from backend.services.training import TrainingService
 
 log = logging.getLogger(__name__)
@@ -154,6 +155,13 @@ class Studio:
         from backend.services.sampling import SamplingService  # noqa: PLC0415
 
         return SamplingService(jobs=self.jobs, models=self.models, home=self.home)
+
+    @cached_property
+    def sharing(self) -> "SharingService":
+        from backend.installed import installed_version  # noqa: PLC0415
+        from backend.services.sharing import SharingService  # noqa: PLC0415
+
+        return SharingService(self.sampling, self.models, self.runs, installed_version())
 
     # --- the loop ----
 

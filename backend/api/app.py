@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
@@ -20,9 +19,11 @@ from backend.api import (
     models,
     recipes,
     samples,
+    sharing,
     specs,
 )
 from backend.api.guard import Guard
+from backend.installed import installed_version
 from backend.studio import Studio
 
 # One file each; `router(studio)` makes its routes.
@@ -38,6 +39,7 @@ ROUTERS = {
     "recipes": recipes.router,
     "specs": specs.router,
     "samples": samples.router,
+    "sharing": sharing.router,
     "devices": devices.router,
     "events": events.router,
 }
@@ -68,11 +70,3 @@ def create_app(
     errors.install(app)
     app.add_middleware(Guard, token=token, allowed_hosts=tuple(allowed_hosts), max_upload_mb=max_upload_mb)
     return app
-
-
-def installed_version() -> str:
-    """Our version; "0" from a tree that is not installed."""
-    try:
-        return version("dllm-studio")
-    except PackageNotFoundError:
-        return "0"

@@ -68,6 +68,9 @@ RULES = {
         ("backend", "jobs.specs", "jobs.protocol", "jobs.executors"),
         ("pydantic", "yaml", "sqlalchemy", "fastapi", "starlette", "psutil", "pynvml", "anyio"),
     ),
+    "backend.services.film_fonts": Rule((), ("PIL",)),
+    "backend.services.film_drawing": Rule(("backend.services.film_fonts", "jobs.protocol"), ("PIL",)),
+    "backend.services.film_pictures": Rule(("backend.services.film_drawing", "jobs.protocol"), ("PIL",)),
     "ui": Rule(
         ("ui", "backend", "jobs.specs", "jobs.protocol"),
         ("gradio", "pydantic", "annotated_types", "yaml", "fastapi", "starlette"),
