@@ -82,6 +82,7 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
     take("data", "data", rows_and_figures)
     for objective in PREVIEWED:
         take(f"preview-{objective}", "data", lambda page, name=objective: preview(page, name))
+    take("playground-lanes", "playground", side_by_side)
     take("train", "train", train_tab)
     take("train-dark", "train", train_tab, dark=True)
     take("train-phone", "train", train_tab, size=PHONE)
@@ -137,6 +138,20 @@ def tell(page: Any) -> None:
     page.locator("#play-mode label", has_text="Chat").click()
     page.locator("#play-message textarea").fill("Write a story about Mia who finds a lantern.")
     generate(page)
+
+
+def side_by_side(page: Any) -> None:
+    """Two samplers write the same story, seen at the same moment."""
+    choose_model(page, "stories")
+    page.locator("#play-message textarea").fill("Write a story about Mia who finds a lantern.")
+    page.locator(".lanes summary").click()
+    page.locator(".lane-form").nth(1).wait_for()
+    page.locator("#lanes-run").click()
+    page.locator(".lanes[data-state=done]").wait_for()
+    lanes = page.locator(".lanes")
+    lanes.get_by_role("radio", name="Time", exact=True).click()
+    lanes.locator("input[type=range]").fill("400")
+    lanes.scroll_into_view_if_needed()
 
 
 def choose_model(page: Any, name: str) -> None:

@@ -34,7 +34,7 @@
       const button = (text, act, more = {}) => el("button", { class: "btn small", type: "button", text, onclick: act, ...more });
       this.forms = el("div", { class: "lane-forms" });
       this.add = button(say("Add a lane"), () => this.addLane());
-      this.run = button(say("Run side by side"), () => this.start(), { class: "btn small primary", id: "lanes-run" });
+      this.run = button(say("Run side by side"), () => this.start(), { id: "lanes-run" });
       this.halt = button(say("Stop"), () => this.stop(), { hidden: true });
       this.problem = el("div", { class: "canvas-message", "aria-live": "polite" });
       this.polite = el("p", { class: "sr", role: "status" });
