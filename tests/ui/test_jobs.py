@@ -141,9 +141,12 @@ def test_the_demo_runs_from_an_empty_list_and_survives_the_server(browser: Any, 
         server.process.kill()
         server.process.wait()
         page.locator(".studio-offline-note").get_by_text("not reachable").wait_for()
+        stop = page.locator(".acts button").first
+        assert stop.is_disabled() and stop.get_attribute("title") == "Waits for the server"
         seen = curve_step(page)
         server = PageServer(server.home, port=int(server.url.rpartition(":")[2]))
         page.locator(".studio-offline-note").wait_for(state="detached")
+        assert page.locator(".acts button").first.is_enabled()
         until(lambda: curve_step(page) > seen, seconds=60, what="the curve to go on")
         page.locator(".film .mini").first.wait_for()
     finally:

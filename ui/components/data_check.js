@@ -10,7 +10,7 @@
   const SHOWN = 6; // different problems
 
   data.check = (about) => {
-    const panel = data.panel("Check", "data-check");
+    const panel = data.panel(say("Check"), "data-check");
     let shown = "";
 
     async function load() {

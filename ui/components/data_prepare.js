@@ -9,7 +9,7 @@
     let job = null, leave = () => null, notes = [];
     const train = el("button", { class: "btn primary", type: "button", id: "data-train", text: say("Train on this"), disabled: true,
       onclick: () => open("train", { data: about.name(), decision: about.decision(), reading: about.reading() }) });
-    const begin = el("button", { class: "btn", type: "button", id: "data-prepare", text: say("Prepare"), disabled: true, onclick: submit });
+    const begin = el("button", { class: "btn", type: "button", "data-server": "", id: "data-prepare", text: say("Prepare"), disabled: true, onclick: submit });
     const state = el("div", { class: "prepared", id: "data-prepared", role: "status" });
     const root = el("section", { class: "panel go", "aria-label": say("Train") },
       el("div", { class: "row" }, train, begin),

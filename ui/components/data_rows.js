@@ -6,7 +6,7 @@
   const PAGE = 5;
 
   data.rows = (about, use) => {
-    const panel = data.panel("Rows", "data-rows");
+    const panel = data.panel(say("Rows"), "data-rows");
     const versions = data.versions(about, use);
     const state = { first: 0, search: "", bad: false, view: "rendered", edits: new Map(), excluded: new Set(), page: null };
     const search = el("input", { class: "in", type: "search", id: "data-search", placeholder: say("Search"), "aria-label": say("Search rows") });
@@ -23,7 +23,7 @@
     const list = el("div", { class: "rows-list" });
     const name = el("input", { class: "in", id: "data-version-name", "aria-label": say("Name of the version") });
     const why = el("input", { class: "in", id: "data-version-note", "aria-label": say("Note") });
-    const make = el("button", { class: "btn primary", type: "button", id: "data-version-make", text: say("Write version"), onclick: write });
+    const make = el("button", { class: "btn primary", type: "button", "data-server": "", id: "data-version-make", text: say("Write version"), onclick: write });
     const changes = el("span", { class: "small", role: "status" });
     const bar = el("div", { class: "rows-version", hidden: true }, changes,
       el("label", { class: "ctl" }, name, el("span", { class: "help", text: say("Name of the new data set.") })),

@@ -133,7 +133,7 @@
 
   // A button that works once at a time, so that two clicks are one.
   function button(text, action, attributes = {}, sign = null) {
-    const node = el("button", { type: "button", ...attributes, class: `btn ${attributes.class || ""}`, onclick: async () => {
+    const node = el("button", { type: "button", "data-server": "", ...attributes, class: `btn ${attributes.class || ""}`, onclick: async () => {
       node.disabled = true;
       await action();
       node.disabled = false;

@@ -68,6 +68,21 @@
     if (!document.documentElement.classList.contains("studio-offline")) return;
     document.documentElement.classList.remove("studio-offline");
     document.querySelectorAll(".studio-offline-note").forEach((note) => note.remove());
+    for (const control of document.querySelectorAll("[data-offline]")) {
+      control.disabled = false;
+      control.title = control.dataset.offline;
+      delete control.dataset.offline;
+    }
+  }
+
+  // What asks the server waits until it is back, and says why; reading, scrubbing and copying go on.
+  const ASKING = ":is(#tabs button.lg, #tabs button.sm, [data-server]):not([disabled], [role=tab])";
+  function stopControls() {
+    for (const control of document.querySelectorAll(ASKING)) {
+      control.dataset.offline = control.title;
+      control.disabled = true;
+      control.title = say("Waits for the server");
+    }
   }
 
   function offline() {
@@ -80,6 +95,7 @@
       el("span", { class: "i i-warn", "aria-hidden": "true" }),
       el("span", { text: say("Server not reachable since {time}. Jobs go on without it. Trying again; the figures are from then.", { time: since }) }));
     document.body.append(note);
+    stopControls();
   }
 
   // --- calls -------------------------------------------------------------------------------------------------
