@@ -1,9 +1,11 @@
 # The one list of commands; CI runs the same ones. `make` alone lists them.
 #   make test PYTEST="-k samplers -x"     passes words on to pytest
 #   make demo PORT=7861                   another port
+#   make chaos ROUNDS=20                  fewer rounds
 PYTHON ?= python3
 PORT ?=
 PYTEST ?=
+ROUNDS ?= 200
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
@@ -12,7 +14,7 @@ QUICK := not e2e and not ui and not chaos and not slurm and not slow and not ben
 NONE := 5 # what pytest ends with where a selection (PYTEST="-k ...") has no test in a part
 RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 
-.PHONY: help demo test check chaos slow assets docs wheel clean
+.PHONY: help demo test check chaos slurm slow assets docs wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -23,7 +25,7 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 test: .venv/.dev  ## install, then every test but the slow ones
 	$(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -n 2 -m "e2e and not slow" tests/unit tests/contract tests/golden $(PYTEST) || [ $$? -eq $(NONE) ]
-	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui tests/slurm $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -n 2 -m "not slow" tests/chaos $(PYTEST) || [ $$? -eq $(NONE) ]
 
 check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 seconds
@@ -33,7 +35,10 @@ check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 secon
 	$(RUN_TESTS) -q -n 2 -m "$(QUICK) and not thorough" $(PYTEST)
 
 chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for longer than `make test` does
-	CHAOS_ROUNDS=200 $(RUN_TESTS) -n 2 tests/chaos $(PYTEST)
+	CHAOS_ROUNDS=$(ROUNDS) $(RUN_TESTS) -n 2 tests/chaos/test_kills.py $(PYTEST)
+
+slurm: .venv/.dev  ## jobs on a Slurm cluster of two nodes, which it starts on this machine
+	$(RUN_TESTS) tests/slurm $(PYTEST)
 
 slow: .venv/.dev  ## tests on real models out of packages
 	$(RUN_TESTS) -m slow $(PYTEST)

@@ -8,7 +8,7 @@ import pytest
 
 def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault("CHAOS_SEED", str(int(time.time())))
-    os.environ.setdefault("CHAOS_ROUNDS", "20")
+    os.environ.setdefault("CHAOS_ROUNDS", "3")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

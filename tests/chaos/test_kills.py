@@ -1,6 +1,6 @@
 """Random kills of everything. Whatever dies, every job ends in an honest state and nothing is left behind.
 
-CHAOS_ROUNDS (default 20) rounds; CHAOS_SEED repeats a run: round n of seed s is round 0 of seed s + n. The
+CHAOS_ROUNDS (default 3) rounds; CHAOS_SEED repeats a run: round n of seed s is round 0 of seed s + n. The
 seed is printed. Every REAL-th round has a real torchrun among its jobs.
 """
 
