@@ -6,8 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 from backend.services.training import Preview
+from ui.words import say
 
 KEY = re.compile(r"^([a-z_][\w.]*): ")
+ESTIMATED = (
+    say("Weights, of these trained"),
+    say("Memory on each device, about"),
+    say("Most of it"),
+    say("In main memory of each machine"),
+    say("Operations a step"),
+    say("Time, about"),
+)
+"""What a service's estimate calls its figures; review.js says them."""
 
 
 def review(

@@ -40,11 +40,11 @@
       const list = el("select", { class: "in", id, onchange: changed }, ...(field.optional ? [el("option", { value: "", text: say(field.none) })] : []),
         ...field.choices.map((choice) => el("option", { value: choice, text: choice })));
       list.value = told;
-      return { root: data.control(name, field.help, list), value: () => (list.value === told ? undefined : list.value) };
+      return { root: data.control(name, say(field.help), list), value: () => (list.value === told ? undefined : list.value) };
     }
     const number = field.kind === "whole" || field.kind === "decimal";
     const box = el("input", { class: `in${number ? " num" : ""}`, id, type: number ? "number" : "text", step: field.kind === "whole" ? 1 : "any",
-      autocomplete: "off", spellcheck: "false", placeholder: number && told === "" ? "all" : null, onchange: changed });
+      autocomplete: "off", spellcheck: "false", placeholder: number && told === "" ? say("all") : null, onchange: changed });
     box.value = field.kind === "mapping" ? "" : told;
     const value = () => {
       const text = box.value.trim();
@@ -52,7 +52,7 @@
       if (text === told || (number && text === "")) return undefined;
       return number ? Number(text) : text;
     };
-    return { root: data.control(name, field.help, box), value };
+    return { root: data.control(name, say(field.help), box), value };
   };
 
   // Several of them: {roots, changes()} with only what differs from the defaults.
