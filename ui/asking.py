@@ -8,12 +8,13 @@ from backend.services import pictures
 from backend.services.checkpoints import ModelView
 from backend.services.question import Question
 from jobs.protocol.errors import StudioError
+from ui.words import say
 
 if TYPE_CHECKING:
     from backend.studio import Studio
 
-COMPLETE, CHAT, INFILL, GRID = "Complete", "Chat", "Infill", "Grid"
-NO_MODEL = "Choose a model first; the Convert tab makes one if there is none."
+COMPLETE, CHAT, INFILL, GRID = say("Complete"), say("Chat"), say("Infill"), say("Grid")
+NO_MODEL = say("Choose a model first; the Convert tab makes one if there is none.")
 Turns = list[dict[str, str]]  # role, content; of a question also its picture and the request that answers it
 
 
@@ -40,7 +41,7 @@ def ask(
     Raises: StudioError in one sentence.
     """
     if not model:
-        raise StudioError(NO_MODEL)
+        raise StudioError(say(NO_MODEL))
     asked, turns = question(studio, mode=mode, talk=talk, **said)
     handle = studio.sampling.generate(model, **dict(asked), sampler=sampler)
     if mode == CHAT:
@@ -69,7 +70,7 @@ def question(
     if mode == CHAT:
         said = (contents["message"] or "").strip()
         if not said and not (again and talk):
-            raise StudioError("Write a message first.")
+            raise StudioError(say("Write a message first."))
         if said:
             shown = {"picture": pictures.keep(Path(picture), studio.sampling.pictures)} if picture else {}
             turns = [*heard(studio, talk), {"role": "user", "content": said, **shown}]
@@ -80,7 +81,7 @@ def question(
         GRID: {"grid": "".join((contents["grid"] or "").split())},
     }[mode]
     if mode == INFILL and "____" not in given["infill"]:
-        raise StudioError("There is no gap: type ____ (four underscores) where the model should write.")
+        raise StudioError(say("There is no gap: type ____ (four underscores) where the model should write."))
     return Question(**given, **(forced or {}), seed=int(seed or 0)), turns
 
 

@@ -13,13 +13,14 @@ from jobs.protocol.errors import StudioError
 from ui import sampler_form
 from ui.notes import note
 from ui.page import QUICK, Page
+from ui.words import say
 
 
 def panel() -> dict[str, Any]:
     """The button, and the place for the canvas's changes."""
     return {
         "edits": gr.Textbox(visible=False),
-        "branch": gr.Button("Go on from here", elem_id="play-branch", elem_classes="bridge"),
+        "branch": gr.Button(say("Go on from here"), elem_id="play-branch", elem_classes="bridge"),
     }
 
 

@@ -7,6 +7,7 @@ import gradio as gr
 
 from jobs.protocol.errors import SpecError
 from ui import asking
+from ui.words import say
 
 MODES = (asking.COMPLETE, asking.CHAT)
 NAMES = ("constraints", "prefix", "suffix")  # as the model server calls them
@@ -19,16 +20,16 @@ def panel(mode: str) -> dict[str, Any]:
         return gr.Textbox(label=label, info=help, elem_id=f"play-{name}", elem_classes="field", **more)
 
     with gr.Accordion(
-        "Words that must stand", open=False, elem_id="play-forced", visible=mode in MODES
+        say("Words that must stand"), open=False, elem_id="play-forced", visible=mode in MODES
     ) as forced:
         return {
             "forced": forced,
-            "prefix": box("prefix", "The answer begins with", "", lines=1),
-            "suffix": box("suffix", "and ends with", "On its last positions.", lines=1),
+            "prefix": box("prefix", say("The answer begins with"), "", lines=1),
+            "suffix": box("suffix", say("and ends with"), say("On its last positions."), lines=1),
             "constraints": box(
                 "constraints",
-                "Words at positions",
-                "0 is the answer's first token. A comma or a new line between two.",
+                say("Words at positions"),
+                say("0 is the answer's first token. A comma or a new line between two."),
                 placeholder="5:upon, 9:lantern",
                 lines=2,
             ),
@@ -54,8 +55,8 @@ def constraints(text: str) -> dict[int, str]:
             continue
         position, colon, word = one.partition(":")
         if not colon or not word.strip() or not position.strip().isdecimal():
-            raise SpecError(f"Words at positions are written as 5:upon; {one!r} is not.")
+            raise SpecError(say("Words at positions are written as 5:upon; {text} is not.", text=repr(one)))
         if int(position) in found:
-            raise SpecError(f"Position {int(position)} is named twice among the words at positions.")
+            raise SpecError(say("Position {n} is named twice among the words at positions.", n=int(position)))
         found[int(position)] = word.strip()
     return found

@@ -1,13 +1,13 @@
 // The family of a sample: what it branched off, and what branched off it. Each is replayed by a click.
 (() => {
   "use strict";
-  const { el, call } = window.studio;
+  const { el, call, say } = window.studio;
   const NEWEST = 200; // samples that are looked through
 
   window.StudioBranchTree = class {
     constructor(follow) {
       this.follow = follow;
-      this.box = el("nav", { class: "branches", "aria-label": "Branches", hidden: true });
+      this.box = el("nav", { class: "branches", "aria-label": say("Branches"), hidden: true });
     }
 
     async show(request, start) {
@@ -28,7 +28,7 @@
       }
       this.box.hidden = !root || !children.has(root.request);
       if (this.box.hidden) return;
-      this.box.replaceChildren(el("h3", { text: "Branches" }), this.list([root], children, request));
+      this.box.replaceChildren(el("h3", { text: say("Branches") }), this.list([root], children, request));
     }
 
     list(samples, children, request) {
@@ -45,11 +45,11 @@
   };
 
   function title({ parent, sampler, reason, nfe }) {
-    const settings = [sampler && sampler.name, nfe ? `${nfe} forwards` : null,
-      reason && reason !== "finished" ? (reason === "error" ? "failed" : reason) : null].filter(Boolean).join(", ");
-    if (!parent) return `Original${settings ? ` (${settings})` : ""}`;
+    const settings = [sampler && sampler.name, nfe ? say("{n} forwards", { n: nfe }) : null,
+      reason && reason !== "finished" ? (reason === "error" ? say("failed") : reason) : null].filter(Boolean).join(", ");
+    if (!parent) return say("Original") + (settings ? ` (${settings})` : "");
     const [pins, masks] = [Object.keys(parent.pins || {}).length, (parent.remask || []).length];
-    const edits = [pins && `${pins} pinned`, masks && `${masks} masked again`].filter(Boolean).join(", ") || "no change";
-    return `${parent.step < 0 ? "From the start" : `After step ${parent.step + 1}`}: ${edits} (${settings})`;
+    const edits = [pins && say("{n} pinned", { n: pins }), masks && say("{n} masked again", { n: masks })].filter(Boolean).join(", ") || say("no change");
+    return `${parent.step < 0 ? say("From the start") : say("After step {n}", { n: parent.step + 1 })}: ${edits} (${settings})`;
   }
 })();

@@ -1,7 +1,7 @@
 // The turns of a conversation, as plain text.
 (() => {
   "use strict";
-  const { el } = window.studio;
+  const { el, say } = window.studio;
 
   window.studio.components.chat_log = (element, props, watch) => {
     const root = element.querySelector(".chat-log");
@@ -10,7 +10,7 @@
       root.hidden = !turns.length;
       root.replaceChildren(...turns.map(({ role, content, picture }) =>
         el("p", { class: `turn ${role === "user" ? "user" : "model"}` },
-          el("b", { text: role === "user" ? "You" : "Model" }), el("span", { text: picture ? `(with a picture) ${content}` : content }))));
+          el("b", { text: role === "user" ? say("You") : say("Model") }), el("span", { text: picture ? `${say("(with a picture)")} ${content}` : content }))));
     };
     watch("value", draw);
     draw();

@@ -1,8 +1,8 @@
 // Changes to a canvas from which a branch is to go on: tokens pinned as another text, or masked again.
 (() => {
   "use strict";
-  const { el } = window.studio;
-  const SPENT = "Nothing is left to be written here: go back to an earlier step, or mask a token again.";
+  const { el, say } = window.studio;
+  const SPENT = say("Nothing is left to be written here: go back to an earlier step, or mask a token again.");
 
   window.StudioEdits = class {
     // `redraw(position)` after a change there. The page's own button (#play-branch) sends what `ask` returns.
@@ -11,16 +11,16 @@
       this.edits = new Map(); // position -> {pin: text} or {mask: true}
       this.chosen = null;
       this.name = el("span", { class: "small" });
-      this.input = el("input", { type: "text", class: "pin-text", "aria-label": "Pin this text", placeholder: "another text",
+      this.input = el("input", { type: "text", class: "pin-text", "aria-label": say("Pin this text"), placeholder: say("another text"),
         onkeydown: (event) => this.key(event) });
       const button = (text, act) => el("button", { class: "btn small", type: "button", text, onclick: act });
-      this.leave = button("Leave as it is", () => this.change(null));
+      this.leave = button(say("Leave as it is"), () => this.change(null));
       this.editor = el("div", { class: "row editor" }, this.name, this.input,
-        button("Pin", () => this.pin()), button("Mask again", () => this.change({ mask: true })), this.leave);
+        button(say("Pin"), () => this.pin()), button(say("Mask again"), () => this.change({ mask: true })), this.leave);
       this.hint = el("span", { class: "muted small" });
-      this.go = el("button", { class: "btn small branch-go", type: "button", text: "Go on from here", onclick: () => this.send() });
-      this.list = el("ul", { class: "edit-list", "aria-label": "Changes" });
-      this.box = el("section", { class: "branch", "aria-label": "Branch", hidden: true },
+      this.go = el("button", { class: "btn small branch-go", type: "button", text: say("Go on from here"), onclick: () => this.send() });
+      this.list = el("ul", { class: "edit-list", "aria-label": say("Changes") });
+      this.box = el("section", { class: "branch", "aria-label": say("Branch"), hidden: true },
         this.editor, this.list, el("div", { class: "row" }, this.go, this.hint));
       window.studio.branch = () => JSON.stringify(this.ask());
     }
@@ -89,20 +89,20 @@
       const some = this.chosen !== null;
       this.editor.hidden = !some;
       this.leave.disabled = !this.edits.has(this.chosen);
-      if (some) this.name.textContent = `Position ${this.chosen}: ${this.word(this.chosen)}`;
+      if (some) this.name.textContent = say("Position {n}: {word}", { n: this.chosen, word: this.word(this.chosen) });
       this.list.replaceChildren(...[...this.edits].sort(([a], [b]) => a - b).map(([position, edit]) =>
         el("li", {}, el("button", { class: "btn small", type: "button", onclick: () => this.choose(position),
-          text: `${position}: ${this.word(position)} \u2192 ${edit.mask ? "masked again" : edit.pin.trim()}` }))));
+          text: `${position}: ${this.word(position)} \u2192 ${edit.mask ? say("masked again") : edit.pin.trim()}` }))));
       const spent = this.open() === 0;
       this.go.disabled = spent;
-      const where = this.frame ? `after step ${this.frame}` : "before the first step";
-      this.hint.textContent = spent ? SPENT
-        : `A branch ${where}, with the sampler's settings as they stand now. ${some ? "" : "Choose a token to change it."}`;
+      const where = this.frame ? say("A branch after step {n}, with the sampler's settings as they stand now.", { n: this.frame })
+        : say("A branch before the first step, with the sampler's settings as they stand now.");
+      this.hint.textContent = spent ? SPENT : some ? where : `${where} ${say("Choose a token to change it.")}`;
     }
 
     word(position) {
       const state = this.film.at(position, this.frame);
-      return this.film.isMasked(state) ? "masked" : this.film.text(position, state).trim() || "space";
+      return this.film.isMasked(state) ? say("masked") : this.film.text(position, state).trim() || say("space");
     }
 
     // What the page's server is asked for.

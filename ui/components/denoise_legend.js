@@ -1,18 +1,18 @@
 // What colours and shapes on the canvas mean.
 (() => {
   "use strict";
-  const { el } = window.studio;
+  const { el, say } = window.studio;
 
   // Rare events are explained where they happened.
   window.studioLegend = (colour, film) => [
-    key("masked", { class: "m", style: "--w:3" }),
+    key(say("masked"), { class: "m", style: "--w:3" }),
     { confidence, step: steps, block: blocks }[colour](),
-    key("revealed in this step", { class: "c4 new", style: "--p:.8" }, "new"),
-    key("given", { class: "g" }, "abc"),
-    film.events.has("remasked") && key("masked again", { class: "m re", style: "--w:3" }),
-    film.events.has("edited") && key("edited", { class: "ed" }, "abc"),
-    film.events.has("closed") && key("closed: after the end", { class: "cl eos" }, "end"),
-    film.start && film.start.parent && key("pinned", { class: "g pin" }, "abc"),
+    key(say("revealed in this step"), { class: "c4 new", style: "--p:.8" }, say("new")),
+    key(say("given"), { class: "g" }, "abc"),
+    film.events.has("remasked") && key(say("masked again"), { class: "m re", style: "--w:3" }),
+    film.events.has("edited") && key(say("edited"), { class: "ed" }, "abc"),
+    film.events.has("closed") && key(say("closed: after the end"), { class: "cl eos" }, say("end")),
+    film.start && film.start.parent && key(say("pinned"), { class: "g pin" }, "abc"),
   ].filter(Boolean);
 
   function key(name, attributes, text = "") {
@@ -26,17 +26,17 @@
   function confidence() {
     const scale = [[".25", "c1"], [".60", "c3"], [".95", "c5"]];
     return el("span", { class: "k" }, ...scale.map(([p, tint]) => token({ class: tint, style: `--p:${p}` }, p)),
-      "confidence: tint and bar length");
+      say("confidence: tint and bar length"));
   }
 
   function blocks() {
-    return el("span", { class: "k" }, token({ class: "s1 first" }, "one"), token({ class: "s3 first" }, "next"),
-      "block: a line on the left begins one; bar length is confidence");
+    return el("span", { class: "k" }, token({ class: "s1 first" }, say("one")), token({ class: "s3 first" }, say("next")),
+      say("block: a line on the left begins one; bar length is confidence"));
   }
 
   function steps() {
-    const scale = [["first", "s1"], ["\u2026", "s3"], ["last", "s5"]];
+    const scale = [[say("first"), "s1"], ["\u2026", "s3"], [say("last"), "s5"]];
     return el("span", { class: "k" }, ...scale.map(([name, tint]) => token({ class: tint }, name)),
-      "step revealed; bar length is confidence");
+      say("step revealed; bar length is confidence"));
   }
 })();

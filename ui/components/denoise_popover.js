@@ -2,9 +2,13 @@
 // on a wide screen and sits under the canvas on a phone.
 (() => {
   "use strict";
-  const { el } = window.studio;
+  const { el, say } = window.studio;
   const NARROW = matchMedia("(max-width: 640px)");
   const GAP = 10;
+  const EVENTS = {
+    revealed: say("revealed at step {n}"), remasked: say("remasked at step {n}"),
+    edited: say("edited at step {n}"), closed: say("closed at step {n}"),
+  };
 
   window.StudioPopover = class {
     constructor() {
@@ -19,7 +23,7 @@
     show(node, position, text, state) {
       const box = NARROW.matches ? this.dock : this.tip;
       this.hide();
-      box.replaceChildren(el("b", { text: text.trim() || text }), `, ${state.event} at step `, el("b", { text: state.frame }),
+      box.replaceChildren(el("b", { text: text.trim() || text }), ", ", say(EVENTS[state.event], { n: state.frame }),
         el("span", { class: "muted meta", text: about(position, state) }),
         ...state.top.map(candidate));
       box.hidden = false;
@@ -39,9 +43,10 @@
   };
 
   function about(position, state) {
-    if (state.event === "closed") return `position ${position}, after the end of the text; the model was not asked`;
-    const entropy = state.entropy === undefined ? "" : `, entropy ${state.entropy.toFixed(2)} nats`;
-    return `position ${position}, block ${state.block + 1}, probability ${state.p.toFixed(2)}${entropy}`;
+    if (state.event === "closed") return say("position {n}, after the end of the text; the model was not asked", { n: position });
+    const figures = { n: position, block: state.block + 1, p: state.p.toFixed(2) };
+    const line = say("position {n}, block {block}, probability {p}", figures);
+    return state.entropy === undefined ? line : line + say(", entropy {n} nats", { n: state.entropy.toFixed(2) });
   }
 
   function candidate([word, p], place) {

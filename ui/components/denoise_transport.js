@@ -1,7 +1,7 @@
 // Moving through the steps of a film: buttons, a slider over the entropy's curve, speed; and the figures below.
 (() => {
   "use strict";
-  const { el, segments } = window.studio;
+  const { el, segments, say } = window.studio;
 
   window.StudioTransport = class {
     // `act`: {back, on, toggle, go(frame), speed(name)}
@@ -9,30 +9,30 @@
       const button = (name, icon, action) =>
         el("button", { class: "btn sq", type: "button", "aria-label": name, title: name, onclick: action },
           el("span", { class: `i i-${icon}`, "aria-hidden": "true" }));
-      this.play = button("Play", "play", act.toggle);
+      this.play = button(say("Play"), "play", act.toggle);
       this.curve = el("svg", { viewBox: "0 0 100 28", preserveAspectRatio: "none", "aria-hidden": "true" });
       this.track = el("span", { class: "track" });
-      this.range = el("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": "Step",
+      this.range = el("input", { type: "range", min: 0, max: 0, value: 0, step: 1, "aria-label": say("Step"),
         oninput: () => act.go(Number(this.range.value)) });
       this.bar = el("div", { class: "transport" },
-        button("One step back", "prev", act.back), this.play, button("One step on", "next", act.on),
-        el("div", { class: "scrub" }, this.curve, el("span", { class: "cap", text: "mean entropy" }), this.track, this.range),
-        el("div", { class: "row speeds" }, el("span", { class: "muted small", text: "Speed" }), segments("Speed", speeds, speed, act.speed)));
+        button(say("One step back"), "prev", act.back), this.play, button(say("One step on"), "next", act.on),
+        el("div", { class: "scrub" }, this.curve, el("span", { class: "cap", text: say("mean entropy") }), this.track, this.range),
+        el("div", { class: "row speeds" }, el("span", { class: "muted small", text: say("Speed") }), segments(say("Speed"), speeds, speed, act.speed)));
       this.stats = el("dl", { class: "stats" });
     }
 
     draw(film, frame, f) {
       this.range.max = film.frames;
       this.range.value = frame;
-      this.range.setAttribute("aria-valuetext", `step ${f.step} of ${f.steps}`);
+      this.range.setAttribute("aria-valuetext", say("step {n} of {total}", { n: f.step, total: f.steps }));
       this.track.style.setProperty("--v", `${(100 * frame) / Math.max(1, film.frames)}%`);
       const figure = (name, value, unit) =>
         el("div", {}, el("dt", { text: name }), el("dd", { text: value }, unit ? el("small", { text: ` ${unit}` }) : null));
       this.stats.replaceChildren(
-        figure("step", f.step, `/ ${f.steps}`), figure("forwards", f.nfe),
-        figure("tokens per forward", f.perForward.toFixed(2)), figure("tokens/s", f.perSecond.toFixed(1)),
-        figure("elapsed", f.seconds.toFixed(2), "s"),
-        figure("mean entropy", f.entropy === null ? "\u2013" : f.entropy.toFixed(2), f.entropy === null ? "" : "nats"));
+        figure(say("step"), f.step, `/ ${f.steps}`), figure(say("forwards"), f.nfe),
+        figure(say("tokens per forward"), f.perForward.toFixed(2)), figure(say("tokens/s"), f.perSecond.toFixed(1)),
+        figure(say("elapsed"), f.seconds.toFixed(2), "s"),
+        figure(say("mean entropy"), f.entropy === null ? "\u2013" : f.entropy.toFixed(2), f.entropy === null ? "" : say("nats")));
       this.drawCurve(film);
     }
 
@@ -52,8 +52,8 @@
     }
 
     playing(on) {
-      this.play.setAttribute("aria-label", on ? "Pause" : "Play");
-      this.play.title = on ? "Pause" : "Play";
+      this.play.title = on ? say("Pause") : say("Play");
+      this.play.setAttribute("aria-label", this.play.title);
       this.play.firstElementChild.className = `i i-${on ? "pause" : "play"}`;
     }
   };
