@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
-from fastapi import FastAPI
-from fastapi.responses import FileResponse, PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
+from backend.api.sharing import attached
 from ui.components.frame_bar import FrameBar
+from ui.film_page import film_page
 from ui.head_tags import HeadTags
 from ui.page import Page
 from ui.tabs import convert, data, jobs, models, playground, train
 from ui.theme import theme
-from ui.words import LANGUAGES, say, script
+from ui.words import LANGUAGES, language_of, say, script
 
 if TYPE_CHECKING:
     from backend.studio import Studio
@@ -80,6 +82,11 @@ def mount(
         """None: it would hold one of the six connections that all tabs of a browser share, for nothing that
         is used here. With it, three tabs and their event streams let no other request through."""
         return Response(status_code=204)  # an event source does not ask again
+
+    @app.get("/api/samples/{request_id}/export.html", include_in_schema=False)
+    def shared_page(request_id: str, request: Request) -> HTMLResponse:
+        page = film_page(studio.sharing.document(request_id), language_of(request.headers))
+        return HTMLResponse(page, headers=attached(request_id, "html"))
 
     app.add_middleware(HeadTags, names=files, prefix=STATIC)
     gr.mount_gradio_app(

@@ -33,6 +33,7 @@ from studio.cli import (
     queue,
     run,
     sample,
+    share,
 )
 
 # panel of the help page -> command -> function
@@ -69,6 +70,8 @@ COMMANDS: dict[str, dict[str, Callable[..., Any]]] = {
         "convert": convert.convert,
         "sample": sample.sample,
         "chat": chat.chat,
+        "export-sample": share.export_sample,
+        "import-sample": share.import_sample,
         "probe": probe.probe,
     },
 }

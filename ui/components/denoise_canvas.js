@@ -54,7 +54,8 @@
       this.transport = this.buildTransport();
       this.edits = new window.StudioEdits((i) => this.cell(i));
       this.readings = new window.StudioReadings((frame) => this.go(frame));
-      this.actions = el("div", { class: "row actions" }); // what can be done with the whole film
+      this.share = new window.StudioShare();
+      this.actions = el("div", { class: "row actions" }, this.share.box); // what can be done with the whole film
       this.tree = new window.StudioBranchTree((request) => this.follow(request));
       this.hold = el("button", { class: "btn small hold", type: "button", hidden: true, onclick: () => this.holdOn(!this.held) });
       this.root.replaceChildren(
@@ -197,6 +198,7 @@
 
     setState(state) {
       this.root.dataset.state = state;
+      this.share.show(this.request, state === "empty" ? null : this.film);
       this.hold.hidden = state !== "live" && state !== "paused";
       this.hold.textContent = this.held ? "Resume" : "Pause";
       window.dispatchEvent(new CustomEvent("studio:sampling", { detail: { request: this.request, state } }));
