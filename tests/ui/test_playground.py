@@ -85,6 +85,59 @@ def test_tokens_tell_what_else_they_could_have_been(open_tab):
     assert page.evaluate("document.activeElement.dataset.i") == "1"
 
 
+def test_keys_and_readings_go_to_the_same_moments(open_tab):
+    page = open_tab("playground")
+    choose(page, "stories")
+    page.fill("#play-message textarea", "Write a story about Mia who finds a lantern.")
+    generate(page)
+    assert wait_for(page, "done", "error") == "done"
+    frames = page.evaluate(f"{STATE}.frames")
+    page.locator(".denoise [data-i]").first.focus()
+    for key, frame in (("Home", "0"), ("End", frames)):
+        page.keyboard.press(key)
+        assert page.evaluate(f"{STATE}.frame") == frame
+    readings = page.locator(".readings")
+    readings.locator("summary").click()
+    order, sure, entropy = (readings.locator("figure").nth(n) for n in range(3))
+    told = order.locator("canvas").get_attribute("aria-label")
+    assert re.search(rf"\d+ tokens in {frames} steps; \d+ % of neighbours", told)
+    assert "in the first step" in entropy.locator("svg").get_attribute("aria-label")
+    box = sure.locator("svg").bounding_box()
+    page.mouse.move(box["x"] + 2, box["y"] + 20)  # the first step
+    assert re.match(r"step 1: \d\.\d+, from", sure.locator("output").inner_text())
+    page.mouse.click(box["x"] + 2, box["y"] + 20)
+    assert page.evaluate(f"{STATE}.frame") == "1"
+
+
+def test_selected_words_become_a_gap_that_is_filled(open_tab):
+    page = open_tab("playground")
+    choose(page, "stories")
+    page.locator("#play-mode label", has_text="Complete").click()
+    page.fill("#play-prompt textarea", "Mia found a lantern.")
+    page.click("#play-mask")
+    page.get_by_text("Select the words").wait_for()
+    page.evaluate("document.querySelector('#play-prompt textarea').setSelectionRange(4, 9)")
+    page.click("#play-mask")
+    page.locator("#play-infill textarea").wait_for()
+    assert page.input_value("#play-infill textarea") == "Mia ____ a lantern."
+    page.click("#play-go")
+    assert wait_for(page, "done", "error") == "done"
+    assert page.locator(".denoise [data-i]:not(.g)").count() == 8
+
+
+def test_what_is_known_to_go_wrong_is_said_beside_the_settings(open_tab):
+    page = open_tab("playground")
+    choose(page, "stories")
+    steps, note = (
+        page.locator("#sampler-steps input, #sampler-steps textarea"),
+        page.locator("#play-caution .note"),
+    )
+    steps.fill("6")
+    note.get_by_text("tokens are written in each pass").wait_for()
+    page.click("#play-reset")
+    note.wait_for(state="detached")
+
+
 def test_text_from_outside_stays_text(open_tab):
     page = open_tab("playground", size=PHONE)
     choose(page, "stories")

@@ -36,7 +36,7 @@
       this.add = button(say("Add a lane"), () => this.addLane());
       this.run = button(say("Run side by side"), () => this.start(), { id: "lanes-run" });
       this.halt = button(say("Stop"), () => this.stop(), { hidden: true });
-      this.problem = el("div", { class: "canvas-message", "aria-live": "polite" });
+      this.problem = el("div", { class: "lanes-message", "aria-live": "polite" });
       this.polite = el("p", { class: "sr", role: "status" });
       this.board = el("div", { class: "lane-grid" });
       this.popover = new window.StudioPopover();

@@ -247,11 +247,8 @@ def wire_sampler(page: Page, p: dict[str, Any], sampler: list[Any]) -> None:
         p["caution"],
         **QUICK,
     )
-    typed = [control.input for control in p["controls"]]
-    typed += [
-        c.blur for c in p["controls"] if isinstance(c, gr.Textbox)
-    ]  # its input says nothing when emptied
-    gr.on(typed, warn, [p["model"], *sampler], p["caution"], trigger_mode="always_last", **QUICK)
+    settings = [control.change for control in p["controls"]]
+    gr.on(settings, warn, [p["model"], *sampler], p["caution"], trigger_mode="always_last", **QUICK)
     p["reset"].click(lambda name: preset_updates(view_of(name)), p["model"], sampler, **QUICK)
     p["sampler"].input(other, [p["sampler"], p["model"]], sampler, **QUICK)
 
