@@ -86,7 +86,7 @@ def _under_way(run: RunFolder, attempt: int, note: dict[str, Any], executor: Exe
     """The columns of a try whose end nobody has written down yet; the reconciler then looks at it."""
     facts = read_facts(run.attempt(attempt).run_json) or {}
     live = executor.poll(run, attempt)
-    alive = live.ended is None and (live.supervised or bool(live.survivors))
+    alive = live.ended is None and (live.supervised or live.needs_guardian)
     begun = facts.get("anchor") or facts.get("child") or (not facts and run.attempt(attempt).log.exists())
     state, reason = (State.RUNNING if begun else State.STARTING), None
     if note.get("attempt") == attempt and note["state"] == State.STOPPING:

@@ -66,7 +66,7 @@ class Reconciler:
         if live.supervised:
             self._follow(row, run, live)
             return True
-        if live.survivors:
+        if live.needs_guardian:
             self._adopt(row, run)
             return True
         if live.same_boot and self._never_started(row, facts):

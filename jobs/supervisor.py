@@ -96,7 +96,7 @@ class Supervisor:
         self.facts: dict = read_json(attempt.run_json) or {}
         self.cookie: str = self.facts["cookie"]
         self.started_at = float(self.facts.get("started_at") or time.time())
-        self.status: int | None = None  # wait status of the program, once it can be had
+        self.status: int | None = self.facts.get("status")  # of the program as waitpid says it, once known
         self.anchor = self._recorded("anchor")
         self.child = self._recorded("child")  # the program itself
         self.adopted = False
@@ -110,7 +110,7 @@ class Supervisor:
 
     def start(self) -> bool:
         """Start the command. False if that cannot be done; the log says why."""
-        self.started_at = time.time()
+        self.started_at, self.status = time.time(), None  # a batch system may start an attempt again
         log = os.open(self.attempt.log, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             anchor = subprocess.Popen(
@@ -153,6 +153,7 @@ class Supervisor:
             "supervisor": me.to_dict() if me else None,
             "anchor": self.anchor.to_dict() if self.anchor else None,
             "child": self.child.to_dict() if self.child else None,
+            "status": self.status,
             "started_at": self.started_at,
         }
         try:
@@ -181,6 +182,7 @@ class Supervisor:
             elif waited > LINGER_SECONDS:
                 self._signal(members, signal.SIGTERM)
             self._wait(POLL_SECONDS)
+        self._record()  # with the anchor goes the only other trace of how the program ended
         while self.anchor is not None and self.anchor.kill():  # last: until now orphans fell back to it
             self._wait(POLL_SECONDS)
             self._reap()

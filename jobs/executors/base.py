@@ -16,7 +16,8 @@ class Liveness:
     supervised: its guardian lives. ended: exit.json, looked at after the guardian. survivors: processes that
     run without a guardian. started: a start was tried (run.json exists). same_boot: since this boot.
     waiting: what a batch system says that it waits for. requeues: a stop that nobody asked us for may be the
-    batch system's, which starts it again.
+    batch system's, which starts it again. untold: the guardian saw the end, and died before
+    it wrote exit.json.
     """
 
     supervised: bool = False
@@ -26,6 +27,12 @@ class Liveness:
     same_boot: bool = True
     waiting: str | None = None
     requeues: bool = False
+    untold: bool = False
+
+    @property
+    def needs_guardian(self) -> bool:
+        """Whether a new guardian has something to do: to watch what runs, or to write down how it ended."""
+        return bool(self.survivors) or self.untold
 
 
 class Executor(Protocol):

@@ -94,7 +94,8 @@ class LocalExecutor:
                 survivors = tuple(members(facts))
             guarded = supervised(folder)  # it may have begun since the first look,
             ended = read_facts(folder.exit_json)  # and have ended too
-        return Liveness(guarded, ended, survivors, started=True, same_boot=same_boot)
+        untold = not guarded and ended is None and facts.get("status") is not None
+        return Liveness(guarded, ended, survivors, started=True, same_boot=same_boot, untold=untold)
 
     def stop(self, run: RunFolder, attempt: int, grace_seconds: float) -> None:
         folder = run.attempt(attempt)

@@ -77,6 +77,16 @@ def test_it_is_known_though_the_anchor_was_killed(start):
     assert (end["code"], end["adopted"]) == (7, False)
 
 
+def test_it_is_known_though_the_supervisor_was_killed_before_it_could_write_it_down(start):
+    run = start("steps=20 exit=7 at=10")
+    assert ended(run)["code"] == 7
+    run.attempt(1).exit_json.unlink()
+    live = until(lambda: (found := executor.poll(run, 1)).untold and found)
+    assert live.needs_guardian and not live.survivors
+    executor.adopt(run, 1)
+    assert ended(run)["code"] == 7 and not executor.poll(run, 1).untold
+
+
 def test_a_grandchild_without_an_environment_does_not_get_away(start):
     run = start("steps=20 escape=1")
     grandchild = escaped(run)
