@@ -34,6 +34,7 @@ def build(page: Page) -> None:
     """Draw the tab."""
     models = choices(page)
     first = page.studio.models.get(models[0]) if models else None
+    gr.HTML(f"<h1>{say('Playground')}</h1>", elem_classes="sr")
     with gr.Row(elem_classes="play"):  # in the order of a phone; wide screens place them by grid areas
         with gr.Column(elem_classes="card setup"):
             parts = setup_panel(models, first)
@@ -54,8 +55,8 @@ def setup_panel(models: list[str], first: ModelView | None) -> dict[str, Any]:
         "model": gr.Dropdown(
             models,
             value=first.name if first else None,
-            label="Model",
-            info="Diffusion models only; make others into one in the Convert tab.",
+            label=say("Model"),
+            info=say("Diffusion models only; make others into one in the Convert tab."),
             elem_id="play-model",
             elem_classes="field",
         ),
@@ -64,7 +65,7 @@ def setup_panel(models: list[str], first: ModelView | None) -> dict[str, Any]:
             asking.modes(first),
             value=asking.modes(first)[0],
             show_label=False,
-            label="Mode",
+            label=say("Mode"),
             elem_id="play-mode",
             elem_classes="field seg",
         ),
@@ -72,8 +73,8 @@ def setup_panel(models: list[str], first: ModelView | None) -> dict[str, Any]:
     parts |= contents(first)
     parts |= forced_words.panel(asking.modes(first)[0])
     with gr.Row(elem_classes="start-stop"):
-        parts["go"] = gr.Button("Generate", variant="primary", elem_id="play-go")
-        parts["stop"] = gr.Button("Stop", elem_id="play-stop")
+        parts["go"] = gr.Button(say("Generate"), variant="primary", elem_id="play-go")
+        parts["stop"] = gr.Button(say("Stop"), elem_id="play-stop")
     parts["problem"] = gr.HTML("", elem_id="play-problem")
     return parts
 
@@ -90,22 +91,22 @@ def contents(first: ModelView | None) -> dict[str, Any]:
             **{"lines": 3, "elem_classes": "field", **more},
         )
 
-    start = "The model goes on from here. Empty: it starts from nothing."
-    talk = "Written in the model's own chat format; earlier turns are kept."
-    gaps = "Type ____ where the model should write."
-    cells = "Cell by cell; a dot is blank. Type your own or take a new one."
+    start = say("The model goes on from here. Empty: it starts from nothing.")
+    talk = say("Written in the model's own chat format; earlier turns are kept.")
+    gaps = say("Type ____ where the model should write.")
+    cells = say("Cell by cell; a dot is blank. Type your own or take a new one.")
     return {
-        "prompt": box("prompt", "Prompt", start, asking.COMPLETE),
-        "message": box("message", "Message", talk, asking.CHAT, value=asking.suggestion(first)),
+        "prompt": box("prompt", say("Prompt"), start, asking.COMPLETE),
+        "message": box("message", say("Message"), talk, asking.CHAT, value=asking.suggestion(first)),
         "picture": gr.File(
-            label="Picture",
+            label=say("Picture"),
             file_types=list(pictures.SUFFIXES),
             height=120,
             elem_id="play-picture",
             elem_classes="field",
             visible=takes_picture(first, asking.modes(first)[0]),
         ),
-        "infill": box("infill", "Text with gaps", gaps, asking.INFILL),
+        "infill": box("infill", say("Text with gaps"), gaps, asking.INFILL),
         "mask": gr.Button(
             say("Mask the selected words"),
             elem_id="play-mask",
@@ -114,8 +115,8 @@ def contents(first: ModelView | None) -> dict[str, Any]:
         ),
         "blanks": gr.Number(
             8,
-            label="Tokens a gap",
-            info="How many masks stand for each ____.",
+            label=say("Tokens a gap"),
+            info=say("How many masks stand for each ____."),
             precision=0,
             minimum=1,
             maximum=512,
@@ -125,7 +126,7 @@ def contents(first: ModelView | None) -> dict[str, Any]:
         ),
         "grid": box(
             "grid",
-            "Puzzle",
+            say("Puzzle"),
             cells,
             asking.GRID,
             value=new_puzzle(first),
@@ -133,26 +134,26 @@ def contents(first: ModelView | None) -> dict[str, Any]:
             max_lines=9,
             elem_classes="field mono",
         ),
-        "puzzle": gr.Button("New puzzle", elem_id="play-puzzle", visible=shows(first, asking.GRID)),
+        "puzzle": gr.Button(say("New puzzle"), elem_id="play-puzzle", visible=shows(first, asking.GRID)),
     }
 
 
 def sampler_panel(first: ModelView | None) -> dict[str, Any]:
     """The sampler and its settings, drawn from the specs."""
-    with gr.Accordion("Sampler", elem_id="play-sampler"):
+    with gr.Accordion(say("Sampler"), elem_id="play-sampler"):
         parts = sampler_form.panel(first)
         parts["caution"] = gr.HTML("", elem_id="play-caution")
         seed = gr.Number(
             0,
             label="seed",
-            info="Same seed, same text.",
+            info=say("Same seed, same text."),
             precision=0,
             minimum=0,
             maximum=2**31 - 1,
             elem_id="play-seed",
             elem_classes="field",
         )
-        reset = gr.Button("Reset to the model's preset", elem_id="play-reset", size="sm")
+        reset = gr.Button(say("Reset to the model's preset"), elem_id="play-reset", size="sm")
     return {**parts, "seed": seed, "reset": reset}
 
 
@@ -168,7 +169,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     def chosen(name: str | None) -> list[Any]:
         view = view_of(name)
         mode = asking.modes(view)[0]
-        picked = gr.Radio(choices=asking.modes(view), value=mode)
+        picked = gr.Radio(choices=[(say(name), name) for name in asking.modes(view)], value=mode)
         return [facts_html(view), picked, *visibility(mode, view), *preset_updates(view), [], ""]
 
     def generate(values: dict[Any, Any]) -> dict[Any, Any]:
@@ -183,9 +184,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
                 blanks=values[p["blanks"]],
                 picture=values[p["picture"]],
                 talk=values[talk],
-                forced=forced_words.read(
-                    values[p["mode"]], {name: values[p[name]] for name in forced_words.NAMES}
-                ),
+                forced=forced_words.read(values[p["mode"]], {n: values[p[n]] for n in forced_words.NAMES}),
             )
         except StudioError as error:
             return {p["problem"]: note(str(error))}
@@ -205,7 +204,6 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     p["mode"].change(visibility, p["mode"], shown, **QUICK)
     wire_mode(page, p)
     wire_sampler(page, p, sampler)
-    p["puzzle"].click(lambda name: new_puzzle(view_of(name)), p["model"], p["grid"], **QUICK)
     p["go"].click(
         generate,
         {p["model"], p["mode"], *contents, *forced, p["picture"], p["blanks"], p["seed"], talk, *sampler},
@@ -268,8 +266,12 @@ def wire_mode(page: Page, p: dict[str, Any]) -> None:
             gr.update(visible=mode in WITH_GAPS),
         ]
 
+    def puzzle(name: str | None) -> str:
+        return new_puzzle(page.studio.models.get(name) if name else None)
+
     for change in (p["model"].change, p["mode"].change):
         change(fields, [p["model"], p["mode"]], [p["picture"], p["forced"], p["mask"]], **QUICK)
+    p["puzzle"].click(puzzle, p["model"], p["grid"], **QUICK)
     p["mask"].click(fn=None, inputs=[p["mode"], p["infill"]], outputs=[p["mode"], p["infill"]], js=MASK)
 
 
@@ -322,14 +324,14 @@ def visibility(mode: str, view: ModelView | None = None) -> list[Any]:
 def facts_html(view: ModelView | None) -> str:
     """One line about the model; everything in it is escaped."""
     if view is None:
-        return '<p class="muted small">No diffusion model yet. Make one in the Convert tab.</p>'
+        return f'<p class="muted small">{say("No diffusion model yet. Make one in the Convert tab.")}</p>'
     facts = {
-        "family": view.family,
-        "parameters": short_number(view.parameters),
-        "numbers": view.dtype,
-        "mask id": view.mask_token_id,
-        "shift": "on" if view.shifted else "off",
-        "block size": view.block_size or "none",
+        say("family"): view.family,
+        say("parameters"): short_number(view.parameters),
+        say("numbers"): view.dtype,
+        say("mask id"): view.mask_token_id,
+        say("shift"): say("on") if view.shifted else say("off"),
+        say("block size"): view.block_size or say("none"),
     }
     items = "".join(
         f"<div><dt>{name}</dt><dd>{html.escape(str(value))}</dd></div>"
