@@ -1,7 +1,7 @@
 // The denoise canvas: a trajectory drawn live, with transport, figures and a pop-over for every token.
 (() => {
   "use strict";
-  const { el, segments } = window.studio;
+  const { el, segments, say } = window.studio;
   const SPEEDS = { "0.5x": 160, "1x": 80, "2x": 40, live: 0 }; // milliseconds a frame
   const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -41,11 +41,11 @@
     // --- parts -----------------------------------------------------------------------------------------------
     build() {
       this.count = el("span", { class: "muted num count" });
-      this.colours = segments("Colour by", ["confidence", "step", "block"], this.colour, (name) => {
+      this.colours = segments(say("Colour by"), { confidence: say("Confidence"), step: say("Step"), block: say("Block") }, this.colour, (name) => {
         this.colour = name;
         this.redraw();
       });
-      this.legend = el("div", { class: "legend", "aria-label": "Legend" });
+      this.legend = el("div", { class: "legend", "aria-label": say("Legend") });
       this.board = el("div", { class: "canvas hero" });
       this.popover = new window.StudioPopover();
       this.message = el("div", { class: "canvas-message", "aria-live": "polite" });
@@ -60,7 +60,7 @@
       this.hold = el("button", { class: "btn small hold", type: "button", hidden: true, onclick: () => this.holdOn(!this.held) });
       this.root.replaceChildren(
         el("div", { class: "head" }, el("div", { class: "row" }, el("h2", {}, "Denoising ", this.count), this.hold),
-          el("div", { class: "row" }, el("span", { class: "muted small", text: "Colour by" }), this.colours)),
+          el("div", { class: "row" }, el("span", { class: "muted small", text: say("Colour by") }), this.colours)),
         this.legend, this.stage, this.message, this.popover.dock, this.transport.bar, this.actions, this.edits.box,
         this.tree.box, this.transport.stats, this.readings.box, this.polite);
       this.drawLegend();
@@ -107,7 +107,7 @@
       this.clear();
       this.live = true;
       this.setState("waiting");
-      this.say(quiet ? "" : "Asking the model server ...");
+      this.say(quiet ? "" : say("Asking the model server ..."));
       localStorage.setItem("studio.sample", request);
       window.studio.remember({ sample: request });
       this.unsubscribe = window.studio.subscribe(`sample:${request}`, (message) => this.receive(message, quiet));
@@ -151,10 +151,10 @@
       const end = this.film.end;
       this.root.dataset.seen = "1";
       if (this.film.start) this.redraw();
-      if (end.reason === "error") return this.fail(end.error || "The model server gave up.");
+      if (end.reason === "error") return this.fail(end.error || say("The model server gave up."));
       this.setState(end.reason === "cancelled" ? "cancelled" : "done");
       if (!this.tree.box.hidden) this.tree.show(this.request, this.film.start);
-      if (end.reason === "cancelled") this.say("Stopped. The canvas keeps its last frame.");
+      if (end.reason === "cancelled") this.say(say("Stopped. The canvas keeps its last frame."));
       else if (!this.film.start.grid) this.say("");
     }
 
@@ -182,8 +182,8 @@
       this.clear();
       this.setState("empty");
       this.message.replaceChildren(
-        el("div", { class: "empty" }, el("h3", { text: "Nothing written yet" }),
-          el("p", { class: "muted", text: "The canvas starts as masks. Each step the model reveals what it is surest of." })));
+        el("div", { class: "empty" }, el("h3", { text: say("Nothing written yet") }),
+          el("p", { class: "muted", text: say("The canvas starts as masks. Each step the model reveals what it is surest of.") })));
     }
 
     say(text) {
@@ -200,7 +200,7 @@
       this.root.dataset.state = state;
       this.share.show(this.request, state === "empty" ? null : this.film);
       this.hold.hidden = state !== "live" && state !== "paused";
-      this.hold.textContent = this.held ? "Resume" : "Pause";
+      this.hold.textContent = this.held ? say("Resume") : say("Pause");
       window.dispatchEvent(new CustomEvent("studio:sampling", { detail: { request: this.request, state } }));
     }
 
@@ -251,8 +251,8 @@
       const f = this.film.figures(this.frame);
       this.root.dataset.frame = this.frame;
       this.root.dataset.frames = this.film.frames;
-      const closed = f.closed ? `, ${f.closed} closed after the end` : "";
-      this.count.textContent = `${f.revealed} of ${f.total} revealed, ${f.masked} masked, ${f.given} given${closed}`;
+      const closed = f.closed ? say(", {n} closed after the end", { n: f.closed }) : "";
+      this.count.textContent = say("{revealed} of {total} revealed, {masked} masked, {given} given", f) + closed;
       this.transport.draw(this.film, this.frame, f);
       this.edits.show(this.film, this.frame, this.request);
       this.readings.show(this.film, this.frame);
@@ -266,8 +266,8 @@
       this.cells.forEach((cell, i) => cell.classList.toggle("wrong", wrong.has(i)));
       const open = this.film.figures(this.frame).masked;
       const text = wrong.size
-        ? `${wrong.size} cells break a rule: the same digit stands twice in a row, column or box.`
-        : open ? "No row, column or box breaks a rule so far." : "Solved: no row, column or box breaks a rule.";
+        ? say("{n} cells break a rule: the same digit stands twice in a row, column or box.", { n: wrong.size })
+        : open ? say("No row, column or box breaks a rule so far.") : say("Solved: no row, column or box breaks a rule.");
       if (this.film.done || wrong.size || this.frame) {
         this.message.replaceChildren(el("div", { class: `note ${wrong.size ? "bad" : "info"}` },
           el("span", { class: `i i-${wrong.size ? "warn" : "ok"}`, "aria-hidden": "true" }), el("span", { text })));
@@ -279,7 +279,7 @@
     announce(figures) {
       if (this.film.done ? this.said === Infinity : Date.now() - this.said < 5000) return;
       this.said = this.film.done ? Infinity : Date.now();
-      this.polite.textContent = `step ${figures.step} of ${figures.steps}, ${figures.revealed} revealed`;
+      this.polite.textContent = say("step {step} of {steps}, {revealed} revealed", figures);
     }
 
     // --- moving through time ---------------------------------------------------------------------------------
@@ -352,7 +352,7 @@
       if (this.film.done) return;
       this.held = on;
       this.setState(on ? "paused" : "live");
-      this.say(on ? "Paused. Resume, or change tokens and go on from here as a branch." : "");
+      this.say(on ? say("Paused. Resume, or change tokens and go on from here as a branch.") : "");
       if (!on) this.toEnd();
     }
 
