@@ -8,7 +8,7 @@ from backend.services.question import Question, of_model
 from backend.services.sampling import Handle, SamplingService
 from jobs.protocol.errors import SpecError, StudioError
 
-FEWEST, MOST_LANES = 2, 4
+FEWEST, MOST = 2, 4
 
 
 class Lane(BaseModel):
@@ -23,8 +23,8 @@ def side_by_side(sampling: SamplingService, question: Question, lanes: list[Lane
 
     They are sent together or not at all. Raises: ModelError, SpecError, with the lane's letter.
     """
-    if not FEWEST <= len(lanes) <= MOST_LANES:
-        raise SpecError(f"give {FEWEST} to {MOST_LANES} lanes; given: {len(lanes)}.")
+    if not FEWEST <= len(lanes) <= MOST:
+        raise SpecError(f"give {FEWEST} to {MOST} lanes; given: {len(lanes)}.")
     words = question.words(sampling.pictures)
     asked = []
     for letter, lane in zip("ABCD", lanes, strict=False):
