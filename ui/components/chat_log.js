@@ -5,6 +5,7 @@
 
   window.studio.components.chat_log = (element, props, watch) => {
     const root = element.querySelector(".chat-log");
+    root.setAttribute("aria-label", say("Conversation"));
     const draw = () => {
       const turns = (props.value || {}).turns || [];
       root.hidden = !turns.length;

@@ -13,7 +13,7 @@ class ChatLog(gr.HTML):
     def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(
             value=value,
-            html_template='<section class="chat-log" aria-label="Conversation"></section>',
+            html_template='<section class="chat-log"></section>',
             js_on_load=mount("chat_log"),
             apply_default_css=False,
             **kwargs,

@@ -25,6 +25,7 @@
   class Canvas {
     constructor(root, compact) {
       this.root = root;
+      root.setAttribute("aria-label", say("Denoising canvas"));
       this.compact = compact;
       this.film = new window.StudioFilm();
       this.frame = 0;
@@ -59,7 +60,7 @@
       this.tree = new window.StudioBranchTree((request) => this.follow(request));
       this.hold = el("button", { class: "btn small hold", type: "button", hidden: true, onclick: () => this.holdOn(!this.held) });
       this.root.replaceChildren(
-        el("div", { class: "head" }, el("div", { class: "row" }, el("h2", {}, "Denoising ", this.count), this.hold),
+        el("div", { class: "head" }, el("div", { class: "row" }, el("h2", {}, say("Denoising"), " ", this.count), this.hold),
           el("div", { class: "row" }, el("span", { class: "muted small", text: say("Colour by") }), this.colours)),
         this.legend, this.stage, this.message, this.popover.dock, this.transport.bar, this.actions, this.edits.box,
         this.tree.box, this.transport.stats, this.readings.box, this.polite);

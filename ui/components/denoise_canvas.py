@@ -13,7 +13,7 @@ class DenoiseCanvas(gr.HTML):
     def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(
             value=value,
-            html_template='<section class="panel denoise" aria-label="Denoising canvas"></section>',
+            html_template='<section class="panel denoise"></section>',
             js_on_load=mount("denoise_canvas"),
             apply_default_css=False,
             **kwargs,

@@ -41,7 +41,7 @@
           letter === "A" ? button(say("As in the panel"), this.act.panel, say("Take model and sampler from the panel on the left."))
             : button(say("Copy lane A"), this.act.copy, say("Model, sampler and settings of lane A.")),
           this.act.remove ? button(say("Remove"), this.act.remove, say("Take this lane away.")) : null),
-        el("p", { class: "small muted", text: about }),
+        el("p", { class: "small muted", text: say(about) }),
         el("div", { class: "row settings" }, ...this.shown().map((field) => this.field(field)), this.more()));
     }
 
@@ -90,7 +90,7 @@
           placeholder: field.optional ? "none" : null, onchange: () => set(typed(input.value, field)) });
       }
       const changed = field.name in settings && settings[field.name] !== first;
-      return el("label", { class: changed ? "setting changed" : "setting", title: field.help }, el("span", { text: field.name }), input);
+      return el("label", { class: changed ? "setting changed" : "setting", title: say(field.help) }, el("span", { text: field.name }), input);
     }
 
     set(name, value, first) {
