@@ -8,6 +8,8 @@ import gradio as gr
 
 # Runs in the page with the id of a job that was just submitted; "" where it was refused.
 OPEN_JOB = "(id) => { if (id) window.studio.open('jobs', {run: id}); }"
+TEXT = """const show = () => { element.querySelector("p").textContent = props.value || ""; };
+show(); watch("value", show);"""
 
 
 def heading(title: str, note: str = "") -> gr.HTML:
@@ -19,6 +21,13 @@ def heading(title: str, note: str = "") -> gr.HTML:
 def line(text: str) -> gr.HTML:
     """A quiet sentence."""
     return gr.HTML(f'<p class="small muted">{escape(text)}</p>')
+
+
+def live_line(text: str, elem_id: str) -> gr.HTML:
+    """A quiet sentence that events change; whatever it holds is shown as text."""
+    return gr.HTML(
+        text, elem_id=elem_id, html_template='<p class="small muted" role="status"></p>', js_on_load=TEXT
+    )
 
 
 @contextmanager

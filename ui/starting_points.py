@@ -4,6 +4,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
+
 from jobs.protocol.errors import SpecError, StudioError
 from jobs.specs.importing import IMPORTERS, import_config
 from jobs.specs.load import parse_spec, read_yaml, to_yaml
@@ -51,7 +53,7 @@ def load(studio: "Studio", chosen: str, kind: str = "train") -> tuple[dict[str, 
         return check(recipe.spec, kind, recipe.path), recipe.note
     if chosen.startswith(RUN):
         run = studio.jobs.get(chosen.removeprefix(RUN))
-        return check(run.spec, kind, run.id), say("The spec of {run}.", run=run.id)
+        return check(_alone(run.spec), kind, run.id), say("The spec of {run}.", run=run.id)
     if not chosen:
         raise SpecError(say("Choose a recipe or a run, or give the path of a YAML file."))
     path = Path(chosen).expanduser()
@@ -59,6 +61,21 @@ def load(studio: "Studio", chosen: str, kind: str = "train") -> tuple[dict[str, 
     if "kind" not in data:
         return imported(path.read_text(encoding="utf-8"), path.name)
     return check(data, kind, str(path)), say("From {path}.", path=path)
+
+
+def _alone(spec: dict[str, Any]) -> dict[str, Any]:
+    """A run's spec for a run of its own: not one more of the sweep or pipeline that the run belonged to."""
+    queue = {key: value for key, value in (spec.get("queue") or {}).items() if key not in ("group", "place")}
+    return {**spec, "queue": queue}
+
+
+def from_link(text: str) -> tuple[dict[str, Any], str]:
+    """(spec as data, one line about it) of a shared link. It starts nothing. Raises: SpecError."""
+    try:
+        data = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise SpecError(say("The link was cut or changed on its way; ask for it once more.")) from None
+    return check(data, "train", "the link"), say("From a link.")
 
 
 def imported(text: str, where: str) -> tuple[dict[str, Any], str]:

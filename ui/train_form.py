@@ -1,6 +1,6 @@
 """The training form as data: which controls there are, and a spec's dict into their values and back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -38,12 +38,15 @@ GROUPS: dict[str, tuple[type[BaseModel], list[str]]] = {
 OF_THE_SPEC = ("optimisation", "tuning", "launcher", "report", "queue")
 """Groups that are a key of the spec and always in it."""
 RARE = {
+    "data": ["info", "answers", "separate_documents", "append_eos", "limit", "ahead", "ahead_folder"],
     "optimisation": [
         *("optimizer", "optimizer_rank", "ema_decay", "neftune_alpha"),
         *("offload_activations", "liger_kernels"),
-    ]
+    ],
 }
 """Settings that few want, by group; the form folds them away."""
+NUMBERED = ("queue.group", "queue.place")
+"""What the studio sets itself: kept for a spec that has it, and not shown."""
 OWN_KEYS = (
     "name",
     "priority",
@@ -121,6 +124,52 @@ def to_data(values: Mapping[str, Any]) -> dict[str, Any]:
         name = values["objective.name"]
         data["objective"] = {"name": name, **groups[f"objective.{name}"]}
     return data | {place: groups[place] for place in (*OF_THE_SPEC, "slurm") if place in groups}
+
+
+def named(values: Sequence[Any]) -> dict[str, Any]:
+    """The controls' values, in the order of KEYS, by key."""
+    return dict(zip(KEYS, values, strict=True))
+
+
+def element(key: str) -> str:
+    """The elem_id of a setting's control."""
+    return "train-" + key.replace(".", "-").replace("_", "-")
+
+
+def searched(controls: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What the search box looks in: each setting's control, its name in the spec, and its help."""
+    return [
+        {"id": element(key), "name": key, "label": control.label or "", "help": control.info or ""}
+        for key, control in controls.items()
+        if key not in NUMBERED
+    ]
+
+
+def changed(values: Mapping[str, Any], base: Mapping[str, Any]) -> list[dict[str, str]]:
+    """The settings whose control shows something else than for the spec that the form started from."""
+    found = []
+    for key in KEYS:
+        now, before = _written(values[key]), _written(base[key])
+        if now != before and _counts(key, values):
+            found.append({"id": element(key), "key": key, "before": before, "now": now})
+    return found
+
+
+def _counts(key: str, values: Mapping[str, Any]) -> bool:
+    """Whether the setting goes into the spec: of two sources only the chosen one does."""
+    place, _, name = key.rpartition(".")
+    if place.startswith("objective."):
+        return place == f"objective.{values['objective.name']}"
+    if place == "model.new" or key == "model.path":
+        return (values["model.source"] == NEW) == (place == "model.new")
+    if place == "data" and name in DATA_SOURCE:
+        return (values["data.source"] == FILE) == (name == "path")
+    return place != "slurm" or name == "on" or values["slurm.on"] == SLURM
+
+
+def _written(value: Any) -> str:
+    """A control's value as text; 5.0 and 5 are the same to a person."""
+    return "" if value is None else str(forms.whole(value)).strip()
 
 
 def about_builder(name: str | None) -> str:

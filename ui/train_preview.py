@@ -1,9 +1,13 @@
-"""What the Train tab shows beside its form: review, section strip, and whether it can start."""
+"""What the Train tab shows beside its form: review, steps, masks, memory, changes, whether it can start."""
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gradio as gr
+import yaml
 
+from backend.services.estimates import duration
+from backend.services.estimates import size as written
 from backend.services.training import Preview
 from jobs.protocol.errors import StudioError
 from jobs.specs.builders import BUILDERS
@@ -19,18 +23,59 @@ Said = tuple[str, dict[str, Any]]
 """A text and its values."""
 
 
-def show(studio: "Studio", values: dict[str, Any], base: str) -> tuple[dict[str, Any], list[dict], Any]:
-    """(review, section strip, start button) for the form's values."""
+class Shown(NamedTuple):
+    """The values of what stands beside the form."""
+
+    review: dict[str, Any]
+    steps: list[dict[str, Any]]
+    start: Any
+    """An update of the button."""
+    masks: dict[str, Any]
+    memory: dict[str, Any]
+    changes: list[dict[str, str]]
+
+
+def show(studio: "Studio", values: dict[str, Any], base: str) -> Shown:
+    """What follows from the form's values. `base`: the YAML that they started from."""
     try:
         data = train_form.to_data(values)
     except StudioError as error:
-        preview, figures = Preview(problem=str(error)), []
+        data, preview, figures = {}, Preview(problem=str(error)), []
     else:
         preview = studio.training.preview(data)
         figures = train_form.facts(preview.spec, rows(studio, data["data"])) if preview.spec else []
         figures += preview.need.lines if preview.need is not None else []
-    shown = review(preview, "train", base, figures, preview.notes, FILE)
-    return shown, strip(values, preview), gr.update(interactive=not preview.problem)
+    changes = train_form.changed(values, train_form.to_values(yaml.safe_load(base))) if base else []
+    return Shown(
+        review(preview, "train", base, figures, preview.notes, FILE),
+        steps(values, preview, len(changes)),
+        gr.update(interactive=not preview.problem),
+        masks(data),
+        memory(preview, values["slurm.on"] == train_form.SLURM),
+        changes,
+    )
+
+
+def masks(data: dict[str, Any]) -> dict[str, Any]:
+    """What the masking preview asks about: rows, model, objective; empty while the form cannot be read."""
+    return {key: data.get(key) for key in ("data", "model", "objective")} if data else {}
+
+
+def memory(preview: Preview, cluster: bool) -> dict[str, Any]:
+    """The estimate as parts of a device's memory. `why`: what is missing for one."""
+    need = preview.need
+    if need is None:
+        why = say("The devices of a cluster are not known here.") if cluster else ""
+        return {"why": why or say("The sizes of this model are not known yet.")}
+    parts = sorted(need.device.items(), key=lambda part: -part[1])
+    return {
+        "parts": [[name, size, written(size)] for name, size in parts if size],
+        "needs": written(sum(need.device.values())),
+        "has": need.device_has,
+        "there": written(need.device_has) if need.device_has else "",
+        "bad": bool(need.problem),
+        "time": duration(need.seconds) if need.seconds is not None else "",
+    }
 
 
 def rows(studio: "Studio", data: dict[str, Any]) -> int | None:
@@ -48,25 +93,34 @@ def rows(studio: "Studio", data: dict[str, Any]) -> int | None:
     return min(found, data["limit"]) if isinstance(data.get("limit"), int) else found
 
 
-def strip(values: dict[str, Any], preview: Preview) -> list[dict[str, Any]]:
-    """The sections of the form with what is chosen in each: a text and its values, which the strip says."""
-    wrong = {problem["key"].split(".")[0] for problem in problems(preview.problem)}
+STEP_OF = {
+    **dict.fromkeys(("objective", "optimisation", "tuning", "report"), "recipe"),
+    **dict.fromkeys(("launcher", "slurm", "queue", "priority"), "resources"),
+    **{"name": "model", "model": "model", "data": "data", "Options": "data"},
+}
+"""First word of a problem -> the step with its setting."""
+
+
+def steps(values: dict[str, Any], preview: Preview, changes: int) -> list[dict[str, Any]]:
+    """The steps of the walk with what is chosen in each: a text and its values, which the strip says."""
+    wrong = {STEP_OF.get(re.split(r"[.,:]", p["key"] or p["text"])[0], "") for p in problems(preview.problem)}
+    if preview.need is not None and preview.need.problem:
+        wrong.add("resources")
+    of_changes = say("1 setting changed") if changes == 1 else say("{n} settings changed")
     return [
         {
+            "name": name,
             "title": title,
             "text": text,
             "values": figures,
-            "target": f"train-section-{name}",
             "state": "bad" if name in wrong else "ok",
         }
         for name, title, (text, figures) in (
             ("model", say("Model"), _model(values)),
             ("data", say("Data"), _data(values)),
-            ("objective", say("Objective"), _objective(values["objective.name"], preview)),
-            ("optimisation", say("Optimisation"), _optimisation(values)),
-            ("tuning", say("Tuning"), _tuning(values)),
-            ("launcher", say("Launcher"), _launcher(values)),
-            ("report", say("Report"), (say("every {n} steps"), {"n": values["report.log_every"]})),
+            ("recipe", say("Recipe"), _recipe(values, preview)),
+            ("resources", say("Resources"), _resources(values)),
+            ("review", say("Review"), (of_changes, {"n": changes})),
         )
     ]
 
@@ -86,27 +140,23 @@ def _data(values: dict[str, Any]) -> Said:
     return say("{data}, up to {n} tokens"), {"data": data, "n": values["data.max_length"]}
 
 
-def _objective(chosen: str, preview: Preview) -> Said:
-    """The objective's name, also where it is the checkpoint's."""
+def _recipe(values: dict[str, Any], preview: Preview) -> Said:
+    """The objective's name, also where it is the checkpoint's, and how long it is trained."""
     found = (preview.spec.get("objective") or {}).get("name")
-    return (
-        (say("{name}, the checkpoint's"), {"name": found})
-        if chosen == train_form.FOLLOW and found
-        else (chosen, {})
-    )
-
-
-def _optimisation(values: dict[str, Any]) -> Said:
-    figures = {"n": values["optimisation.steps"], "size": values["optimisation.batch_size"]}
-    return say("{n} steps of {size}"), figures
-
-
-def _tuning(values: dict[str, Any]) -> Said:
+    chosen = values["objective.name"]
+    figures = {"n": values["optimisation.steps"], "name": found if chosen == train_form.FOLLOW else chosen}
+    if figures["name"] is None:
+        return say("{n} steps"), figures
     if values["tuning.method"] == "lora":
-        return say("LoRA, rank {n}"), {"n": values["tuning.rank"]}
-    return say("all weights"), {}
+        return say("{name}, {n} steps of LoRA"), figures
+    return say("{name}, {n} steps"), figures
 
 
-def _launcher(values: dict[str, Any]) -> Said:
+def _resources(values: dict[str, Any]) -> Said:
+    if values["slurm.on"] == train_form.SLURM:
+        return say("Slurm, {nodes} × {processes}"), {
+            "nodes": values["slurm.nodes"],
+            "processes": values["launcher.processes"],
+        }
     names = ("name", "processes", "device")
     return say("{name}, {processes} on {device}"), {name: values[f"launcher.{name}"] for name in names}

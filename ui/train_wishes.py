@@ -11,7 +11,7 @@ from ui import forms, train_form
 from ui.components.review import Review
 
 if TYPE_CHECKING:
-    from ui.tabs.train import Form
+    from ui.train_sections import Form
 
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
 READING = ["format", "columns", "template", "max_length", "packing", "whole_documents"]

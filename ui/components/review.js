@@ -3,6 +3,10 @@ window.studio.components.review = (element, props, watch) => {
   "use strict";
   const { el, toast, params, remember, say } = window.studio;
   const place = element.querySelector(".review") || element;
+  const LINKED = "train"; // the form that a link can fill
+  const SPEC = "#spec=";
+  const END = "."; // a link that was cut on its way lacks it
+  const CUT = ": cut"; // no YAML: the form says that the link is broken
   let view = "yaml";
 
   function draw() {
@@ -51,6 +55,7 @@ window.studio.components.review = (element, props, watch) => {
       value.terminal ? el("pre", { class: "code wrap", tabindex: "0", text: value.terminal }) : null,
       el("div", { class: "row" },
         copier(say("Copy YAML"), value.yaml), copier(say("Copy command"), value.command),
+        value.prefix === LINKED ? copier(say("Copy link"), link(value.yaml)) : null,
         el("button", { class: "btn small", type: "button", text: say("Save YAML"), onclick: () => save(value) })),
       value.facts && value.facts.length ? el("dl", { class: "figures" }, ...value.facts.map(([name, figure]) =>
         el("div", {}, el("dt", { text: say(name) }), el("dd", { class: "num", text: figure })))) : null,
@@ -76,6 +81,24 @@ window.studio.components.review = (element, props, watch) => {
     } }, el("span", { class: "i i-copy", "aria-hidden": "true" }), label);
   }
 
+  // The spec in the address, behind the #: it goes to nobody but who opens the link.
+  function link(yaml) {
+    const bytes = new TextEncoder().encode(yaml);
+    const text = btoa(String.fromCharCode(...bytes)).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+    return `${location.origin}/?tab=${LINKED}${SPEC}${text}${END}`;
+  }
+
+  function linked() {
+    try {
+      const [whole, rest] = location.hash.slice(SPEC.length).split(END);
+      if (rest === undefined) return CUT;
+      const text = whole.replace(/-/g, "+").replace(/_/g, "/");
+      return new TextDecoder().decode(Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)));
+    } catch {
+      return CUT;
+    }
+  }
+
   function save(value) {
     const link = el("a", { href: URL.createObjectURL(new Blob([value.yaml], { type: "text/yaml" })), download: value.file || "spec.yaml" });
     link.click();
@@ -95,6 +118,16 @@ window.studio.components.review = (element, props, watch) => {
   // Another tab opened this one with a wish ("train from this model", "train on this data").
   function take() {
     const tab = (props.value || {}).prefix;
+    if (tab === LINKED && location.hash.startsWith(SPEC)) {
+      const spec = linked();
+      history.replaceState(history.state, "", location.pathname + location.search);
+      return element.fill({ spec });
+    }
+    if (tab === LINKED && params.tab === tab && params.source) {
+      const start = params.source;
+      remember({ source: null });
+      return element.fill({ start });
+    }
     const wish = Object.fromEntries(["model", "source", "data", "decision", "reading"].filter((k) => params[k]).map((k) => [k, params[k]]));
     if (params.tab !== tab || !Object.keys(wish).length) return;
     remember({ model: null, source: null, data: null, decision: null, reading: null });

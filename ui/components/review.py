@@ -6,7 +6,9 @@ import gradio as gr
 
 # `ask` carries what another tab wants of this form: {"model": name}, {"source": name} or
 # {"data": name, "decision": what becomes of its bad rows, "reading": settings of the data as JSON}.
+# `fill` carries what the whole form starts from: {"start": a recipe or run} or {"spec": YAML of a link}.
 SCRIPT = """element.ask = (detail) => trigger("ask", detail);
+element.fill = (detail) => trigger("fill", detail);
 window.studio.mount("review", element, props, watch)"""
 
 

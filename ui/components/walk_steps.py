@@ -1,4 +1,4 @@
-"""The strip over a form: its sections, what is chosen in each, and where something is wrong."""
+"""A form as a walk: the strip of its steps over it, and the way on and back below."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from ui.components.script import mount
 
 
 class WalkSteps(gr.HTML):
-    """Drawn by walk_steps.js from a list of {title, text, target, state: ok | bad}."""
+    """Drawn by walk_steps.js from a list of {name, title, text, values, state: ok | bad}."""
 
     def __init__(self, value: Any = None, **kw: Any):
         super().__init__(
@@ -21,4 +21,21 @@ class WalkSteps(gr.HTML):
 
     def api_info(self) -> dict[str, Any]:
         """The shape of the value, for the API page."""
-        return {"type": "array", "description": "Sections of the form", "items": {"type": "object"}}
+        return {"type": "array", "description": "Steps of the form", "items": {"type": "object"}}
+
+
+class WalkTurns(gr.HTML):
+    """The buttons to the step before and the next one."""
+
+    def __init__(self, value: Any = None, **kw: Any):
+        super().__init__(
+            value=value,
+            html_template='<div class="walk-turns"></div>',
+            js_on_load=mount("walk_turns"),
+            apply_default_css=False,
+            **kw,
+        )
+
+    def api_info(self) -> dict[str, Any]:
+        """The shape of the value, for the API page."""
+        return {"type": "object", "description": "Nothing; the steps are those of the form"}

@@ -11,7 +11,7 @@ from jobs.specs.load import parse_spec, read_yaml
 from jobs.specs.objective import OBJECTIVES
 from jobs.specs.samplers import LLaDASampler
 from jobs.specs.slurm import SlurmSpec
-from ui import forms, train_form
+from ui import forms, train_form, train_sweep
 from ui.review_value import changed_lines, problems
 from ui.tabs import convert
 
@@ -155,3 +155,26 @@ def test_the_convert_form_knows_what_the_source_is():
     assert "merged into its base" in merged
     rewritten = " ".join(convert.steps({"source": "llada", "dtype": "float16"}, dllm))
     assert "diffusion model already" in rewritten and "training before" not in rewritten
+
+
+def test_changes_are_told_from_the_start_and_only_where_they_count():
+    base = train_form.to_values({"kind": "train", "model": {"path": "stories"}, "data": {"path": "a"}})
+    values = {
+        **base,
+        "optimisation.steps": float(base["optimisation.steps"]),  # as a browser sends it
+        "optimisation.batch_size": 3,
+        "model.new.tokenizer": "unused",
+        "slurm.nodes": 4,
+    }
+    (change,) = train_form.changed(values, base)
+    assert change["id"] == "train-optimisation-batch-size" and change["now"] == "3"
+    on = {change["key"] for change in train_form.changed(values | {"slurm.on": train_form.SLURM}, base)}
+    assert on == {"optimisation.batch_size", "slurm.on", "slurm.nodes"}
+
+
+def test_a_sweep_is_read_from_two_lines():
+    base = {"kind": "train", "model": {"path": "stories"}, "data": {"path": "a"}}
+    found = train_sweep.sweep_of(("optimisation.learning_rate", "1e-4, 3e-4", None, None), base)
+    assert found.grid == {"optimisation.learning_rate": [1e-4, 3e-4]} and len(found.points()) == 2
+    with pytest.raises(SpecError, match="commas"):
+        train_sweep.sweep_of(("optimisation.steps", "[1", None, ""), base)

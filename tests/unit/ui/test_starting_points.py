@@ -24,3 +24,9 @@ def test_a_file_of_another_project_is_imported_and_says_what_is_missing():
 def test_anything_else_is_refused_in_a_sentence(content):
     with pytest.raises(SpecError, match="your file|kind|convert spec"):
         starting_points.from_bytes(content)
+
+
+@pytest.mark.parametrize("text", [": cut", "kind: convert\nsource: m\n"])
+def test_a_broken_link_is_refused_in_a_sentence(text):
+    with pytest.raises(SpecError, match="link"):
+        starting_points.from_link(text)
