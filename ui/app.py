@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
 
 from backend.api.sharing import attached
+from backend.services.lanes import MOST
 from ui.components.frame_bar import FrameBar
 from ui.film_page import film_page
 from ui.head_tags import HeadTags
@@ -83,11 +84,7 @@ def mount(
         is used here. With it, three tabs and their event streams let no other request through."""
         return Response(status_code=204)  # an event source does not ask again
 
-    @app.get("/api/samples/{request_id}/export.html", include_in_schema=False)
-    def shared_page(request_id: str, request: Request) -> HTMLResponse:
-        page = film_page(studio.sharing.document(request_id), language_of(request.headers))
-        return HTMLResponse(page, headers=attached(request_id, "html"))
-
+    export_pages(app, studio)
     app.add_middleware(HeadTags, names=files, prefix=STATIC)
     gr.mount_gradio_app(
         app,
@@ -100,6 +97,23 @@ def mount(
         run_history=False,
         show_error=False,
     )
+
+
+def export_pages(app: FastAPI, studio: "Studio") -> None:
+    """Routes of texts as pages that play by themselves; they are here because the scripts are."""
+
+    def page(requests: list[str], asked: Request) -> HTMLResponse:
+        documents = [studio.sharing.document(request) for request in requests]
+        content = film_page(documents, language_of(asked.headers))
+        return HTMLResponse(content, headers=attached(requests[0], "html"))
+
+    @app.get("/api/samples/{request}/export.html", include_in_schema=False)
+    def one(request: str, asked: Request) -> HTMLResponse:
+        return page([request], asked)
+
+    @app.get("/api/lanes/{requests}/export.html", include_in_schema=False)
+    def lanes(requests: str, asked: Request) -> HTMLResponse:
+        return page(requests.split(",")[:MOST], asked)
 
 
 def static_files() -> dict[str, Path]:

@@ -14,7 +14,6 @@
       this.listen();
       this.go(this.film.frames);
       this.redraw();
-      if (!STILL.matches) this.play(true);
     }
 
     build(provenance) {
@@ -36,7 +35,7 @@
       const colour = segments(say("Colour by"), colours, this.colour, (name) => ((this.colour = name), this.redraw()));
       const facts = [start.model, start.sampler.name, say("seed {n}", { n: start.seed }), `dLLM Studio ${provenance.studio}`];
       this.root.replaceChildren(
-        el("h1", { class: "asked", text: start.prompt.trim() || say("A text without a prompt") }),
+        el("h1", { class: "asked", tabindex: 0, text: start.prompt.trim() || say("A text without a prompt") }),
         el("p", { class: "muted small", text: facts.filter(Boolean).join(", ") }),
         el("section", { class: "panel denoise", "data-state": "done", "aria-label": say("Denoising canvas") },
           el("div", { class: "head" }, this.legend, colour),
@@ -113,5 +112,8 @@
   const shade = () => document.body.classList.toggle("dark", DARK.matches);
   DARK.addEventListener("change", shade);
   shade();
-  new Player(document.querySelector("main"), JSON.parse(document.getElementById("film").textContent));
+  const root = document.querySelector("main");
+  const documents = JSON.parse(document.getElementById("film").textContent);
+  const player = documents.length > 1 ? new window.StudioFilmLanes(root, documents) : new Player(root, documents[0]);
+  if (!STILL.matches) player.play(true);
 })();

@@ -14,11 +14,15 @@ from ui.words import catalogue
 
 HERE = Path(__file__).parent
 PARTS = ("film", "cells", "legend", "popover", "transport", "readings")
-STYLES = ("theme.css", "components/denoise_canvas.css", "components/denoise_readings.css", "film_page.css")
+STYLES = (
+    *("theme.css", "components/denoise_canvas.css", "components/denoise_readings.css"),
+    *("components/lanes.css", "film_page.css"),
+)
 SCRIPTS = (
     *("components/words.js", "components/stream.js"),
     *(f"components/denoise_{part}.js" for part in PARTS),
-    "film_page.js",
+    *("components/lanes_clock.js", "components/lanes_transport.js", "components/lane_view.js"),
+    *("film_lanes.js", "film_page.js"),
 )
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:"
 TITLE_LETTERS = 80
@@ -45,9 +49,10 @@ PAGE = """<!doctype html>
 """
 
 
-def film_page(document: dict[str, Any], language: str) -> str:
-    """The whole file, for readers of a language. `document`: see backend/services/film_document.py."""
-    prompt = " ".join(str(document["lines"][0]["prompt"]).split())
+def film_page(documents: list[dict[str, Any]], language: str) -> str:
+    """The whole file, for readers of a language. `documents` (see backend/services/film_document.py): a text,
+    or lanes that play side by side."""
+    prompt = " ".join(str(documents[0]["lines"][0]["prompt"]).split())
     styles, scripts = _read(STYLES), _read(SCRIPTS)
     words = {text: said for text, said in catalogue(language).items() if json.dumps(text) in scripts}
     return PAGE.format(
@@ -55,7 +60,7 @@ def film_page(document: dict[str, Any], language: str) -> str:
         policy=html.escape(POLICY),
         title=html.escape(prompt[:TITLE_LETTERS] or "dLLM Studio"),
         styles=styles,
-        film=as_data(document),
+        film=as_data(documents),
         scripts=f"window.studioWords = {as_data(words)};\n{scripts}",
     )
 

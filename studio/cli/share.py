@@ -77,7 +77,7 @@ def _content(studio: "Studio", sample: str, form: Form) -> bytes:
         from ui.film_page import film_page
         from ui.words import ENGLISH
 
-        return film_page(document, ENGLISH).encode()
+        return film_page([document], ENGLISH).encode()
     if form is Form.json:
         return json.dumps(document, ensure_ascii=False).encode()
     from backend.services import film_pictures

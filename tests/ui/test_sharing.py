@@ -9,6 +9,7 @@ import pytest
 
 from backend.services.film_document import document
 from tests.fakes.films import film
+from tests.ui import test_lanes as lanes
 from tests.ui.test_playground import cells, choose, generate, wait_for
 
 LOOKS = "[...document.querySelectorAll('[data-i]')].map((cell) => [cell.className, cell.textContent])"
@@ -73,6 +74,24 @@ def test_the_exported_page_plays_by_itself_and_is_the_canvas(told, open_file, tm
     page.locator(f"main[data-frame='{end}']").wait_for()
     page.locator("[data-i]:not(.g):not(.m):not(.eos)").first.hover()
     assert page.locator(".tip .cand").count() == 5
+
+
+def test_lanes_are_exported_into_one_page(open_tab, open_file, tmp_path):
+    page = open_tab("playground")
+    lanes.prepare(page, "stories", "stories")
+    lanes.run(page)
+    lanes.wait_for(page, "done")
+    lanes.scrub(page, 1)
+    with page.expect_download() as started:
+        page.get_by_role("button", name="Export as HTML").click()
+    file = tmp_path / "lanes.html"
+    started.value.save_as(file)
+    shared = open_file(file)
+    shared.locator(f"main[data-frame='{max(lanes.frames(page))}']").wait_for()
+    shared.get_by_role("radio", name="Time", exact=True).click()
+    for part in (".lane .canvas", ".lane .bars"):
+        assert shared.locator(part).all_inner_texts() == page.locator(part).all_inner_texts()
+    assert shared.locator(".lane .canvas .m").count() == 0
 
 
 def test_a_document_goes_out_and_comes_in_as_a_replay(told, tmp_path):

@@ -122,6 +122,13 @@
     return run && parts[parts.length - 1] === "model" ? `run:${run}` : parts[parts.length - 1] || model;
   }
 
+  // The bars of lanes beside each other: each measure on the scale of the highest, agreement with the first.
+  window.studioCompareLanes = (views) => {
+    const most = {};
+    for (const { name } of MEASURES) most[name] = Math.max(0, ...views.map((view) => view.highest()[name]));
+    views.forEach((view, i) => view.measure(most, i ? window.studioAgreement(views[0], view) : undefined));
+  };
+
   // Equal tokens at the same places of two lanes' answers; null where the prompts have other tokens.
   window.studioAgreement = (one, other) => {
     const [a, b] = [one.film, other.film];

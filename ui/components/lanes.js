@@ -35,6 +35,7 @@
       this.forms = el("div", { class: "lane-forms" });
       this.add = button(say("Add a lane"), () => this.addLane());
       this.run = button(say("Run side by side"), () => this.start(), { id: "lanes-run" });
+      this.share = button(say("Export as HTML"), () => this.export(), { hidden: true, "data-server": true, title: say("One file in which all lanes play by themselves, without a server") });
       this.halt = button(say("Stop"), () => this.stop(), { hidden: true });
       this.problem = el("div", { class: "lanes-message", "aria-live": "polite" });
       this.polite = el("p", { class: "sr", role: "status" });
@@ -46,7 +47,7 @@
         el("p", { class: "small muted", text: HONEST }));
       this.details = el("details", { ontoggle: () => this.details.open && !this.asked && this.open() },
         el("summary", {}, el("h2", {}, say("Side by side"), " ", el("span", { class: "muted plain", text: say("the same prompt and seed, two to four models or settings") }))),
-        this.forms, el("div", { class: "row" }, this.run, this.halt, this.add), this.problem, this.replay, this.polite);
+        this.forms, el("div", { class: "row" }, this.run, this.halt, this.add, this.share), this.problem, this.replay, this.polite);
       this.root.replaceChildren(this.details);
       this.listen();
     }
@@ -139,6 +140,12 @@
       }));
     }
 
+    // All lanes in one file.
+    async export() {
+      const requests = this.views.map((view) => view.request).join(",");
+      await window.studio.download(`/api/lanes/${requests}/export.html`, "lanes.html");
+    }
+
     unfollow() {
       this.clock.pause();
       this.point(null);
@@ -169,15 +176,9 @@
 
     // --- drawing ---------------------------------------------------------------------------------------------
     draw() {
-      const most = {};
-      for (const view of this.views) {
-        const highest = view.highest();
-        for (const name of ["nfe", "perForward", "perSecond"]) most[name] = Math.max(most[name] || 0, highest[name]);
-        view.draw(this.clock.frame(view.film));
-      }
-      const [first, ...others] = this.views;
-      if (first) first.measure(most);
-      for (const view of others) view.measure(most, window.studioAgreement(first, view));
+      for (const view of this.views) view.draw(this.clock.frame(view.film));
+      window.studioCompareLanes(this.views);
+      this.share.hidden = !this.views.length || !this.views.every((view) => view.film.start && view.film.done);
       this.halt.hidden = this.views.every((view) => view.over);
       this.transport.draw();
       this.root.dataset.state = !this.views.length ? "empty" : this.views.every((view) => view.over) ? "done" : "live";

@@ -57,29 +57,18 @@
     }
 
     async script() {
-      await this.ask("py", async (reply) => this.copy(await reply.text()));
+      await ask(this.path("py"), async (reply) => this.copy(await reply.text()));
     }
 
     async download(form, button) {
       const text = button.textContent;
       Object.assign(button, { disabled: true, textContent: say("Making it ...") });
-      await this.ask(form, async (reply) => {
-        const href = URL.createObjectURL(await reply.blob());
-        el("a", { href, download: `${this.request}.${form}` }).click();
-        setTimeout(() => URL.revokeObjectURL(href), 10_000);
-      });
+      await download(this.path(form), `${this.request}.${form}`);
       Object.assign(button, { disabled: false, textContent: text });
     }
 
-    // What the server makes of the text on the canvas.
-    async ask(form, use) {
-      try {
-        const reply = await fetch(`/api/samples/${this.request}/export.${form}`, { credentials: "same-origin" });
-        if (!reply.ok) throw new Error((await reply.json()).error);
-        await use(reply);
-      } catch (error) {
-        window.studio.toast(error instanceof TypeError ? say("The server cannot be reached.") : error.message, "bad");
-      }
+    path(form) {
+      return `/api/samples/${this.request}/export.${form}`;
     }
 
     async take(file) {
@@ -97,6 +86,28 @@
       }
     }
   };
+
+  // What the server makes of a text; what is wrong is said to the reader.
+  async function ask(path, use) {
+    try {
+      const reply = await fetch(path, { credentials: "same-origin" });
+      if (!reply.ok) throw new Error((await reply.json()).error);
+      await use(reply);
+    } catch (error) {
+      window.studio.toast(error instanceof TypeError ? say("The server cannot be reached.") : error.message, "bad");
+    }
+  }
+
+  // Keep an answer of the server as a file of the reader's.
+  function download(path, name) {
+    return ask(path, async (reply) => {
+      const href = URL.createObjectURL(await reply.blob());
+      el("a", { href, download: name }).click();
+      setTimeout(() => URL.revokeObjectURL(href), 10_000);
+    });
+  }
+
+  window.studio.download = download;
 
   function parsed(text) {
     try {

@@ -4,6 +4,7 @@ import ast
 import io
 import json
 import re
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -208,6 +209,12 @@ def test_without_ffmpeg_the_server_says_so(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(ResourceError, match="install it"):
         film_pictures.mp4(film())
+
+
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+def test_ffmpeg_makes_a_film():
+    content = film_pictures.mp4(film())
+    assert content[4:8] == b"ftyp" and b"avc1" in content
 
 
 def test_what_ffmpeg_complains_of_is_told(tmp_path, monkeypatch):
