@@ -101,6 +101,7 @@ def test_the_tab_key_goes_through_the_whole_page_and_is_seen_everywhere(open_tab
 
 def test_the_first_stop_skips_the_bar(open_tab: Open):
     page = open_tab("models")
+    page.locator("#models-list button").first.wait_for()
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     page.keyboard.press("Tab")
