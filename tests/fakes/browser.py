@@ -7,8 +7,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from jobs.launch import source_root
 from jobs.protocol.folder import RunFolder
@@ -30,7 +34,7 @@ DESKTOP, PHONE = (1440, 1000), (390, 844)
 class PageServer:
     """`studio launch` over a home of its own, on any free port unless one is named."""
 
-    def __init__(self, home: Path, port: int = 0):
+    def __init__(self, home: Path, port: int = 0, more: Sequence[str] = ("--no-open",)):
         self.home = home
         argv = [
             sys.executable,
@@ -41,7 +45,7 @@ class PageServer:
             str(home),
             "--port",
             str(port),
-            "--no-open",
+            *more,
         ]
         self.process = subprocess.Popen(
             argv,
@@ -63,6 +67,13 @@ class PageServer:
     def _drain(self) -> None:
         for line in self.process.stdout or ():
             self.said += line
+
+    def share_of_a_core(self, seconds: float) -> float:
+        """Processor time of the server alone over some seconds, in percent of a core."""
+        process = psutil.Process(self.process.pid)
+        began = sum(process.cpu_times()[:2])
+        time.sleep(seconds)
+        return 100 * (sum(process.cpu_times()[:2]) - began) / seconds
 
     def end(self) -> None:
         """Stop the server and whatever its jobs left."""
