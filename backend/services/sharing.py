@@ -80,7 +80,9 @@ class SharingService:
         given = film_document.parse(content)
         request = f"{IMPORTED}_{secrets.token_hex(4)}"
         start, *rest = [line.model_dump(mode="json") for line in given.lines]
+        here = {view.name: view.path for view in self.models.list()}
         start |= {"request": request, "parent": None, "imported": given.provenance.model_dump()}
+        start["model"] = here.get(start["model"], start["model"])  # a listed one can be gone on with
         folder = RunFolder(self.runs / IMPORTED)
         folder.samples.mkdir(parents=True, exist_ok=True)
         write_atomic(folder.sample(request), "".join(map(trajectory.encode, [start, *rest])))

@@ -106,6 +106,11 @@ def test_a_document_goes_out_and_comes_in_as_a_replay(told, tmp_path):
     told.reload()
     assert wait_for(told, "done") == "done"
     assert told.locator(".share .note").is_visible()
+    told.locator(".denoise input[type=range]").fill("3")  # and it is gone on from, by the model of that name
+    told.locator(".branch-go").click()
+    told.wait_for_function("!window.studio.params.sample.startsWith('imported_')")
+    assert wait_for(told, "done", "error") == "done"
+    assert told.locator(".share .note").is_hidden()
 
 
 def test_a_hostile_document_stays_text_and_a_wrong_one_is_refused(open_tab, open_file, tmp_path):

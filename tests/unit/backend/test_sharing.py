@@ -58,9 +58,13 @@ def test_what_is_exported_is_taken_in_as_it_was(studio):
     assert studio.sharing.document(request)["provenance"]["request"] == REQUEST
 
 
-def test_a_bundled_model_is_called_by_its_name(studio):
-    kept(studio, film(model=str(studio.models.resolve("stories"))))
-    assert studio.sharing.document(REQUEST)["lines"][0]["model"] == "stories"
+def test_a_bundled_model_is_called_by_its_name_and_found_by_it(studio):
+    folder = str(studio.models.resolve("stories"))
+    kept(studio, film(model=folder))
+    document = studio.sharing.document(REQUEST)
+    assert document["lines"][0]["model"] == "stories"
+    request = studio.sharing.take(json.dumps(document).encode())
+    assert studio.sharing.lines(request)[0]["model"] == folder
 
 
 def test_what_is_still_written_or_never_began_is_not_shared(studio, monkeypatch):
