@@ -1,5 +1,6 @@
 """/api/samples/...: a text leaves the studio in several forms, or comes in from another one."""
 
+from anyio.to_thread import run_sync
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
@@ -36,7 +37,7 @@ def router(studio: Studio) -> APIRouter:
         content = await request.body()
         if not content:
             raise DataError("There is nothing in the file.")
-        return {"request": studio.sharing.take(content)}
+        return {"request": await run_sync(studio.sharing.take, content)}  # a long one takes a while
 
     return routes
 
