@@ -36,6 +36,9 @@ FOCUSED = """() => {
 }"""
 UNFOLD = """() => [...document.querySelectorAll("button.label-wrap:not(.open), summary")]
   .filter((fold) => fold.offsetParent).forEach((fold) => fold.click())"""
+# Nothing was fetched for a while. Gradio's lists throw when their choices shrink while they are open.
+SETTLED = """() => performance.now()
+  - Math.max(...performance.getEntriesByType("resource").map((one) => one.responseEnd)) > 1500"""
 MOVING = """() => document.getAnimations()
   .filter((one) => one.playState === "running" && one.effect.getComputedTiming().duration > 50)
   .map((one) => one.animationName || one.transitionProperty)"""
@@ -47,6 +50,7 @@ def each_tab(page: Any) -> Iterator[str]:
         page.locator(f"#{tab}-page-button").click()
         page.locator(f"#{tab}-page:visible").wait_for()
         page.evaluate(UNFOLD)
+        page.wait_for_function(SETTLED)
         yield tab
 
 
