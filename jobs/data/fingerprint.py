@@ -37,13 +37,12 @@ def of_data(data: DataSpec, check: Callable[[], None]) -> tuple[str, int | None]
     """
     parts, counts = [], []
     for part, source in opened(data):
-        digests = []
+        digests = [source.identity if data.builder is None else _builders(source, data)]
         for path in source.files:
             digest, count = _file(path, check)
-            digests.append(digest)
+            digests.append([digest, kind_of(path)])  # the same bytes are other rows in a file of another kind
             counts.append(count)
         if not source.files:
-            digests.append(source.identity if data.builder is None else _builders(source, data))
             counts.append(data.options.get("rows"))
         parts.append([part.weight, sorted(part.slices.items()), digests])
     known = sum(c for c in counts if c is not None) if None not in counts else None

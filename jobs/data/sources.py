@@ -1,7 +1,7 @@
 """What a name in `data.path` stands for. KINDS lists what it can be; the first that fits it opens it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -27,8 +27,9 @@ class Source:
     splits: dict[str, ReadSplit]
     """Each is given `broken`, which is told of rows that cannot be read (see jobs.data.readers)."""
     files: list[Path] = field(default_factory=list)
-    """What is read, where that is files; else `identity` says what it is."""
+    """What is read, where that is files."""
     identity: str = ""
+    """What the rows depend on besides the files' content, never where these lie."""
     folder: Path | None = None  # where the pictures of its rows are looked for
     adapt: Callable[[dict, str], dict] | None = None
     """From a row as it stands there to one of our forms."""
@@ -76,7 +77,7 @@ def _listed(name: str, data: DataSpec) -> Source | None:
         name,
         {"train": lambda broken: islice(splits[entry.split](broken), entry.limit)},
         inner.files,
-        f"{inner.identity} {entry}",
+        f"{inner.identity} {replace(entry, name='', source='')}",
         inner.folder,
         entry.adapt,
         lambda: ", by its entry in dataset_info.json",
@@ -113,7 +114,8 @@ def _folder(name: str, data: DataSpec) -> Source | None:
     splits = {split: partial(_one_by_one, path, files) for split, files in found.items()}
     count = len(found.get("train", []))
     files = [file for split in found.values() for file in split]
-    return Source(path.name, splits, files, folder=path.resolve(), note=lambda: f", {count} files")
+    sizes = str([(split, len(files)) for split, files in found.items()])
+    return Source(path.name, splits, files, sizes, path.resolve(), note=lambda: f", {count} files")
 
 
 def _one_by_one(folder: Path, files: list[Path], broken: Broken) -> Iterator[tuple[str, dict]]:

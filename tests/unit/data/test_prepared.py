@@ -233,6 +233,27 @@ def test_the_key_follows_content_and_settings_and_not_the_place(tmp_path):
     assert content(here) != content(there)
 
 
+def test_the_key_follows_how_the_same_bytes_are_read(tmp_path):
+    file = Path(texts(tmp_path))
+    as_text = file.with_suffix(".txt")
+    as_text.write_bytes(file.read_bytes())
+    assert content(DataSpec(path=str(file))) != content(DataSpec(path=str(as_text)))
+
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.jsonl").write_bytes(file.read_bytes())
+    together = content(DataSpec(path=str(folder)))
+    (folder / "b.jsonl").rename(folder / "test.jsonl")  # held out by its name
+    assert content(DataSpec(path=str(folder))) != together
+
+    info, keys = tmp_path / "dataset_info.json", []
+    for entry in ({"columns": {"prompt": "text"}}, {"columns": {"prompt": "other"}}, {"num_samples": 3}):
+        info.write_text(json.dumps({"mine": {"file_name": as_text.name, **entry}}))
+        keys.append(content(DataSpec(path="mine", info=str(info))))
+    assert len(set(keys)) == len(keys)
+
+
 def test_rows_are_counted_where_that_is_known(tmp_path):
     assert fingerprint.of_data(DataSpec(path=texts(tmp_path)), lambda: None)[1] == 60
     assert fingerprint.of_data(DataSpec(path=texts(tmp_path), limit=7), lambda: None)[1] == 7
