@@ -12,7 +12,7 @@ Elsewhere sums are rounded otherwise, and a close call between two tokens may fa
 
 from pathlib import Path
 
-from jobs.models import checkpoint
+from jobs.models.causal import load_writer
 from jobs.programs import device
 from jobs.programs.asks import Canvas
 from jobs.programs.generation import Generation, replies
@@ -27,7 +27,7 @@ MASK = {mask}  # what the model is to write
 CANVAS = {canvas}
 
 where = device.pick(LauncherSpec())
-loaded = checkpoint.load(Path(MODEL), dtype=device.inference_dtype(where), device=str(where))
+loaded = load_writer(Path(MODEL), device.inference_dtype(where), str(where))
 canvas = Canvas(CANVAS, {prompt_length}, completes={completes}, at_least={at_least}, pictures={pictures})
 lines = []  # the trajectory, as the studio's own files have it
 again = Generation(

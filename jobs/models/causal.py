@@ -39,6 +39,12 @@ def is_causal_folder(folder: Path) -> bool:
     return not (folder / FILE).is_file() and checkpoint.official_family(folder, str(folder)) is None
 
 
+def load_writer(folder: Path, dtype: checkpoint.Dtype, device: str) -> Checkpoint:
+    """Whoever can write, in eval mode: a dLLM of any format, else a causal model. Raises: ModelError."""
+    read = to_write if is_causal_folder(folder) else checkpoint.load
+    return read(folder, dtype=dtype, device=device)
+
+
 def to_write(path: str | Path, dtype: checkpoint.Dtype, device: str) -> Checkpoint:
     """A causal model to write with, in eval mode. Its mask token stands for what is not written yet and is
     never shown to the model: an unused row of its vocabulary, or one more.

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from backend.services.film_script import script
-from jobs.models import checkpoint
+from jobs.models import causal
+from jobs.models.debug import debug_checkpoint
+from jobs.models.tokenizers import character_tokenizer
 from jobs.programs import device
 from jobs.programs.asks import Ask
 from jobs.programs.generation import Generation, make_canvas, replies
@@ -25,7 +27,7 @@ SHORT = {"max_new_tokens": 24, "block_size": 24, "steps": 12}
 def written(model: str, ask: Ask, sampler: dict[str, Any], seed: int) -> list[dict[str, Any]]:
     """A trajectory, as the playground's server writes it."""
     where = device.pick(LauncherSpec())
-    loaded = checkpoint.load(MODELS / model, dtype=device.inference_dtype(where), device=str(where))
+    loaded = causal.load_writer(MODELS / model, device.inference_dtype(where), str(where))
     options, lines = parse(sampler), []
     canvas = make_canvas(ask, loaded, options)
     work = Generation(
@@ -59,3 +61,12 @@ def test_the_script_writes_the_same_tokens(model: str, ask: Ask, sampler: dict, 
     assert capsys.readouterr().out.strip() == lines[-1]["text"].strip()
     other = written(model, ask, sampler, seed=12)
     assert "temperature" not in sampler or canvas_after(other) != canvas_after(lines)
+
+
+def test_the_script_of_a_causal_lane_writes_the_same_tokens(tmp_path: Path):
+    made = causal.as_causal(debug_checkpoint("a2d", character_tokenizer("abc")))
+    causal.save(made.model, made.tokenizer, folder := tmp_path / "model")
+    lines = written(str(folder), Ask("prompt", "ab"), {"name": "ar", "max_new_tokens": 8}, seed=3)
+    file = tmp_path / "again.py"
+    file.write_text(script(lines[0], str(folder)), encoding="utf-8")
+    assert canvas_after(runpy.run_path(str(file))["lines"]) == canvas_after(lines)

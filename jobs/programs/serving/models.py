@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from jobs.models import causal, checkpoint
+from jobs.models import causal
 from jobs.models.checkpoint import Checkpoint, Dtype
 from jobs.programs import device
 from jobs.protocol.errors import ModelError, ResourceError
@@ -104,8 +104,7 @@ class Models:
         return True
 
     def _read(self, folder: Path, dtype: Dtype) -> Checkpoint:
-        load = causal.to_write if causal.is_causal_folder(folder) else checkpoint.load
-        loaded = load(folder, dtype=dtype, device=str(self.where))
+        loaded = causal.load_writer(folder, dtype, str(self.where))
         if self.compile:
             loaded.compile()
         return loaded

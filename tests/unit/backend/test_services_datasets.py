@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,17 @@ def test_counting_has_a_limit(service: DatasetService, monkeypatch: pytest.Monke
     add(service, "long.txt", "0123456789\n" * 50)
     view = service.get("long")
     assert view.rows == 9 and not view.rows_exact
+
+
+def test_a_line_without_end_is_not_held(service: DatasetService, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(first_rows, "COUNT_BYTES", 100_000)
+    file = service.roots["home"] / "bomb.txt.gz"
+    file.write_bytes(gzip.compress(bytes(8_000_000), 1))
+    tracemalloc.start()
+    assert first_rows.count_rows(file)[1] is False
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2_000_000
 
 
 def test_a_link_out_of_the_folder_is_not_shown(service: DatasetService, tmp_path: Path):
