@@ -17,7 +17,7 @@ from backend.retries import end_try
 from backend.store import Store, move
 from backend.store.tables import jobs
 from jobs.executors import Executor, Liveness
-from jobs.protocol.errors import ResourceError
+from jobs.protocol.errors import JobError, ResourceError
 from jobs.protocol.folder import RunFolder, read_facts
 from jobs.protocol.states import ACTIVE, State
 
@@ -42,7 +42,7 @@ class Reconciler:
         """`check`, but one folder that cannot be read does not hold up the others."""
         try:
             return self.check(row)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, JobError) as error:
             log.warning("%s cannot be looked at: %s", row.id, error)
             return True
 
@@ -129,7 +129,9 @@ class Reconciler:
 
     def _queue_again(self, row: Any, run: RunFolder) -> bool:
         if row.state == State.STOPPING:
-            return not self._end_for_good(row, Outcome(State.STOPPED, "Stopped before it began."))
+            ended = self._end_for_good(row, Outcome(State.STOPPED, "Stopped before it began."))
+            keep(self.store, run)  # the attempt folder does not tell of it
+            return not ended
         with self.store.write() as conn:
             if move(conn, row.id, State.LOST, at_attempt=row.attempt):
                 move(conn, row.id, State.QUEUED)

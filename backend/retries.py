@@ -79,6 +79,6 @@ def next_try(row: Any, outcome: Outcome, saved: bool, now: float) -> dict[str, A
 
 
 def _saved_since(run: RunFolder, started_at: float | None) -> bool:
-    """Whether a whole checkpoint is newer than the start."""
+    """Whether a whole checkpoint is newer than the start; never of a try that did not begin."""
     last = run.last_checkpoint()
-    return last is not None and last.stat().st_mtime > (started_at or 0.0)
+    return last is not None and started_at is not None and last.stat().st_mtime > started_at

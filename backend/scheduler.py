@@ -192,7 +192,9 @@ class Scheduler:
         with self.store.read() as conn:
             row = conn.execute(select(jobs).where(jobs.c.id == job_id)).one()
         now = self.clock()
-        end_try(self.store, RunFolder(self.runs / job_id), row, outcome, {"ended_at": now}, now)
+        run = RunFolder(self.runs / job_id)
+        end_try(self.store, run, row, outcome, {"ended_at": now}, now)
+        keep(self.store, run)  # the attempt folder does not tell of it
 
     def _has_begun(self, run: RunFolder, number: int) -> bool:
         """Whether a start that seemed to fail did happen; if not, it cannot happen later either."""

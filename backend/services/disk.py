@@ -1,5 +1,6 @@
 """Whether the disk has room for what a job will write: told before it is submitted, refused at its start."""
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -130,7 +131,7 @@ class DiskGuard:
             run = RunFolder(self.runs / row.id)
             if not run.path.is_dir() or os.stat(run.path).st_dev != os.stat(folder).st_dev:
                 continue
-            spec = parse_spec(run.spec())
+            spec = parse_spec(json.loads(row.spec))
             yield max(0, sum(self._parts(spec).values()) - _written(run, spec))
 
 

@@ -87,6 +87,13 @@ def test_what_running_jobs_have_yet_to_write_is_spoken_for(studio, monkeypatch):
     assert "of which running jobs will take" in studio.disk.room(studio.jobs._parsed(TRAIN)).problem
 
 
+def test_the_folder_of_another_job_that_cannot_be_read_keeps_none_from_starting(studio):
+    other = studio.jobs.submit(TRAIN)
+    Scheduler(studio.store, studio.runs, studio.executor).claim()
+    studio.jobs.folder(other.id).spec_json.write_text("{")
+    assert studio.disk.room(studio.jobs._parsed(TRAIN)).others > 0
+
+
 def test_a_conversion_is_as_large_as_what_it_reads(studio):
     make_model(studio.home / "models" / "donor", dllm=False)
     convert = studio.jobs._parsed({"kind": "convert", "source": "donor"})

@@ -6,8 +6,10 @@ import time
 from backend.reconciler import Reconciler
 from backend.scheduler import Scheduler
 from jobs.executors import InlineExecutor, Liveness
+from jobs.protocol.errors import ModelError
 from jobs.protocol.events import EventWriter
 from jobs.protocol.folder import write_json
+from jobs.protocol.states import State
 from tests.fakes.queue import order, submit
 from tests.fakes.studio import make_studio, train_spec
 
@@ -137,6 +139,39 @@ def test_a_claim_that_was_cut_off_is_queued_again(studio_home):
         studio.jobs.folder(job_id).new_attempt()
         studio.jobs.rebuild()
         assert (studio.jobs.get(job_id).state, studio.jobs.get(job_id).attempt) == ("queued", 1)
+
+
+def end(studio, job_id):
+    job = studio.jobs.get(job_id)
+    return job.state, job.reason, job.failure
+
+
+def test_a_start_that_failed_is_not_made_again(studio_home):
+    def refuse(run):
+        raise ModelError("There is no model.")
+
+    with make_studio(studio_home, executor=InlineExecutor()) as studio:
+        job_id = submit(studio)
+        Scheduler(studio.store, studio.runs, studio.executor, before_start=refuse).tick()
+        assert end(studio, job_id) == (State.FAILED, "There is no model.", "model")
+    forget(studio_home)
+    with make_studio(studio_home, executor=InlineExecutor()) as studio:
+        studio.jobs.rebuild()
+        assert end(studio, job_id) == (State.FAILED, "There is no model.", "model")
+
+
+def test_a_start_that_was_stopped_is_not_made_again(studio_home):
+    with make_studio(studio_home, executor=InlineExecutor(), cpu=1) as studio:
+        job_id = submit(studio)
+        Scheduler(studio.store, studio.runs, studio.executor).claim()
+        studio.jobs.folder(job_id).new_attempt()  # and here its scheduler died
+        studio.jobs.stop(job_id)
+        Reconciler(studio.store, studio.runs, studio.executor).tick()
+        assert end(studio, job_id) == (State.STOPPED, "Stopped before it began.", None)
+    forget(studio_home)
+    with make_studio(studio_home, executor=InlineExecutor()) as studio:
+        studio.jobs.rebuild()
+        assert end(studio, job_id) == (State.STOPPED, "Stopped before it began.", None)
 
 
 def test_a_submission_that_was_cut_off_is_not_started(studio_home):

@@ -10,7 +10,7 @@ from backend.reconciler import Reconciler
 from backend.scheduler import Scheduler
 from backend.store.tables import jobs
 from jobs.executors import InlineExecutor, Liveness
-from jobs.protocol.errors import ResourceError
+from jobs.protocol.errors import JobError, ResourceError
 from jobs.protocol.folder import write_json
 from jobs.protocol.states import State
 from tests.fakes.studio import make_studio, train_spec
@@ -158,13 +158,14 @@ def test_a_folder_deleted_under_a_running_job(studio, running):
     assert job.state == State.LOST and "has gone" in job.reason
 
 
-def test_one_unreadable_folder_does_not_hold_up_the_others(studio, running):
+@pytest.mark.parametrize("trouble", [OSError(5, "Input/output error"), JobError("spec.json is broken.")])
+def test_one_unreadable_folder_does_not_hold_up_the_others(studio, running, trouble):
     other = studio.jobs.submit(train_spec())
     Scheduler(studio.store, studio.runs, studio.executor).tick()
 
     def poll(run, attempt):
         if run.id == running:
-            raise OSError(5, "Input/output error")
+            raise trouble
         return Liveness(ended={"code": 3, "last_lines": []}, started=True)
 
     studio.executor.poll = poll

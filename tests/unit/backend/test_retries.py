@@ -113,8 +113,8 @@ def test_a_stop_while_it_waits_for_its_next_try(studio, carry_out):
     assert carry_out() == 0
 
 
-def lose(studio, saves=False):
-    """From now on every try ends without a trace, some after a checkpoint."""
+def lose(studio, saves=False, begins=True):
+    """From now on every try ends without a trace, some after a checkpoint, or before it has begun."""
 
     def poll(run, attempt):
         if saves:
@@ -125,6 +125,10 @@ def lose(studio, saves=False):
 
     studio.executor.functions["train"] = lambda run, attempt: 0
     studio.executor.poll = poll
+    if not begins:  # a batch system has it
+        studio.executor.submit = lambda run, attempt, devices, port=None: bool(
+            write_json(run.attempt(attempt).run_json, {"anchor": {"pid": 2}}) or True
+        )
 
 
 def test_a_lost_job_starts_again_while_it_gets_further(studio, carry_out):
@@ -147,6 +151,20 @@ def test_a_job_that_is_lost_again_and_again_without_progress_ends_so(studio, car
     assert waits == [0, 10, 20, 40, 80]
     carry_out()
     assert tries(studio, job_id) == (State.LOST, RECOVERIES + 1, 0)
+
+
+def test_an_earlier_checkpoint_is_no_progress_of_a_try_that_never_began(studio, carry_out, clock):
+    lose(studio, saves=True)
+    job_id = submit(studio, resume_lost=True, retry_wait=10)
+    carry_out()
+    lose(studio)
+    studio.executor.submit = lambda run, attempt, devices, port=None: True  # a batch system has it
+    waits = []
+    for _ in range(2):
+        assert carry_out() == 1
+        waits.append(studio.jobs.get(job_id).not_before - clock.now)
+        clock.now += waits[-1]
+    assert waits == [10, 20]
 
 
 def test_a_lost_job_stays_lost_unless_asked_otherwise(studio, carry_out):
