@@ -16,7 +16,7 @@ from sqlalchemy import select
 from backend.services import prepared
 from backend.services.disk import folder_size
 from backend.services.jobs import JobService
-from backend.services.lineage import paths, sources
+from backend.services.lineage import checkpoint_sources, paths, sources
 from backend.store.tables import jobs as job_rows
 from jobs.protocol.errors import JobError, StudioError
 from jobs.protocol.folder import RUN_ID, RunFolder
@@ -94,14 +94,16 @@ class CleanupService:
         ended = {name: row for name, row in rows.items() if row.state in TERMINAL}
         specs = {name: json.loads(row.spec) for name, row in rows.items()}
         users: dict[str, list[str]] = {}
+        sources_of = checkpoint_sources if wish.checkpoints_only else sources
         for name, row in rows.items():
             if name in ended and row.kind in LEAVE_NOTHING:
                 continue
-            for source in sources(row.kind, specs[name], self.runs):
+            for source in sources_of(row.kind, specs[name], self.runs):
                 users.setdefault(source, []).append(name)
         chosen, kept = self._choose(wish, ended, users)
         left = {name: spec for name, spec in specs.items() if name not in {item.name for item in chosen}}
-        items = [*self._left_over(ended), *chosen, *self._prepared(wish, paths(left.values()))]
+        needed = paths(spec for name, spec in specs.items() if name not in ended)
+        items = [*self._left_over(ended), *chosen, *self._prepared(wish, paths(left.values()), needed)]
         return Plan(items=items, kept=kept)
 
     def carry_out(self, wish: Wish, only: list[str] | None = None) -> Plan:
@@ -133,13 +135,12 @@ class CleanupService:
         while True:  # what must stay leaves more to be found among the younger ones
             items = self._reached(wish, rows, sizes, kept)
             going = {item.name for item in items if item.what == "run"}
-            came = {name: [user for user in users.get(name, ()) if user not in going] for name in going}
+            came = {i.name: [user for user in users.get(i.name, ()) if user not in going] for i in items}
             held = {name: others for name, others in came.items() if others}
-            if wish.sources or not held:
+            stay = {name: why for name, others in held.items() if (why := _why_held(wish, others, rows))}
+            if not stay:
                 break
-            kept |= {
-                name: f"{_came_from(others)} It goes only if you say so." for name, others in held.items()
-            }
+            kept |= stay
         noted = [item.model_copy(update={"note": _came_from(held.get(item.name, []))}) for item in items]
         return noted, [Kept(name=name, why=why) for name, why in kept.items()]
 
@@ -194,13 +195,16 @@ class CleanupService:
         size, ended = folder_size([path]), path.lstat().st_mtime
         return Item(what="left over", name=path.name, path=str(path), size_bytes=size, ended_at=ended)
 
-    def _prepared(self, wish: Wish, used: set[Path]) -> Iterator[Item]:
-        """Prepared data by age where no remaining run read it, and by size; it can be made again."""
+    def _prepared(self, wish: Wish, used: set[Path], needed: set[Path]) -> Iterator[Item]:
+        """Prepared data by age where no remaining run read it, and by size; it can be made again. Never what
+        is `needed`, by jobs that have yet to end."""
         found = prepared.preparations(self.prepared)
         too_much = -1
         if wish.prepared_bytes is not None:
             too_much = sum(one.size_bytes for one in found) - wish.prepared_bytes
         for one in found:
+            if one.path in needed:
+                continue
             old = wish.older_than is not None and one.last_used <= self._now() - wish.older_than
             if too_much > 0 or (old and not wish.checkpoints_only and one.path not in used):
                 too_much -= one.size_bytes
@@ -232,6 +236,13 @@ class CleanupService:
 
 def _end(row: Any) -> float:
     return row.ended_at or row.created_at
+
+
+def _why_held(wish: Wish, users: list[str], ended: dict[str, Any]) -> str:
+    """Why a run stays from which others came; empty where the wish says that it goes."""
+    if waiting := [user for user in users if user not in ended]:
+        return f"Jobs that have yet to end need it: {', '.join(waiting)}."
+    return "" if wish.sources else f"{_came_from(users)} It goes only if you say so."
 
 
 def _came_from(users: list[str]) -> str:

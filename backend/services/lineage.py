@@ -4,21 +4,33 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jobs.protocol.folder import RUN_ID
+from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.specs.references import PLACES, RUN_PREFIX
 
 
 def sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[str]:
     """Ids of the runs that a job's spec names, as `run:ID` or by a path below their folders, and of those it
     comes after."""
-    found = {text for place in PLACES.get(kind, {}) if isinstance(text := _value(spec, place), str)}
-    ids = {_run_of(text, runs) for text in found}
+    ids = {_run_of(text, runs) for text in _named(kind, spec)}
     return {run for run in ids if run is not None} | set(_value(spec, "queue.after") or ())
+
+
+def checkpoint_sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[str]:
+    """Ids of the runs of which a job's spec names a checkpoint, and not what they made in the end."""
+    found = {Path(text): _run_of(text, runs) for text in _named(kind, spec)}
+    return {
+        run for path, run in found.items() if run and path.is_relative_to(RunFolder(runs / run).checkpoints)
+    }
 
 
 def paths(specs: Iterable[Mapping[str, Any]]) -> set[Path]:
     """Where the data of jobs lies, by their specs."""
     return {Path(text) for spec in specs if isinstance(text := _value(spec, "data.path"), str)}
+
+
+def _named(kind: str, spec: Mapping[str, Any]) -> list[str]:
+    """What stands where a spec may name a run."""
+    return [text for place in PLACES.get(kind, {}) if isinstance(text := _value(spec, place), str)]
 
 
 def _run_of(text: str, runs: Path) -> str | None:

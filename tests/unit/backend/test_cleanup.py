@@ -77,6 +77,25 @@ def test_what_others_came_from_stays_unless_one_says_so(studio):
     assert names(studio.cleanup.plan(old(0))) == [base, child], "both go: nothing is left without its source"
 
 
+@pytest.mark.parametrize("change", [{}, {"checkpoints_only": True}])
+def test_what_a_job_begins_from_stays_until_that_has_ended(studio, change):
+    base = ended(studio, days=40)
+    checkpoint = studio.jobs.folder(base).checkpoints / "checkpoint-1"
+    job = studio.jobs.submit({**train_spec(), "model": {"path": str(checkpoint)}})
+    plan = studio.cleanup.carry_out(old(sources=True, **change))
+    assert names(plan) == [] and plan.kept[0].name == base and job.id in plan.kept[0].why
+    assert checkpoint.exists()
+    studio.jobs.stop(job.id)
+    assert names(studio.cleanup.plan(old(**change))) == [], "it came from it, and may be resumed"
+    assert names(studio.cleanup.plan(old(sources=True, **change))) == [base]
+
+
+def test_checkpoints_go_where_others_came_from_the_model(studio):
+    base = ended(studio, days=40)
+    studio.jobs.submit({**train_spec(), "model": {"path": str(studio.jobs.folder(base).model)}})
+    assert names(studio.cleanup.plan(old(checkpoints_only=True))) == [base]
+
+
 def test_by_size_the_next_goes_in_place_of_a_source(studio):
     base, other = ended(studio, days=3, kilobytes=100), ended(studio, days=2, kilobytes=100)
     ended(studio, days=1, kilobytes=100, model={"path": f"run:{base}"})
@@ -150,6 +169,8 @@ def test_prepared_data_is_kept_within_a_size_and_the_longest_unused_goes_first(s
     plan = studio.cleanup.carry_out(Wish(prepared_bytes=2100))
     assert names(plan) == ["first"] and plan.items[0].note
     assert {path.name for path in (studio.home / "prepared").iterdir()} == {"second", "third"}
+    studio.jobs.submit({**train_spec(), "data": {"path": str(studio.home / "prepared" / "second")}})
+    assert names(studio.cleanup.plan(Wish(prepared_bytes=1100))) == ["third"], "a job waits for the second"
 
 
 def test_a_job_that_another_waits_for_stays_with_the_reason(studio):
