@@ -187,7 +187,9 @@ class SlurmExecutor:
         begun = has_begun(facts)
         submitted = folder.batch_json.exists()
         sure = job is not None and job.state == "CANCELLED" and not begun
-        if not sure and time.time() - folder.run_json.stat().st_mtime < self.heartbeat_seconds:
+        silent = time.time() - folder.run_json.stat().st_mtime
+        asked = time.monotonic() - view.taken  # so long ago; an answer says nothing of what came later
+        if not sure and silent - asked < self.heartbeat_seconds:
             return _followed(None if begun else GIVEN)
         if job is None and not submitted and not begun:
             return Liveness(started=True)  # sbatch never took it: it may be started anew

@@ -31,7 +31,7 @@ done
 """
 
 REQUEUE = """\
-if [ -n "$limit" ] && [ ! -s "$stop" ]; then
+if [ -n "$limit" ] && [ ! -s "$stop" ] && ! grep -qs '"status": "succeeded"' "$run/result.json"; then
   scontrol requeue "$SLURM_JOB_ID"
 fi
 """

@@ -1,6 +1,7 @@
 """What a job asks of Slurm. Each field is an option of sbatch, so that site documents can be followed."""
 
 import re
+import shlex
 from typing import Literal
 
 from pydantic import Field, field_validator
@@ -91,9 +92,10 @@ class SlurmSpec(Spec):
         for line in value:
             if not line.startswith("-") or not line.isprintable():
                 raise ValueError(f"{line!r} is no option of sbatch; write one a line, such as --exclusive")
-            name = re.split(r"[=\s]", line, maxsplit=1)[0]
-            if name in OURS:
-                raise ValueError(f"{name} is set by the studio; leave it out")
+            for word in shlex.split(line):  # sbatch takes several of a line too
+                name = word.split("=", 1)[0] if word.startswith("--") else word[:2]
+                if name in OURS:
+                    raise ValueError(f"{name} is set by the studio; leave it out")
         return value
 
     @field_validator("setup")

@@ -89,7 +89,7 @@ supervisor=$!
 while wait "$supervisor"; code=$?; kill -0 "$supervisor" 2>/dev/null; do
   :  # a signal came while it waited
 done
-if [ -n "$limit" ] && [ ! -s "$stop" ]; then
+if [ -n "$limit" ] && [ ! -s "$stop" ] && ! grep -qs '"status": "succeeded"' "$run/result.json"; then
   scontrol requeue "$SLURM_JOB_ID"
 fi
 exit "$code"
@@ -131,6 +131,9 @@ def test_gpus_are_asked_for_where_they_are_used(kind, device, asked, wanted):
         ({"slurm": {"lines": ["constraint=ib"]}}, "is no option of sbatch"),
         ({"slurm": {"lines": ["--x\n#SBATCH -A other"]}}, "is no option of sbatch"),
         ({"slurm": {"lines": ["--output=here"]}}, "--output is set by the studio"),
+        ({"slurm": {"lines": ["-omine"]}}, "-o is set by the studio"),
+        ({"slurm": {"lines": ["--exclusive --job-name=mine"]}}, "--job-name is set by the studio"),
+        ({"slurm": {"lines": ["--comment='"]}}, "No closing quotation"),
         ({"slurm": {"setup": ["a\nb"]}}, "one shell line"),
         ({"slurm": {"host": "-oProxyCommand=x"}}, "slurm.host: write a host"),
         ({"slurm": {"nodes": 2}}, "set launcher.name to torchrun"),
@@ -241,6 +244,18 @@ def test_a_heartbeat_counts_more_than_a_queue_without_the_job(slurm, executor, s
     executor.queue("").ask()
     assert executor.poll(run, 1).supervised
     age(attempt.run_json, OLD)
+    assert executor.poll(run, 1).ended["slurm"] == ""
+
+
+def test_an_answer_from_before_the_job_says_nothing_about_it(slurm, executor, studio_home, monkeypatch):
+    slurm.jobs()
+    executor.queue("").ask()
+    run, _, _ = given(executor, studio_home)
+    now, wall = time.monotonic(), time.time()
+    monkeypatch.setattr("time.monotonic", lambda: now + 40)  # squeue takes long
+    monkeypatch.setattr("time.time", lambda: wall + 40)
+    assert executor.poll(run, 1).supervised
+    executor.queue("").ask()
     assert executor.poll(run, 1).ended["slurm"] == ""
 
 
