@@ -30,7 +30,7 @@ import time
 from pathlib import Path
 
 from jobs.anchor import GO, PR_SET_CHILD_SUBREAPER
-from jobs.protocol.folder import AttemptFolder, RunFolder, read_json, write_json
+from jobs.protocol.folder import AttemptFolder, RunFolder, read_facts, read_json, write_json
 from jobs.protocol.identity import COOKIE, ProcessIdentity
 from jobs.protocol.log_file import LogCap
 from jobs.protocol.tree import children, descendants, has_cookie, members, strays
@@ -277,10 +277,12 @@ class Supervisor:
         """Whether a checkpoint or the model is half written and still grows."""
         now = time.time()
         for folder in self.run.half_written():
-            for path in (folder, *folder.rglob("*")):
-                with contextlib.suppress(OSError):
-                    if 0 <= now - path.stat().st_mtime < SAVING_SECONDS:  # the clock may have been set back
-                        return True
+            for top, _, files in os.walk(folder):  # which passes over what goes meanwhile
+                for path in (top, *(os.path.join(top, name) for name in files)):
+                    with contextlib.suppress(OSError):
+                        age = now - os.stat(path).st_mtime
+                        if 0 <= age < SAVING_SECONDS:  # the clock may have been set back
+                            return True
         return False
 
     def _patience(self) -> tuple[float, float]:
@@ -324,9 +326,8 @@ class Supervisor:
         if self.status is not None:
             code = os.waitstatus_to_exitcode(self.status)
             return (code, None) if code >= 0 else (None, -code)
-        result = read_json(self.run.result_json)
-        ended = isinstance(result, dict) and result.get("attempt") == self.attempt.number
-        return (0 if ended else None), None
+        result = read_facts(self.run.result_json) or {}
+        return (0 if result.get("attempt") == self.attempt.number else None), None
 
 
 def guard(run: RunFolder, attempt: AttemptFolder, adopt: bool) -> None:

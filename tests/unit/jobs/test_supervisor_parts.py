@@ -69,6 +69,25 @@ def test_last_lines(tmp_path):
     assert len(lines) == 30 and lines[-1].endswith(" end") and lines[-2] == "line 99"
 
 
+def test_a_checkpoint_that_goes_while_it_is_looked_at(run, monkeypatch):
+    inner = run.checkpoints / "checkpoint-1" / "global_step1"
+    inner.mkdir(parents=True)
+    scandir = os.scandir
+
+    def gone(path):
+        if str(path) == str(inner):
+            raise FileNotFoundError(2, "No such file or directory", str(path))
+        return scandir(path)
+
+    write_json(run.attempt(1).run_json, {"cookie": "c"})
+    guardian = supervisor.Supervisor(run, run.attempt(1))
+    assert guardian._saving()
+    os.utime(inner, (0, 0))
+    os.utime(inner.parent, (0, 0))
+    monkeypatch.setattr(os, "scandir", gone)
+    assert not guardian._saving()
+
+
 def test_a_start_that_cannot_be_written_is_a_sentence(run):
     os.rmdir(run.attempt(1).path)
     with pytest.raises(ResourceError, match="cannot be written"):
