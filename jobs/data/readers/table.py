@@ -5,11 +5,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from jobs.data.readers.opening import opened_text
 from jobs.protocol.errors import DataError
 
-LONGEST = 2**28  # characters of a cell
+LONGEST = 2**28  # characters of a cell, and of a line
 NO_UTF8 = re.compile(r"[\udc80-\udcff]")  # what "surrogateescape" makes of such bytes
 JSON_FIELDS = ("messages", "conversations", "input_ids", "labels", "prompt_length", "history", "images")
 """Fields that are no text: their cells hold JSON."""
@@ -20,7 +21,7 @@ def read(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[str,
     csv.field_size_limit(LONGEST)
     tabs = ".tsv" in [ending.lower() for ending in path.suffixes[-2:]]
     with opened_text(path, "surrogateescape") as file:  # a byte that is no UTF-8 spoils its own row alone
-        table = csv.reader(file, delimiter="\t" if tabs else ",", strict=True)
+        table = csv.reader(_lines(file, path), delimiter="\t" if tabs else ",", strict=True)
         names = _head(table, path)
         while names:
             place = f"{path.name}, line {table.line_num + 1}"
@@ -44,6 +45,18 @@ def read(path: Path, broken: Callable[[DataError], None]) -> Iterator[tuple[str,
                 yield place, _parsed(row, place)
             except DataError as error:
                 broken(error)
+
+
+def _lines(file: TextIO, path: Path) -> Iterator[str]:
+    """Raises: DataError for a line of which no end is in sight: the csv module would hold it whole."""
+    while line := file.readline(LONGEST + 1):
+        if len(line) > LONGEST:
+            raise DataError(
+                f"{path.name}: a line of more than {LONGEST >> 20} million characters. "
+                "Is there a line end after each row?",
+                "long line",
+            )
+        yield line
 
 
 def _head(table: Iterator[list[str]], path: Path) -> list[str]:

@@ -12,7 +12,7 @@ from pyarrow import parquet
 
 from jobs.data.files import files_in, read_file, split_of
 from jobs.data.load import load_rows, read_rows
-from jobs.data.readers import READERS, json_list
+from jobs.data.readers import READERS, json_list, table
 from jobs.data.readers.opening import COMPRESSED
 from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.data import DataSpec
@@ -95,6 +95,13 @@ def test_what_is_wrong_is_said(tmp_path, name, content, says):
     with pytest.raises(DataError) as caught:
         rows(path)
     assert says in str(caught.value)
+
+
+def test_a_line_of_a_table_without_end_is_not_held(tmp_path, monkeypatch):
+    monkeypatch.setattr(table, "LONGEST", 1000)
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(b"text\nx\n" + b"y," * 10_000))
+    with pytest.raises(DataError, match="a.csv.gz: a line of more than"):
+        rows(tmp_path / "a.csv.gz")
 
 
 ROWS = [{"text": "first é"}, {"text": "second, with\ta tab"}, {"text": 'third "quoted"'}]
