@@ -14,7 +14,7 @@ from ui.components.frame_bar import FrameBar
 from ui.film_page import film_page
 from ui.head_tags import HeadTags
 from ui.page import Page
-from ui.tabs import convert, data, jobs, models, playground, train
+from ui.tabs import convert, data, home, jobs, models, playground, train
 from ui.theme import theme
 from ui.words import LANGUAGES, language_of, say, script
 
@@ -30,6 +30,7 @@ FIRST = ("words.js", "stream.js")
 
 # One entry and one file a tab: `build(page)` draws it, `id` is its place in the address (?tab=jobs).
 TABS: dict[str, Callable[[Page], None]] = {
+    "home": home.build,
     "playground": playground.build,
     "data": data.build,
     "train": train.build,
@@ -38,6 +39,7 @@ TABS: dict[str, Callable[[Page], None]] = {
     "models": models.build,
 }
 TITLES = {
+    "home": say("Home"),
     "playground": say("Playground"),
     "data": say("Data"),
     "train": say("Train"),

@@ -9,6 +9,7 @@ from backend.api import (
     cleanup,
     datasets,
     devices,
+    disk,
     errors,
     events,
     groups,
@@ -41,6 +42,7 @@ ROUTERS = {
     "samples": samples.router,
     "sharing": sharing.router,
     "devices": devices.router,
+    "disk": disk.router,
     "events": events.router,
 }
 

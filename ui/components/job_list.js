@@ -50,7 +50,7 @@ window.studio.components.job_list = (element) => {
       if (!job) return el("div", { class: "free" }, head, el("p", { text: say("free") }), el("p", { class: "small muted", text: say("starts the next job at once") }));
       const bar = words.share(job) !== null && job.kind !== "serve";
       return el("div", {}, head, bar ? words.meter(job, say("Progress on {device}", { device: short(device) })) : null,
-        el("p", {}, link(job, words.number(job))),
+        el("p", {}, words.link(job, words.number(job))),
         el("p", { class: "small muted num", text: (bar && job.state === "running" && words.left(job)) || words.standing(job) || job.state }));
     }));
   }
@@ -65,19 +65,11 @@ window.studio.components.job_list = (element) => {
   }
 
   // --- rows ----------------------------------------------------------------------------------------------------------
-  function link(job, text) {
-    return el("a", { class: "nm", href: `?tab=jobs&run=${encodeURIComponent(job.id)}`, text, onclick: (event) => {
-      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new window is the browser's business
-      event.preventDefault();
-      words.show(job.id);
-    } });
-  }
-
   function fill(row, job) {
     const reason = words.ENDED.has(job.state) && job.state !== "succeeded" ? words.why(job) : "";
     const cells = [
       el("td", { class: "st" }, words.badge(job.state)),
-      el("td", { class: "n", colspan: reason ? 2 : null }, link(job, words.name(job)),
+      el("td", { class: "n", colspan: reason ? 2 : null }, words.link(job, words.name(job)),
         el("span", { class: "sub num", text: words.number(job) }), reason ? el("span", { class: "why", text: reason }) : null),
       reason ? null : el("td", { class: "p" }, progress(job)),
       el("td", { class: "d num", text: words.devices(job) }),

@@ -177,8 +177,17 @@
     window.scrollTo(0, 0);
   }
 
+  // A job's name that opens its page.
+  function link(job, text) {
+    return el("a", { class: "nm", href: `?tab=jobs&run=${encodeURIComponent(job.id)}`, text, onclick: (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new window is the browser's business
+      event.preventDefault();
+      show(job.id);
+    } });
+  }
+
   window.studio.jobs = {
     ACTIVE, ENDED, icon, badge, number, name, share, percent, left, duration, clock, why, standing, devices, lower, meter,
-    stop, resume, remove, again, button, confirm, demo, show, result,
+    stop, resume, remove, again, button, confirm, demo, show, link, result,
   };
 })();

@@ -1,0 +1,60 @@
+"""The first screen: next steps for an empty studio, then what ended and what can be tried."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes.browser import PHONE, PageServer, watch
+from tests.ui.test_jobs import start, tiny
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PageServer]:
+    """A studio that nobody else works in, for what an empty one shows."""
+    started = PageServer(Path(tmp_path_factory.mktemp("home")))
+    yield started
+    started.end()
+
+
+def section(page: Any, name: str) -> Any:
+    return page.locator("#home").get_by_role("region", name=name, exact=True)
+
+
+def test_the_page_opens_on_home_and_says_what_can_be_done(browser: Any, server: PageServer):
+    page = browser.new_page()
+    complaints = watch(page, server.url)
+    page.goto(server.url)
+    page.get_by_role("heading", name="Nothing has run here yet").wait_for(timeout=120_000)
+    section(page, "Devices").get_by_text("free").first.wait_for()
+    section(page, "Disk").get_by_text("Free").wait_for()
+    page.get_by_role("button", name="Play with a bundled model").click()
+    page.locator("#play-model").wait_for()
+    page.close()
+    assert complaints == []
+
+
+def test_what_ended_and_what_waits_is_told(open_tab: Open, server: PageServer):
+    name = "<b>Short</b> one"
+    done = start(server, tiny(name, 2))
+    held = start(server, tiny("Held", 2, queue={"hold": True}))
+    page = open_tab("home")
+    section(page, "Waiting").get_by_text("held, until it is released").wait_for()
+    ended = section(page, "Ended since your last visit")
+    ended.get_by_role("link", name=name, exact=True).wait_for()
+    section(page, "Your newest models").get_by_role("button", name=f"Try {done.replace('-', ' ')}").wait_for()
+    page.reload()
+    ended.get_by_role("link", name=name, exact=True).click()
+    page.locator(".runhead").get_by_text(name).wait_for()
+    assert f"run={done}" in page.url
+    assert httpx.post(f"{server.url}/api/jobs/{held}/stop", timeout=30).is_success
+
+
+def test_home_is_no_wider_than_a_phone(open_tab: Open):
+    page = open_tab("home", size=PHONE)
+    section(page, "Disk").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
