@@ -166,8 +166,8 @@
   }
 
   function openTab(tab, detail = {}) {
+    remember({ tab, ...detail }); // first: a tab that opens looks for what is wanted of it
     selectTab(tab);
-    remember({ tab, ...detail });
     window.dispatchEvent(new CustomEvent("studio:open", { detail: { tab, ...detail } }));
   }
 

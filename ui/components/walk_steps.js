@@ -47,7 +47,9 @@
       });
       const focused = place.contains(document.activeElement) ? document.activeElement.dataset.step : null;
       place.replaceChildren(el("ol", { "aria-label": say("Steps") }, ...steps));
-      if (focused) place.querySelector(`[data-step="${focused}"]`).focus();
+      if (focused) place.querySelector(`[data-step="${focused}"]`).focus({ preventScroll: true });
+      const on = place.querySelector(".on");
+      if (on) on.parentElement.scrollLeft = on.offsetLeft - on.parentElement.offsetLeft; // on a phone it is wider than the screen
     }
 
     const back = () => {

@@ -29,6 +29,13 @@ CANCEL = """() => {
 }"""
 MASK = "(mode, infill) => window.studio.maskSelection(mode, infill)"
 
+WISHED = """() => {
+  const { params, remember } = window.studio;
+  const model = params.tab === "playground" && params.model;
+  if (model) remember({ model: null });
+  return [model || ""];
+}"""
+
 
 def build(page: Page) -> None:
     """Draw the tab."""
@@ -213,8 +220,19 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     p["stop"].click(fn=None, js=CANCEL)
     branch_bridge.wire(page, p, sampler)
     lane_bridge.wire(page, p, sampler, talk, list(CONTENTS))
+    wire_newcomers(page, p)
+
+
+def wire_newcomers(page: Page, p: dict[str, Any]) -> None:
+    """Models that have come since, and the one with which another tab opens this one."""
+    wished = gr.Textbox(visible=False)
+
+    def offer(name: str) -> Any:
+        names = choices(page)
+        return gr.update(choices=names, value=name) if name in names else gr.update(choices=names)
+
     for newcomers in (page.tab.select, gr.on):  # when the tab is opened, and when the page is
-        newcomers(fn=lambda: gr.update(choices=choices(page)), inputs=None, outputs=p["model"], **QUICK)
+        newcomers(fn=offer, inputs=wished, outputs=p["model"], js=WISHED, **QUICK)
 
 
 def wire_sampler(page: Page, p: dict[str, Any], sampler: list[Any]) -> None:
