@@ -38,7 +38,8 @@ def end_try(
 
     False, with nothing changed, if the job has come to another state or try meanwhile.
     """
-    asked, saved = run.attempt(row.attempt).stop_requested(), _saved_since(run, row.started_at)
+    asked = ended.get("stopped", run.attempt(row.attempt).stop_requested())  # a batch system may ask too
+    saved = _saved_since(run, row.started_at)
     with store.write() as conn:
         there = conn.execute(
             select(jobs.c.state, jobs.c.stop_reason).where(jobs.c.id == row.id)

@@ -257,5 +257,7 @@ class Studio:
             log.warning("The database had no jobs; %d were listed again from their run folders.", len(found))
 
     def _sweep_deleted(self) -> None:
-        for path in self.runs.glob(".deleted-*"):
+        from backend.services.cleanup import deleted_runs  # noqa: PLC0415
+
+        for path in deleted_runs(self.runs):
             shutil.rmtree(path, ignore_errors=True)

@@ -181,9 +181,7 @@ class CleanupService:
 
     def _left_over(self, ended: dict[str, Any]) -> Iterator[Item]:
         """Folders whose deletion was cut short, and halves of models in runs that have ended."""
-        for path in sorted(self.runs.glob(".deleted-*")):
-            if LEFT_OVER.match(path.name) and _is_ours(path):
-                yield self._left(path)
+        yield from map(self._left, deleted_runs(self.runs))
         for name in ended:
             run = RunFolder(self.runs / name)
             if made_by_us(self.runs / name):
@@ -247,6 +245,11 @@ def _why_held(wish: Wish, users: list[str], ended: dict[str, Any]) -> str:
 
 def _came_from(users: list[str]) -> str:
     return f"{', '.join(users)} came from it." if users else ""
+
+
+def deleted_runs(runs: Path) -> list[Path]:
+    """Folders of runs whose deletion was cut short."""
+    return [path for path in sorted(runs.glob(".deleted-*")) if LEFT_OVER.match(path.name) and _is_ours(path)]
 
 
 def made_by_us(path: Path) -> bool:

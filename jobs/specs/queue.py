@@ -1,8 +1,13 @@
 """When a job may start, and what follows where it fails."""
 
-from pydantic import Field
+import re
 
+from pydantic import Field, field_validator
+
+from jobs.protocol.folder import RUN_ID
 from jobs.specs.base import Spec
+
+OF_A_GROUP = re.compile(r"^(pipeline|sweep)-")
 
 
 class QueueSpec(Spec):
@@ -26,3 +31,10 @@ class QueueSpec(Spec):
     """The pipeline or sweep that the job belongs to, as the studio numbered it."""
     place: str = Field(default="", max_length=120)
     """Which step of the pipeline, or which point of the sweep, it is."""
+
+    @field_validator("group")
+    @classmethod
+    def _a_name_of_its_own(cls, value: str) -> str:
+        if "/" in value or (RUN_ID.match(value) and not OF_A_GROUP.match(value)):
+            raise ValueError("give a name without / that cannot be that of a job")
+        return value

@@ -125,6 +125,7 @@ def test_a_folder_that_is_not_ours_is_never_touched(studio, tmp_path):
     plan = studio.cleanup.carry_out(old())
     assert names(plan) == [] and {kept.name for kept in plan.kept} == {linked, bare}
     assert (elsewhere / "checkpoints" / "checkpoint-1" / "weights").exists() and stranger.exists()
+    studio._sweep_deleted()
     assert sorted(studio.runs.iterdir()) == before
 
 

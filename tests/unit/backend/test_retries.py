@@ -167,6 +167,18 @@ def test_an_earlier_checkpoint_is_no_progress_of_a_try_that_never_began(studio, 
     assert waits == [10, 20]
 
 
+def test_a_stop_that_came_from_slurm_alone_does_not_keep_a_lost_job_from_starting_again(studio, carry_out):
+    def poll(run, attempt):
+        run.attempt(attempt).request_stop()  # as the batch script does when Slurm takes its nodes away
+        return Liveness(ended={"code": None, "stopped": False, "slurm": "PREEMPTED"}, started=True)
+
+    studio.executor.functions["train"] = lambda run, attempt: 0
+    studio.executor.poll = poll
+    job_id = submit(studio, resume_lost=True)
+    carry_out()
+    assert tries(studio, job_id) == (State.QUEUED, 1, 0)
+
+
 def test_a_lost_job_stays_lost_unless_asked_otherwise(studio, carry_out):
     lose(studio)
     job_id = submit(studio, retries=3)

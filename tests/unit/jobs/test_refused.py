@@ -38,6 +38,8 @@ FSDP = {"name": "fsdp", "processes": 2}
             "4-bit weights cannot be split",
         ),
         ({"optimisation": {"optimizer": "apollo"}, "tuning": {"method": "lora"}}, "APOLLO is for whole"),
+        ({"queue": {"group": "train-0001"}}, "cannot be that of a job"),
+        ({"queue": {"group": "a/b"}}, "give a name without /"),
         ({"optimisation": {"optimizer": "schedule_free"}}, "set lr_schedule to constant"),
         ({"optimisation": {"offload_activations": True}}, "needs gradient_checkpointing"),
         ({"tuning": {"quantize": "4bit"}}, "goes with method lora only"),
