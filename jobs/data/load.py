@@ -123,7 +123,7 @@ class RowStream:
                 for part, reading in self.parts
                 for name, count in part.slices.items()
                 if name != "train"
-                for found in taken(reading.side(name, self.data), count)
+                for found in taken(reading.side(name, self.data, told=_tells_bad(part, name)), count)
             ]
             if not self._held:
                 raise DataError("data.path: the rows to hold out are none; ask for other slices.")
@@ -185,9 +185,10 @@ class _Reading:
     bad: BadRows = field(default_factory=lambda: BadRows("stop"))
     pictures: bool = False  # whether the files of images are looked at
 
-    def side(self, name: str, data: DataSpec, apart: bool = False) -> Iterator[Found]:
+    def side(self, name: str, data: DataSpec, apart: bool = False, told: bool = True) -> Iterator[Found]:
         """The rows of a split. A source without splits of its own has two: a hash holds rows out for every
-        split but `train`. `apart`: leave these out of `train`. Raises: DataError."""
+        split but `train`. `apart`: leave these out of `train`. A bad row has no side: it is given on where
+        `told`. Raises: DataError."""
         if self.source.is_split:
             if name not in self.source.splits:
                 known = ", ".join(self.source.splits)
@@ -201,8 +202,8 @@ class _Reading:
         for found in self.found("train", data):
             if name == "train" and not apart:
                 yield found
-            elif found.row is None:  # a bad row has no side: it is told with those to train on
-                if name == "train":
+            elif found.row is None:
+                if told:
                     yield found
             elif is_held_out(found.row, data.validation) == (name != "train"):
                 yield found
@@ -275,6 +276,11 @@ def taken(found: Iterable[Found], most: int | None, weight: float = 1) -> Iterat
         number += 1
         if number == most:
             return
+
+
+def _tells_bad(part: Part, split_name: str) -> bool:
+    """Whether a part's bad rows come with this split, that each comes once: with `train`, or the first."""
+    return "train" not in part.slices and split_name == next(iter(part.slices))
 
 
 def _rows(found: Iterable[Found]) -> Iterator[Row]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.data.load import load_rows
+from jobs.data.load import load_rows, look
 from jobs.data.split import is_held_out
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
@@ -113,6 +113,16 @@ def test_a_file_without_splits_is_split_by_hash(files: Path):
     assert not any(is_held_out(row, 0.1) for row in found.rows)
     assert all(is_held_out(row, 0.1) for row in found.held_out)
     assert found.split(0.1) == (found.rows, found.held_out)
+
+
+@pytest.mark.parametrize("slices", ["test:9", "validation:9,test:9", "test:9,train:9", "train:9,test:9"])
+def test_bad_rows_are_told_once_whatever_the_slices_name(tmp_path: Path, slices: str):
+    good, mixed = tmp_path / "good.jsonl", tmp_path / "mixed.jsonl"
+    good.write_text('{"text": "a"}\n')
+    mixed.write_text("".join(f'oops\n{{"text": "{n}"}}\n' for n in range(9)))
+    data = DataSpec(path=f"{good} + {mixed}[{slices}]", validation=0.5)
+    problems = [found.place for found in look(data) if found.problem is not None]
+    assert problems == [f"mixed.jsonl, line {n}" for n in range(1, 19, 2)]
 
 
 def test_a_folder_has_splits_of_its_own_and_what_is_held_out_is_not_trained(files: Path):
