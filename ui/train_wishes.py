@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from ui.train_sections import Form
 
 QUIET = {"show_progress": "hidden", "api_visibility": "private"}
-READING = ["format", "columns", "template", "max_length", "packing", "whole_documents"]
+READING = [
+    *("format", "columns", "template", "answers", "max_length"),
+    *("packing", "whole_documents", "separate_documents"),
+]
 """Settings of the data that a wish may bring along; those that it leaves out get their defaults."""
 
 

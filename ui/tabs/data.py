@@ -14,9 +14,15 @@ from ui.page import Page
 from ui.parts import heading
 from ui.words import say
 
-READING = ("format", "columns", "template", "packing", "whole_documents")
+READING = (
+    *("format", "columns", "template", "answers"),
+    *("packing", "whole_documents", "separate_documents"),
+)
 """Settings of a DataSpec that say how rows are read."""
-NONE = {"template": say("the model's own, else plain")}
+NONE = {
+    "template": say("the model's own, else plain"),
+    "answers": say("as the objective's authors do"),
+}
 """What a choice is called that is left open."""
 KINDS = {bool: "flag", int: "whole", float: "decimal", str: "words"}
 
