@@ -119,6 +119,34 @@ def test_the_list_is_filtered_by_state_and_words(open_tab: Open, server: PageSer
     row(page, job).wait_for()
 
 
+def test_the_queue_is_put_in_order_by_buttons_keys_and_mouse(open_tab: Open, server: PageServer):
+    ids = [start(server, tiny(name, 2, queue={"hold": True})) for name in ("First", "Second", "Third")]
+    first, second, third = ids
+
+    def order() -> list[str]:
+        listed = page.locator('tr[data-state="queued"]').evaluate_all(
+            "rows => rows.map((r) => r.dataset.job)"
+        )
+        return [job for job in listed if job in ids]
+
+    page = open_tab("jobs")
+    until(lambda: order() == [first, second, third], what="the order in which they came")
+    row(page, second).get_by_role("link").press("Alt+ArrowUp")
+    until(lambda: order() == [second, first, third], what="one place up")
+    row(page, second).get_by_role("link").press("Alt+ArrowDown")
+    until(lambda: order() == [first, second, third], what="one place down")
+    row(page, third).get_by_role("button", name="To the top").click()
+    until(lambda: order() == [third, first, second], what="the third at the top")
+    row(page, second).locator(".sub.num").drag_to(row(page, third).locator(".sub.num"))
+    until(lambda: order() == [second, third, first], what="the second dragged to the first place")
+    row(page, first).get_by_role("button", name="Release").click()
+    row(page, first).locator('[data-state="succeeded"]').wait_for(timeout=60_000)
+    row(page, third).get_by_role("button", name="Cancel").click()
+    row(page, third).locator('[data-state="stopped"]').wait_for()
+    row(page, second).get_by_role("button", name="Cancel").click()
+    row(page, second).locator('[data-state="stopped"]').wait_for()
+
+
 def test_nothing_is_wider_than_a_phone(open_tab: Open, running: str):
     page = open_tab("jobs", size=PHONE)
     width = "document.documentElement.scrollWidth"

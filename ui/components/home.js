@@ -81,7 +81,7 @@ window.studio.components.home = (element) => {
 
   function running(job) {
     const bar = words.share(job) === null ? null : words.meter(job, say("Progress of {job}", { job: words.number(job) }));
-    const far = bar ? [words.percent(job), words.left(job)].filter(Boolean).join(", ") : words.standing(job);
+    const far = bar ? [words.percent(job), words.left(job) || words.lower(job.phase || "")].filter(Boolean).join(", ") : words.standing(job);
     return el("li", {}, words.badge(job.state), titled(job, [words.number(job), words.devices(job)].filter(Boolean).join(", ")), el("span", { class: "num", text: far }), bar);
   }
   const waiting = (job) => el("li", {}, words.badge(job.state), titled(job, words.standing(job)));

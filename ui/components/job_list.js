@@ -79,6 +79,7 @@ window.studio.components.job_list = (element) => {
     row.className = job.kind === "serve" ? "quiet" : "";
     row.dataset.job = job.id;
     row.dataset.state = job.state;
+    row.draggable = job.state === "queued";
     row.replaceChildren(...cells.filter(Boolean));
   }
 
@@ -93,7 +94,7 @@ window.studio.components.job_list = (element) => {
   function actions(job) {
     const row = el("div", { class: "row" });
     const about = (text) => ({ "aria-label": `${text} ${words.number(job)}` });
-    if (job.state === "queued") row.append(words.button(say("Cancel"), () => words.stop(job), about(say("Cancel"))));
+    if (job.state === "queued") row.append(...window.studio.queue.buttons(job, about), words.button(say("Cancel"), () => words.stop(job), about(say("Cancel"))));
     else if (job.state === "stopping") row.append(el("button", { class: "btn", type: "button", disabled: true, text: say("Stopping") }));
     else if (words.ACTIVE.has(job.state)) row.append(words.button(say("Stop"), () => words.stop(job), about(say("Stop"))));
     else {
@@ -146,7 +147,11 @@ window.studio.components.job_list = (element) => {
       }
       return row.node;
     });
-    if (nodes.length !== body.children.length || nodes.some((node, i) => body.children[i] !== node)) body.replaceChildren(...nodes);
+    if (nodes.length !== body.children.length || nodes.some((node, i) => body.children[i] !== node)) {
+      const focused = document.activeElement; // a row that is put elsewhere loses it
+      body.replaceChildren(...nodes);
+      if (body.contains(focused)) focused.focus();
+    }
     empty.hidden = all.length > 0;
     panel.hidden = all.length === 0;
     table.hidden = !nodes.length;
@@ -188,6 +193,7 @@ window.studio.components.job_list = (element) => {
     draw();
   });
 
+  window.studio.queue.arrange(body, jobs);
   const tick = setInterval(() => {
     for (const [id, { node }] of rows) {
       const job = jobs.get(id);
