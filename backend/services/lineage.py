@@ -18,9 +18,7 @@ def sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[str]:
 def checkpoint_sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[str]:
     """Ids of the runs of which a job's spec names a checkpoint, and not what they made in the end."""
     found = {Path(text): _run_of(text, runs) for text in _named(kind, spec)}
-    return {
-        run for path, run in found.items() if run and path.is_relative_to(RunFolder(runs / run).checkpoints)
-    }
+    return {run for path, run in found.items() if run and _is_checkpoint(path, RunFolder(runs / run))}
 
 
 def paths(specs: Iterable[Mapping[str, Any]]) -> set[Path]:
@@ -33,14 +31,18 @@ def _named(kind: str, spec: Mapping[str, Any]) -> list[str]:
     return [text for place in PLACES.get(kind, {}) if isinstance(text := _value(spec, place), str)]
 
 
+def _is_checkpoint(path: Path, run: RunFolder) -> bool:
+    return path.resolve().is_relative_to(run.checkpoints)
+
+
 def _run_of(text: str, runs: Path) -> str | None:
     if text.startswith(RUN_PREFIX):
         return text.removeprefix(RUN_PREFIX)
-    path = Path(text)
-    if not path.is_relative_to(runs):
-        return None
-    name = path.relative_to(runs).parts[:1]
-    return name[0] if name and RUN_ID.match(name[0]) else None
+    for root in (runs, runs.resolve()):  # the folder of all runs may be a link to another disk
+        if Path(text).is_relative_to(root):
+            name = Path(text).relative_to(root).parts[:1]
+            return name[0] if name and RUN_ID.match(name[0]) else None
+    return None
 
 
 def _value(spec: Any, place: str) -> Any:

@@ -113,7 +113,7 @@ def prepare_home(home: Path) -> None:
     if system in NETWORK_FILE_SYSTEMS:
         raise ResourceError(
             f"The home folder {home} lies on a network disk ({system}), where a database breaks. "
-            "Choose a folder on a local disk with --home or STUDIO_HOME."
+            "Choose a folder on a local disk with --home or STUDIO_HOME; its `runs` may be a link to here."
         )
 
 

@@ -28,7 +28,7 @@ OURS = (
 
 
 class SlurmSpec(Spec):
-    """Where in a Slurm cluster a job runs. The home folder, the data and the Python environment lie on a disk
+    """Where in a Slurm cluster a job runs. The run folders, the data and the Python environment lie on a disk
     that all nodes see."""
 
     nodes: int = Field(default=1, ge=1, le=1024)

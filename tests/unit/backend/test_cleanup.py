@@ -112,6 +112,21 @@ def test_checkpoints_only_of_what_succeeded(studio):
     assert not list(studio.runs.glob(".deleted-*"))
 
 
+def test_runs_behind_a_link_to_another_disk(studio_home, tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    studio_home.mkdir(exist_ok=True)
+    (studio_home / "runs").symlink_to(shared)
+    with make_studio(studio_home, executor=InlineExecutor()) as studio:
+        base, other = ended(studio, days=40), ended(studio, days=40)
+        assert studio.jobs.folder(base).path == shared / base
+        for start in (shared / base / "model", studio.runs / base / "checkpoints" / "checkpoint-1"):
+            studio.jobs.submit({**train_spec(), "model": {"path": str(start)}})
+        assert names(studio.cleanup.plan(old(checkpoints_only=True))) == [other]
+        assert names(studio.cleanup.carry_out(old())) == [other]
+        assert (shared / base).exists() and not (shared / other).exists()
+
+
 def test_a_folder_that_is_not_ours_is_never_touched(studio, tmp_path):
     linked, bare, stranger = ended(studio, days=40), ended(studio, days=40), studio.runs / "notes"
     elsewhere = tmp_path / "precious"
