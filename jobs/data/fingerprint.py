@@ -51,9 +51,12 @@ def of_data(data: DataSpec, check: Callable[[], None]) -> tuple[str, int | None]
     return _hash([parts, settings]), min(known, data.limit or known) if known else None
 
 
-def key_of(content: str, tokenizer: str, template: str | None) -> str:
-    """The name of what is prepared from these."""
-    return _hash([content, tokenizer, template])[:16]
+def key_of(content: str, of_tokenizer: str, tokenizer: Any) -> str:
+    """The name of what is prepared from these. The chat template counts, and so do added tokens, which cut
+    texts too; the mask does not, for a training adds it."""
+    added = {str(token): number for number, token in tokenizer.added_tokens_decoder.items()}
+    added.pop(str(tokenizer.mask_token), None)
+    return _hash([content, of_tokenizer, tokenizer.chat_template, added])[:16]
 
 
 def _builders(source: Source, data: DataSpec) -> list[str]:

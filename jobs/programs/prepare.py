@@ -31,7 +31,7 @@ def run(process: Process) -> None:
     ensure_template(tokenizer, spec.data.template)
     content, rows = fingerprint.of_data(spec.data, process.check_stop)
     of_tokenizer = fingerprint.of_tokenizer(tokenizer)
-    key = fingerprint.key_of(content, of_tokenizer, tokenizer.chat_template)
+    key = fingerprint.key_of(content, of_tokenizer, tokenizer)
     folder = Path(spec.folder) / key if spec.folder else process.run.prepared
     with alone(folder):
         if is_prepared(folder) and load_manifest(folder).key == key:

@@ -47,7 +47,7 @@ def prepared_ahead(process: Process, data: DataSpec, tokenizer: Any) -> Path:
     process.phase("preparing the data")
     content, rows = fingerprint.of_data(data, process.check_stop if process.rank == 0 else lambda: None)
     of_tokenizer = fingerprint.of_tokenizer(tokenizer)
-    key = fingerprint.key_of(content, of_tokenizer, tokenizer.chat_template)
+    key = fingerprint.key_of(content, of_tokenizer, tokenizer)
     folder = (Path(data.ahead_folder) if data.ahead_folder else process.run.prepared) / key
     if process.rank:
         wait_for(folder, process)

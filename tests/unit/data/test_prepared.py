@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tokenizers import Tokenizer, models
+from transformers import PreTrainedTokenizerFast
 
 from jobs.data import fingerprint, prepare
 from jobs.data.chat import ensure_template
@@ -271,3 +273,13 @@ def test_a_mask_token_makes_no_other_tokenizer_but_other_letters_do(tokenizer):
     tokenizer(["abc"], truncation=True, max_length=2)
     assert fingerprint.of_tokenizer(tokenizer) == before
     assert fingerprint.of_tokenizer(character_tokenizer("abc")) != before
+
+
+def test_the_key_follows_added_tokens_but_not_the_mask():
+    inner = Tokenizer(models.WordLevel({"a": 0, "<eos>": 1}, unk_token="<eos>"))
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, eos_token="<eos>")
+    keys = [fingerprint.key_of("content", "tokenizer", tokenizer)]
+    for added in ({"mask_token": "<|mask|>"}, {"additional_special_tokens": ["<|other|>"]}):
+        tokenizer.add_special_tokens(added)
+        keys.append(fingerprint.key_of("content", "tokenizer", tokenizer))
+    assert keys[0] == keys[1] != keys[2]
