@@ -1,7 +1,7 @@
 // One run (?run=ID): what it does, its curves, its film strip, its log, and what it was asked to do.
 window.studio.components.job_detail = (element) => {
   "use strict";
-  const { el, subscribe, whenGone, params, format, open, say } = window.studio;
+  const { el, call, subscribe, whenGone, params, format, open, say } = window.studio;
   const words = window.studio.jobs;
   const facts = window.StudioRunFacts;
   const root = element.querySelector(".job-detail") || element;
@@ -13,7 +13,7 @@ window.studio.components.job_detail = (element) => {
 
   // --- the parts, made once ----------------------------------------------------------------------------------------
   const link = new Set(); // charts that share a cursor
-  const chart = (options) => new window.StudioChart({ ...options, link });
+  const chart = (options) => new window.StudioChart({ ...options, link, onZoom: zoom });
   const charts = {
     loss: chart({ title: say("Training loss"), series: [{ name: "loss" }], controls: true }),
     validation: chart({ title: say("Validation loss"), series: [{ name: "validation_loss", dots: true }], note: say("same rows, same masks each time") }),
@@ -48,14 +48,15 @@ window.studio.components.job_detail = (element) => {
   const progress = el("div", { class: "prog" });
   head.append(el("div", { class: "row names" }, title, state, about), actions, reason, progress);
   const grid = el("div", { class: "grid2 charts" }, charts.loss.root, levels.root, ...["validation", "accuracy", "ends", "speed", "rate", "norm", "memory", "use"].map((name) => charts[name].root));
+  const closer = el("div", { class: "row small muted closer" });
   const notes = el("section", { class: "panel run-notes", hidden: true });
   const settings = el("section", { class: "panel settings" });
   const checkpoints = el("section", { class: "panel checkpoints" });
   const place = el("section", { class: "panel place" });
   const lower = el("div", { class: "grid2" }, log.root, settings, checkpoints, place, notes);
   const missing = el("div", { class: "note bad", role: "alert", hidden: true });
-  root.replaceChildren(el("div", { class: "crumb" }, back), missing, head, grid, film.root, lower);
-  const everything = [head, grid, lower];
+  root.replaceChildren(el("div", { class: "crumb" }, back), missing, head, closer, grid, film.root, lower);
+  const everything = [head, closer, grid, lower];
 
   // --- what comes in -----------------------------------------------------------------------------------------------
   function show(run) {
@@ -68,6 +69,7 @@ window.studio.components.job_detail = (element) => {
     drawn = {};
     data = nothing();
     film.clear();
+    zoom(null);
     missing.hidden = true;
     everything.forEach((part) => (part.hidden = true));
     if (!run) return;
@@ -120,10 +122,10 @@ window.studio.components.job_detail = (element) => {
   function draw(news) {
     [head, lower].forEach((part) => (part.hidden = false));
     const training = job.kind === "train";
-    grid.hidden = !training || (words.ENDED.has(job.state) && !Object.keys(data.metrics).length);
+    closer.hidden = grid.hidden = !training || (words.ENDED.has(job.state) && !Object.keys(data.metrics).length);
     checkpoints.hidden = !training;
     drawHead();
-    if (training && (news.metrics || news.reset || !drawn.charts)) drawCharts();
+    if (training && (news.metrics || news.checkpoints || news.reset || !drawn.charts)) drawCharts();
     if (training && (news.levels || news.validation_levels || news.reset)) levels.set(data.levels, data.validation_levels);
     once("notes", data.notes.length, () => facts.notes(notes, data.notes));
     once("spec", job.spec, () => facts.settings(settings, job));
@@ -131,9 +133,30 @@ window.studio.components.job_detail = (element) => {
     if (training) once("checkpoints", [data.checkpoints, job.state, (data.metrics.validation_loss || []).length], () => facts.checkpoints(checkpoints, job, data.metrics));
   }
 
+  // One stretch of steps in all charts, [first, last]; null: all steps. Its points come from the server, closer together.
+  let looked = null;
+  async function zoom(range) {
+    looked = range;
+    const show = (details) => Object.values(charts).forEach((one) => one.zoom(range, details));
+    show(null);
+    levels.zoom(range);
+    closer.replaceChildren(...(range
+      ? [el("span", { role: "status", text: say("Steps {from} to {to}", { from: range[0].toLocaleString("en"), to: range[1].toLocaleString("en") }) }),
+        el("button", { class: "btn small", type: "button", text: say("Show all steps"), onclick: () => zoom(null) })]
+      : [say("To look closer, drag over a chart, or hold Shift and press the arrow keys in it. Double click or Escape shows all steps.")]));
+    if (!range) return;
+    try {
+      const { metrics } = await call("GET", `/api/jobs/${id}/metrics?first=${range[0]}&last=${range[1]}`);
+      if (looked === range) show(metrics);
+    } catch (error) {
+      window.studio.toast(error.message, "bad");
+    }
+  }
+
   function drawCharts() {
     drawn.charts = "1";
-    for (const one of Object.values(charts)) one.set(data.metrics, job.total || 0);
+    const saved = data.checkpoints.map((checkpoint) => checkpoint.step);
+    for (const one of Object.values(charts)) one.set(data.metrics, job.total || 0, saved);
     for (const name of ["memory", "use"]) charts[name].root.hidden = !data.metrics.model_flops_use; // for GPUs whose peak is known
     const memory = last("memory_mb");
     charts.speed.note.textContent = [words.devices(job), memory === null ? "" : say("{size} used", { size: format.bytes(memory * 1e6) })].filter(Boolean).join(", ");
@@ -176,6 +199,7 @@ window.studio.components.job_detail = (element) => {
     if (job.state === "succeeded" && job.kind === "convert") {
       list.push(words.button(say("Train from it"), () => open("train", { model: `run:${job.id}`, run: null })));
     }
+    if (job.kind === "train") list.push(words.button(say("Clone"), () => open("train", { source: `run:${job.id}`, run: null }), { title: say("Fills the Train form with these settings") }));
     if (words.ENDED.has(job.state)) {
       list.push(words.button(say("Delete"), () => words.confirm(actions, say("Delete {job} and its folder for good?", { job: words.number(job) }), say("Delete"), async () => {
         const gone = await words.remove(job);

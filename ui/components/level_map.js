@@ -21,7 +21,6 @@
       this.high = el("span", { class: "num", text: say("high") });
       this.choice = segments(say("Rows"), { training: say("Training"), validation: say("Validation") }, this.shown, (name) => {
         this.shown = name;
-        this.levels = this.sets[name];
         this.draw();
       });
       this.choice.hidden = true;
@@ -37,7 +36,12 @@
     set(training, validation) {
       this.sets = { training, validation };
       this.choice.hidden = !validation.length;
-      this.levels = this.sets[this.choice.hidden ? "training" : this.shown];
+      this.draw();
+    }
+
+    // Shows the steps of `range` alone; null: all.
+    zoom(range) {
+      this.range = range;
       this.draw();
     }
 
@@ -52,6 +56,8 @@
 
     paint(width) {
       this.width = width;
+      const inside = ({ step }) => !this.range || (step >= this.range[0] && step <= this.range[1]);
+      this.levels = this.sets[this.choice.hidden ? "training" : this.shown].filter(inside);
       this.svg.setAttribute("width", width);
       this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
       const inner = width - PAD.left - PAD.right;

@@ -8,10 +8,13 @@
   const MOST = 1.5; // points a pixel, before neighbours are taken together
 
   class Chart {
-    constructor({ title, series, height = 190, controls = false, link = null, note = "" }) {
+    constructor({ title, series, height = 190, controls = false, link = null, note = "", onZoom = null }) {
       Object.assign(this, { title, series, height, link });
       this.data = {};
       this.total = 0;
+      this.range = null; // [first, last] step while a stretch is looked at
+      this.details = null; // its points, closer than in `data`
+      this.marks = []; // steps of checkpoints
       this.log = false;
       this.smooth = controls ? 0.6 : 0;
       this.cursor = null;
@@ -20,7 +23,9 @@
       this.note = el("span", { class: "small muted chart-note", text: note });
       this.box = el("div", { class: "chart-box" }, this.svg, this.tip);
       this.root = el("section", { class: "panel chart" }, el("div", { class: "head" }, el("h2", { text: title }), controls ? this.toggles() : this.note), this.box);
+      this.band = el("rect", { class: "band", y: PAD.top, height: height - PAD.top - PAD.bottom, width: 0 });
       this.listen();
+      if (onZoom) window.StudioChartZoom(this, onZoom);
       if (link) link.add(this);
     }
 
@@ -52,14 +57,28 @@
       });
     }
 
-    set(data, total) {
+    set(data, total, marks = []) {
       this.data = data;
       this.total = total;
+      this.marks = marks;
       this.draw();
     }
 
+    // Shows the steps of `range` alone, with `details` {name: points} as soon as they are there; null: all steps.
+    zoom(range, details = null) {
+      this.range = range;
+      this.details = details;
+      this.at(null, false);
+      this.draw();
+    }
+
+    points(name) {
+      const all = (this.details && this.details[name]) || this.data[name] || [];
+      return this.range ? all.filter(([step]) => step >= this.range[0] && step <= this.range[1]) : all;
+    }
+
     steps() {
-      return (this.data[this.series[0].name] || []).map((point) => point[0]);
+      return this.points(this.series[0].name).map((point) => point[0]);
     }
 
     // Many figures may come in one frame of the screen: it is drawn once.
@@ -74,16 +93,15 @@
 
     paint(width) {
       this.width = width;
-      const known = this.series.map((series) => ({ ...series, points: finite(this.data[series.name] || [], this.log) }));
+      const known = this.series.map((series) => ({ ...series, points: finite(this.points(series.name), this.log) }));
       const all = known.flatMap((series) => series.points);
       this.svg.setAttribute("width", width);
       this.svg.setAttribute("viewBox", `0 0 ${width} ${this.height}`);
       if (!all.length) return this.blank();
       const last = all.reduce((most, point) => Math.max(most, point[0]), 0);
-      this.x0 = 0;
-      this.x1 = Math.max(last, this.total || 0, 1);
+      [this.x0, this.x1] = this.range || [0, Math.max(last, this.total || 0, 1)];
       const values = all.map((point) => point[1]);
-      this.ticks = this.log ? decades(values) : linear(values);
+      this.ticks = this.log ? decades(values) : linear(values, Boolean(this.range));
       const parts = [...this.grid()];
       const ends = [];
       for (const series of known) {
@@ -96,6 +114,7 @@
         ends.push({ end, series, value: smoothed ? end[1] : series.points[series.points.length - 1][1] });
       }
       if (last < this.x1) parts.push(this.upright(last, "ax", "2 3"));
+      parts.push(...this.marks.filter((step) => step >= this.x0 && step <= this.x1).map((step) => this.checkpoint(step)), this.band);
       parts.push(...this.ends(ends));
       this.mark = el("g");
       parts.push(this.mark);
@@ -104,7 +123,14 @@
       if (this.cursor !== null) this.at(this.cursor, false);
     }
 
+    // A small peg on the axis.
+    checkpoint(step) {
+      const [x, y] = [this.x(step), this.height - PAD.bottom];
+      return el("path", { class: "peg", d: `M${x - 4} ${y}h8l-4 -7z` });
+    }
+
     blank() {
+      this.ticks = null;
       this.svg.replaceChildren(...[0.25, 0.5, 0.75, 1].map((part) => {
         const y = PAD.top + part * (this.height - PAD.top - PAD.bottom);
         return el("line", { class: "gr", x1: PAD.left, x2: this.width - PAD.right, y1: y, y2: y });
@@ -133,9 +159,9 @@
         parts.push(el("line", { class: "gr", x1: PAD.left, x2: this.width - this.right(), y1: y, y2: y }),
           el("text", { x: PAD.left - 8, y: y + 4, "text-anchor": "end" }, short(tick)));
       }
-      const marks = stepTicks(this.x1, (this.width - PAD.left) / 90);
+      const marks = stepTicks(this.x0, this.x1, (this.width - PAD.left) / 90);
       for (const step of marks) {
-        const at = step === marks[marks.length - 1] && this.x(step) > this.width - 60 ? "end" : step === 0 ? "start" : "middle";
+        const at = step === marks[marks.length - 1] && this.x(step) > this.width - 60 ? "end" : step === this.x0 ? "start" : "middle";
         parts.push(el("text", { x: this.x(step), y: this.height - 6, "text-anchor": at }, at === "end" ? say("{n} steps", { n: short(step) }) : short(step)));
       }
       return parts;
@@ -171,9 +197,21 @@
     }
 
     // --- the read-out --------------------------------------------------------------------------------------------
+    stepAt(px) {
+      const part = (px - PAD.left) / (this.width - PAD.left - this.right());
+      return Math.round(this.x0 + Math.max(0, Math.min(1, part)) * (this.x1 - this.x0));
+    }
+
+    // Shades the steps between two; null: none.
+    stretch(from, to) {
+      const [left, right] = from === null || to === null ? [0, 0] : [this.x(Math.min(from, to)), this.x(Math.max(from, to))];
+      this.band.setAttribute("x", left);
+      this.band.setAttribute("width", right - left);
+    }
+
     point(px) {
       if (!this.ticks) return;
-      const wanted = this.x0 + ((px - PAD.left) / (this.width - PAD.left - this.right())) * (this.x1 - this.x0);
+      const wanted = this.stepAt(px);
       const steps = this.steps();
       if (steps.length) this.at(steps[nearest(steps, wanted)], true);
     }
@@ -187,7 +225,7 @@
       this.tip.hidden = true;
       if (step === null) return;
       const found = this.series.map((series) => {
-        const points = finite(this.data[series.name] || [], this.log);
+        const points = finite(this.points(series.name), this.log);
         const i = points.length ? nearest(points.map((point) => point[0]), step) : -1;
         return i < 0 ? null : { series, point: points[i], smoothed: this.smooth ? average(points.slice(0, i + 1), this.smooth)[i][1] : null };
       }).filter(Boolean);
@@ -248,10 +286,11 @@
     return size * [1, 2, 2.5, 5, 10].find((step) => step * size >= value * 0.999);
   }
 
-  // From zero, in two to five round steps.
-  function linear(values) {
-    const low = Math.min(0, ...values);
-    const high = Math.max(...values, low + 1e-12);
+  // From zero, or with `close` from the lowest value, in two to five round steps. What is always zero reads as 0 of 0.01.
+  function linear(values, close) {
+    const low = close ? Math.min(...values) : Math.min(0, ...values);
+    const most = Math.max(...values);
+    const high = most > low ? most : low + Math.max(0.01, 0.1 * Math.abs(low));
     const step = round((high - low) / 4);
     const ticks = [];
     for (let i = Math.floor(low / step); ticks.length < 2 || ticks[ticks.length - 1] < high * 0.999; i++) ticks.push(Number((i * step).toPrecision(6)));
@@ -270,12 +309,12 @@
     return ticks.length > 1 ? ticks : [from, from * 10];
   }
 
-  function stepTicks(last, most) {
-    const step = Math.max(1, round(last / Math.max(2, Math.min(5, most))));
-    const ticks = [];
-    for (let i = 0; i <= last * 1.0001; i += step) ticks.push(i);
+  function stepTicks(first, last, most) {
+    const step = Math.max(1, Math.round(round((last - first) / Math.max(2, Math.min(5, most)))));
+    const ticks = [first];
+    for (let i = step * Math.floor(first / step + 1); i <= last; i += step) if (i - first > 0.35 * step) ticks.push(i);
     if (last - ticks[ticks.length - 1] > 0.35 * step) ticks.push(last);
-    else ticks[ticks.length - 1] = last;
+    else if (ticks.length > 1) ticks[ticks.length - 1] = last;
     return ticks;
   }
 

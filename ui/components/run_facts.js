@@ -27,14 +27,24 @@
   const ORDER = ["model", "data", "objective", "tuning", "optimisation", "report", "sampler", "launcher"];
   const rank = ([name]) => (ORDER.indexOf(name.split(/[.[]/)[0]) + 1 || ORDER.length + 1);
 
+  const ELSEWHERE = ["kind", "name", "version"]; // said in the head of the page
+
   function settings(panel, job) {
-    const search = el("input", { class: "in", type: "search", placeholder: say("Find a setting"), "aria-label": say("Find a setting") });
-    const rows = flat(job.spec).filter(([name]) => !["kind", "name", "version"].includes(name)).sort((a, b) => rank(a) - rank(b)).map(([name, value]) =>
-      el("tr", {}, el("td", { text: name }), el("td", { text: value })));
-    search.addEventListener("input", () => {
+    const search = el("input", { class: "in", type: "search", placeholder: say("Find a setting"), "aria-label": say("Find a setting"), oninput: () => find() });
+    const body = el("tbody", { class: "mono" });
+    const heads = el("tr");
+    const mine = flat(job.spec).filter(([name]) => !ELSEWHERE.includes(name)).sort((a, b) => rank(a) - rank(b));
+    const find = () => {
       const wanted = search.value.trim().toLowerCase();
-      for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
-    });
+      for (const row of body.children) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+    };
+    const fill = (titles, rows) => {
+      heads.replaceChildren(...titles.map((text) => el("th", { scope: "col", text })));
+      body.replaceChildren(...rows.map((cells) => el("tr", {}, ...cells.map((text) => el("td", { text })))));
+      if (!rows.length) body.append(el("tr", {}, el("td", { colspan: titles.length, text: say("No setting differs.") })));
+      find();
+    };
+    const other = otherSpecs(job, (found) => (found ? fill([say("setting"), say("there"), say("this run")], differing(mine, found)) : fill([say("setting"), say("value")], mine)));
     const copy = el("button", { class: "btn", type: "button", text: say("Copy YAML"), onclick: async () => {
       try {
         const { yaml } = await call("POST", "/api/specs/check", { spec: job.spec });
@@ -43,9 +53,46 @@
         toast(error.message, "bad");
       }
     } });
-    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Settings") }), el("div", { class: "row" }, search, copy)),
+    fill([say("setting"), say("value")], mine);
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Settings") }), el("div", { class: "row" }, other, search, copy)),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("Settings of this run") },
-        el("table", { class: "plain" }, el("tbody", { class: "mono" }, ...rows))));
+        el("table", { class: "plain" }, el("thead", {}, heads), body)));
+  }
+
+  // [setting, there, here] where the two differ. A recipe leaves most settings out: those are not compared.
+  function differing(mine, { spec, whole }) {
+    const [here, there] = [new Map(mine), new Map(flat(spec).filter(([name]) => !ELSEWHERE.includes(name)))];
+    const names = whole ? [...new Set([...here.keys(), ...there.keys()])] : [...there.keys()];
+    return names.filter((name) => here.get(name) !== there.get(name)).map((name) => [name, there.get(name) ?? "\u2013", here.get(name) ?? "\u2013"]);
+  }
+
+  // A choice of runs and recipes of the same kind, asked for when it is first looked at.
+  function otherSpecs(job, choose) {
+    const select = el("select", { class: "in", "aria-label": say("Differences from") }, el("option", { value: "", text: say("All settings") }));
+    const group = (label, list) => list.length && select.append(el("optgroup", { label }, ...list.map(({ value, text }) => el("option", { value, text }))));
+    let asked = false;
+    select.addEventListener("focus", async () => {
+      if (asked) return;
+      asked = true;
+      try {
+        const [{ jobs }, { recipes }] = await Promise.all([call("GET", `/api/jobs?kind=${job.kind}&limit=100`), call("GET", "/api/recipes")]);
+        group(say("Runs"), jobs.filter(({ id }) => id !== job.id).map(({ id, name }) => ({ value: `/api/jobs/${id}`, text: `${id} ${name}` })));
+        group(say("Recipes"), recipes.filter(({ spec }) => spec && spec.kind === job.kind).map(({ name }) => ({ value: `/api/recipes/${name}`, text: name })));
+      } catch (error) {
+        asked = false;
+        toast(error.message, "bad");
+      }
+    });
+    select.addEventListener("change", async () => {
+      const place = select.value;
+      try {
+        const found = place && (await call("GET", place));
+        if (place === select.value) choose(found ? { spec: found.spec, whole: place.startsWith("/api/jobs/") } : null);
+      } catch (error) {
+        toast(error.message, "bad");
+      }
+    });
+    return select;
   }
 
   async function checkpoints(panel, job, metrics) {
