@@ -42,7 +42,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture
 def open_tab(server: PageServer, browser: Any) -> Iterator[Callable[..., Any]]:
     """open_tab("train", size=PHONE) -> a page. Its errors and foreign requests fail the test; `refused`: the
-    routes below this path may answer with a refusal."""
+    routes below this path may answer with a refusal, or what else may be said."""
     contexts, found = [], []
 
     def opened(

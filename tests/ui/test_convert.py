@@ -57,4 +57,4 @@ def test_the_settings_of_formats_are_folded_away_and_reach_the_spec(open_tab: Op
         spec.get_by_text(line).wait_for()
     spec.get_by_text("lora_base: sudoku-9x9").wait_for()
     review.get_by_text("ready to start").wait_for()
-    review.locator(".plan").get_by_text("LLaDA's official format").wait_for()
+    review.locator(".plan").get_by_text("the official format of LLaDA").wait_for()

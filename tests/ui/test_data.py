@@ -105,7 +105,7 @@ def test_columns_of_other_names_are_read_and_go_to_the_training(open_tab: Open, 
     page = open_tab("data", refused="/api/data/preview")
     page.locator("#data-rows .row-card").first.wait_for()
     choose(page, "odd")
-    page.locator("#data-check").get_by_text("no known form").wait_for()
+    page.locator("#data-check").get_by_text("no known form", exact=True).wait_for()
     columns = page.locator("#data-reading-columns")  # folded out, for it is what helps here
     columns.fill("prompt question")
     columns.press("Enter")
