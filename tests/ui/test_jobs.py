@@ -9,30 +9,10 @@ import httpx
 import pytest
 
 from tests.fakes.browser import DESKTOP, PHONE, PageServer, go
+from tests.fakes.page_runs import curve_step, start, tiny
 from tests.fakes.processes import until
 
 Open = Callable[..., Any]
-
-
-def tiny(name: str, steps: int, **changes: Any) -> dict[str, Any]:
-    """A training of so small a model that only the number of steps decides how long it lasts."""
-    config = {"n_embd": 16, "n_layer": 1, "n_head": 2, "n_positions": 16}
-    return {
-        "kind": "train",
-        "name": name,
-        "model": {"new": {"architecture": "gpt2", "config": config, "tokenizer": "characters:1234"}},
-        "data": {"builder": "sudoku", "options": {"size": 4, "rows": 64}, "format": "text", "max_length": 16},
-        "objective": {"name": "mdlm", "loss_weight_type": "uniform"},
-        "optimisation": {"steps": steps, "batch_size": 4},
-        "report": {"log_every": 5},
-        **changes,
-    }
-
-
-def start(server: PageServer, spec: dict[str, Any]) -> str:
-    reply = httpx.post(f"{server.url}/api/jobs", json={"spec": spec}, timeout=30)
-    assert reply.status_code == 201, reply.text
-    return reply.json()["id"]
 
 
 def row(page: Any, job: str) -> Any:
@@ -41,13 +21,6 @@ def row(page: Any, job: str) -> Any:
 
 def badge(page: Any, state: str) -> Any:
     return page.locator(f'.runhead .badge[data-state="{state}"]')
-
-
-def curve_step(page: Any) -> int:
-    """The step that the loss chart tells a screen reader; 0 without a curve."""
-    label = page.locator(".chart svg").first.get_attribute("aria-label") or ""
-    found = re.search(r"at step ([\d,]+)$", label)
-    return int(found[1].replace(",", "")) if found else 0
 
 
 @pytest.fixture
