@@ -76,6 +76,9 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
         page.evaluate("(id) => window.studio.open('jobs', {run: id})", run)
         page.wait_for_timeout(2500)
 
+    def home(page: Any) -> None:
+        page.get_by_role("region", name="Your newest models").get_by_role("button").first.wait_for()
+
     take("playground", "playground", solve)
     take("playground-dark", "playground", solve, dark=True)
     take("playground-text", "playground", tell)
@@ -90,6 +93,9 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
     take("job", "jobs", job)
     take("job-dark", "jobs", job, dark=True)
     take("convert", "convert", lambda page: page.get_by_text("Choose a model").wait_for())
+    take("home", "home", home)
+    take("home-dark", "home", home, dark=True)
+    take("home-phone", "home", home, size=PHONE)
     take("models", "models", lambda page: page.locator(".model").first.wait_for())
     return complaints
 
