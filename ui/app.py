@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 STATIC = "/static"
+# Gradio looks into its queue each millisecond and for progress, which nothing here reports by it, each ten.
+QUEUE_SECONDS, PROGRESS_SECONDS = 0.1, 1.0
 TYPES = {".css": "text/css", ".js": "text/javascript"}
 FIRST = ("words.js", "stream.js")
 """What the other scripts build on, in this order."""
@@ -88,9 +90,12 @@ def mount(
 
     export_pages(app, studio)
     app.add_middleware(HeadTags, names=files, prefix=STATIC)
+    blocks = build(studio, settings)
+    blocks._queue.sleep_when_free = QUEUE_SECONDS
+    blocks._queue.progress_update_sleep_when_free = PROGRESS_SECONDS
     gr.mount_gradio_app(
         app,
-        build(studio, settings),
+        blocks,
         path="/",
         auth_dependency=guard,
         theme=theme(),

@@ -63,12 +63,13 @@ def test_a_curve_of_many_points(tmp_path: Path):
     for count in (10_000, 100_000, 1_000_000):
         job = f"train-{count}"
         with store.write() as conn:
-            conn.execute(insert(jobs).values(row(job, "running")))
+            conn.execute(insert(jobs).values(row(job, "running") | {"latest": '{"loss": 1.0}'}))
             for start in range(0, count, 50_000):
                 steps = range(start, min(start + 50_000, count))
                 points = [{"job_id": job, "name": "loss", "step": n, "value": 1 / (1 + n)} for n in steps]
                 conn.execute(insert(metrics), points)
                 fold(conn, job, ["loss"], list(steps))
+        assert len(read_metrics(store, job)["loss"]) > 100
         overview = median(lambda job=job: read_metrics(store, job))
         middle = count // 2
         near = median(lambda job=job, at=middle: read_metrics(store, job, first=at, last=at + 5_000))
