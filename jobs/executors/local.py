@@ -2,7 +2,6 @@
 
 import contextlib
 import fcntl
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from jobs import launch
 from jobs.executors.base import Liveness
 from jobs.protocol.errors import ResourceError
-from jobs.protocol.folder import AttemptFolder, RunFolder, read_facts, write_atomic, write_json
+from jobs.protocol.folder import AttemptFolder, RunFolder, read_facts, write_json
 from jobs.protocol.identity import boot_id
 from jobs.protocol.tree import members
 from jobs.specs.job import JobSpec
@@ -98,11 +97,7 @@ class LocalExecutor:
         return Liveness(guarded, ended, survivors, started=True, same_boot=same_boot, untold=untold)
 
     def stop(self, run: RunFolder, attempt: int, grace_seconds: float) -> None:
-        folder = run.attempt(attempt)
-        try:
-            write_atomic(folder.stop, json.dumps({"grace": grace_seconds}))
-        except OSError:  # a full disk still takes an empty file
-            folder.request_stop()
+        run.attempt(attempt).request_stop(grace_seconds)
 
     def adopt(self, run: RunFolder, attempt: int) -> None:
         self._supervise(run, attempt, dict(os.environ), "--adopt")

@@ -6,7 +6,6 @@ seconds, for all jobs together. While the controller does not answer, nothing is
 """
 
 import contextlib
-import json
 import shlex
 import sys
 import threading
@@ -112,10 +111,7 @@ class SlurmExecutor:
 
     def stop(self, run: RunFolder, attempt: int, grace_seconds: float) -> None:
         folder = run.attempt(attempt)
-        try:
-            write_atomic(folder.stop, json.dumps({"grace": grace_seconds}))
-        except OSError:  # a full disk still takes an empty file
-            folder.request_stop()
+        folder.request_stop(grace_seconds)
         facts = read_facts(folder.run_json) or {}
         if "cookie" in facts and not has_begun(facts):  # else it would begin only to leave
             argv = ["scancel", "--state=PENDING", f"--name={job_name(run, facts['cookie'])}"]

@@ -158,7 +158,14 @@ class AttemptFolder:
         """What the batch script and Slurm itself said."""
         return self.path / "slurm.txt"
 
-    def request_stop(self) -> None:
+    def request_stop(self, grace_seconds: float | None = None) -> None:
+        """Ask for a stop; with a grace, the supervisor keeps to it where the disk has room to say so."""
+        try:
+            if grace_seconds is not None:
+                write_atomic(self.stop, json.dumps({"grace": grace_seconds}))
+                return
+        except OSError:  # a full disk still takes an empty file
+            pass
         self.stop.touch()
 
     def stop_requested(self) -> bool:

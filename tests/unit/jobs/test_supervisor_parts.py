@@ -114,6 +114,6 @@ def test_a_stop_on_a_full_disk_still_stops(run, monkeypatch):
     def refuse(path, text):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("jobs.executors.local.write_atomic", refuse)
+    monkeypatch.setattr("jobs.protocol.folder.write_atomic", refuse)
     LocalExecutor().stop(run, 1, 5)
     assert run.attempt(1).stop_requested()
