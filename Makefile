@@ -10,11 +10,13 @@ ROUNDS ?= 200
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 QUICK := not e2e and not ui and not chaos and not slurm and not slow and not benchmark
-# The tests share the cores with the jobs they start: one thread each.
 NONE := 5 # what pytest ends with where a selection (PYTEST="-k ...") has no test in a part
+# Our own modules are read by hundreds of processes that the tests start; each would compile them anew.
+export PYTHONDONTWRITEBYTECODE :=
+# The tests share the cores with the jobs they start: one thread each.
 RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 
-.PHONY: help demo test check chaos slurm slow assets docs wheel clean
+.PHONY: help demo test lint check chaos slurm slow assets docs wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -25,13 +27,15 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 test: .venv/.dev  ## install, then every test but the slow ones
 	$(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -n 2 -m "e2e and not slow" tests/unit tests/contract tests/golden $(PYTEST) || [ $$? -eq $(NONE) ]
-	$(RUN_TESTS) -m "not slow" tests/e2e tests/ui $(PYTEST) || [ $$? -eq $(NONE) ]
+	$(RUN_TESTS) -n 2 --dist loadfile -m "not slow" tests/e2e tests/ui $(PYTEST) || [ $$? -eq $(NONE) ]
 	$(RUN_TESTS) -n 2 -m "not slow" tests/chaos $(PYTEST) || [ $$? -eq $(NONE) ]
 
-check: .venv/.dev  ## format, lint, types and the quick tests, in under 90 seconds
+lint: .venv/.dev  ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright
+
+check: lint  ## `make lint` and the quick tests, in under 90 seconds
 	$(RUN_TESTS) -q -n 2 -m "$(QUICK) and not thorough" $(PYTEST)
 
 chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for longer than `make test` does
