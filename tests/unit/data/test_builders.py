@@ -299,6 +299,7 @@ def test_speeches_say_what_to_install(monkeypatch):
         first("speeches", 1)
 
 
+@pytest.mark.thorough
 def test_python_code_is_that_of_the_standard_library():
     rows = first("python_code", 9, limit=5, seed=1)
     assert len(rows) == 5 and rows == first("python_code", 5, seed=1)

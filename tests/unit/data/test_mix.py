@@ -36,6 +36,7 @@ NAMES = st.text(min_size=1).filter(lambda name: name.strip() == name)
 
 
 @given(st.lists(st.tuples(NAMES, st.sampled_from([0.25, 1, 2])), min_size=1, max_size=3))
+@pytest.mark.thorough
 def test_any_name_can_be_written(given):
     parts = tuple(Part(name, weight) for name, weight in given)
     assert parse(write(parts)) == parts

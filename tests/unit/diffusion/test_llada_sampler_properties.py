@@ -15,6 +15,8 @@ from jobs.specs.samplers import LLaDASampler
 
 from .conftest import EOS, MASK, WORDS, tiny
 
+pytestmark = pytest.mark.thorough
+
 PAD = 21
 KINDS = ["llama", "gpt2"]
 

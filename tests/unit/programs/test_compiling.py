@@ -19,6 +19,7 @@ def learned(made) -> tuple[float, list[torch.Tensor]]:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.thorough
 def test_compiled_layers_learn_the_same_and_keep_their_names(text_model):
     loss, gradients = learned(text_model)
     names = list(text_model.model.state_dict())

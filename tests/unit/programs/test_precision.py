@@ -56,6 +56,7 @@ def test_it_is_told_in_words(seconds, said):
     assert Precision(*seconds, predictions=100, same=96, device="cpu").words == said
 
 
+@pytest.mark.thorough
 def test_the_server_compares_and_then_holds_what_it_is_told_to(desk, folder):
     found = desk.probe(folder)
     assert 0 < found.same <= found.predictions

@@ -154,6 +154,7 @@ def test_idle_time_counts_only_while_nothing_waits(desk, folder):
     assert desk.idle_seconds() == 0
 
 
+@pytest.mark.thorough
 def test_a_model_is_loaded_once_and_again_when_its_files_change(folder):
     models = Models(models_module.torch.device("cpu"), "auto")
     first = models.get(str(folder))
@@ -165,6 +166,7 @@ def test_a_model_is_loaded_once_and_again_when_its_files_change(folder):
         models.get(str(folder / "none"))
 
 
+@pytest.mark.thorough
 def test_the_model_unused_for_longest_makes_room(folder, tmp_path, monkeypatch, text_model):
     others = [tmp_path / name for name in ("b", "c")]
     for other in others:

@@ -19,6 +19,8 @@ from jobs.protocol.folder import RunFolder
 from jobs.specs.inspect import PreviewAsk
 from jobs.specs.job import TrainSpec
 
+pytestmark = pytest.mark.thorough  # whole trainings, though short ones
+
 STORIES = str(Path(__file__).parents[3] / "assets" / "models" / "stories")
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 

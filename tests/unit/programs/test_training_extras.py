@@ -12,6 +12,8 @@ from jobs.programs.training.validation import Validation
 from jobs.protocol.events import read_events
 from tests.fakes.small_training import begin, go_on, losses
 
+pytestmark = pytest.mark.thorough  # whole trainings, though short ones
+
 AVERAGES = {
     "its own": {"ema_decay": 0.9},
     "the optimizer's": {"optimizer": "schedule_free", "lr_schedule": "constant"},

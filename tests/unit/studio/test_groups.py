@@ -21,6 +21,7 @@ def second_fails(run, attempt):
     return 1 if run.spec()["optimisation"]["seed"] == 2 and attempt.number == 1 else trained(run, attempt)
 
 
+@pytest.mark.thorough
 def test_run_compare_and_rerun(studio, sweep, program):
     program["train"] = second_fails
     code, out, err = studio("run", sweep, "--wait")
