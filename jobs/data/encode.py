@@ -8,7 +8,7 @@ text      packed: all texts joined, each closed with the end-of-text token, cut 
 tokens    the same, with the ids that a row brings.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ class Encoded:
     rows: int = 0
     truncated: int = 0  # rows whose end was cut off at max_length
     skipped: int = 0  # conversations whose prompt alone fills max_length
+    refused: int = 0  # conversations that the chat template refuses (unless data.on_bad_rows is stop)
     unknown: int = 0  # tokens that the tokenizer does not know
 
     def notes(self, max_length: int) -> list[str]:
@@ -56,6 +57,10 @@ class Encoded:
         if self.skipped:
             found.append(
                 f"{self.skipped} of {self.rows} rows were left out: their prompt takes {max_length} tokens."
+            )
+        if self.refused:
+            found.append(
+                f"{self.refused} of {self.rows} rows were left out: the model's chat template refuses them."
             )
         if self.unknown:
             found.append(f"{self.unknown} tokens are unknown to the tokenizer.")
@@ -88,11 +93,13 @@ def encode(
 
 def nothing_left(place: str, data: DataSpec, encoded: Encoded) -> DataError:
     """The error for rows of which no sequence is left."""
-    return DataError(
-        f"{place}: no row fits into {data.max_length} tokens; raise data.max_length."
-        if encoded.skipped
-        else f"{place}: the tokenizer makes no tokens of these rows."
-    )
+    if encoded.skipped:
+        reason = f"no row fits into {data.max_length} tokens; raise data.max_length."
+    elif encoded.refused:
+        reason = "the model's chat template refuses every row; choose another data.template or model."
+    else:
+        reason = "the tokenizer makes no tokens of these rows."
+    return DataError(f"{place}: {reason}")
 
 
 def _all(
@@ -156,7 +163,7 @@ def _conversations(
         if row.pictures:
             raise DataError(f"{row.place}: this row has images, but the model reads text only.", "image")
     most = data.max_length
-    for row, parts in zip(rows, _token_pieces(rows, tokenizer, data.answers or "last"), strict=True):
+    for row, parts in _token_pieces(_accepted(rows, tokenizer, data, encoded), tokenizer):
         prompt, earlier = _joined(parts[:-1])
         answer = parts[-1][0]
         encoded.unknown += _count_unknown(prompt + answer, tokenizer)
@@ -192,20 +199,36 @@ def _moved(at: int, before: list[int], after: list[int], image: int) -> int:
     return places[texts - 1] + 1 if texts else 0
 
 
-def _token_pieces(rows: list[Row], tokenizer: Any, answers: str) -> list[list[tuple[list[int], bool]]]:
-    """jobs.data.chat.pieces of each row in tokens."""
-    written = [(row, _pieces(row, tokenizer, answers)) for row in rows if row.tokens is None]
-    flat = [(row, text) for row, parts in written for text, _ in parts]
-    made = iter(tokenize([text for _, text in flat], tokenizer, [row for row, _ in flat]))
-    told = iter([[(next(made), trained) for _, trained in parts] for _, parts in written])
-    found = []
+def _accepted(
+    rows: list[Row], tokenizer: Any, data: DataSpec, encoded: Encoded
+) -> Iterator[tuple[Row, list[chat.Piece]]]:
+    """Each conversation with its pieces; none for a row of tokens. Those that the chat template refuses are
+    left out and counted, or stop the job: `data.on_bad_rows` decides. Raises: DataError."""
     for row in rows:
+        if row.tokens is not None:
+            yield row, []
+            continue
+        try:
+            yield row, chat.pieces(row.messages, tokenizer, data.answers or "last")
+        except DataError as error:
+            if error.kind != "template" or data.on_bad_rows == "stop":
+                raise DataError(f"{row.place}: {error}", error.kind) from None
+            encoded.refused += 1
+
+
+def _token_pieces(
+    written: Iterable[tuple[Row, list[chat.Piece]]], tokenizer: Any
+) -> Iterator[tuple[Row, list[tuple[list[int], bool]]]]:
+    """The pieces of each row in tokens: (ids, whether they are trained)."""
+    written = list(written)
+    flat = [(row, text) for row, pieces in written for text, _ in pieces]
+    made = iter(tokenize([text for _, text in flat], tokenizer, [row for row, _ in flat]))
+    for row, pieces in written:
         if row.tokens is None:
-            found.append(next(told))
+            yield row, [(next(made), trained) for _, trained in pieces]
         else:
             ids = _own_tokens(row, tokenizer)
-            found.append([(ids[: row.prompt_length], False), (ids[row.prompt_length :], True)])
-    return found
+            yield row, [(ids[: row.prompt_length], False), (ids[row.prompt_length :], True)]
 
 
 def _own_tokens(row: Row, tokenizer: Any) -> list[int]:
@@ -228,13 +251,6 @@ def _with_pictures(
     if reader.image_token_id in answer:
         raise DataError(f"{row.place}: the answer holds the model's image token, which it cannot write.")
     return reader.expand(prompt, row.pictures, row.folder, row.place)
-
-
-def _pieces(row: Row, tokenizer: Any, answers: str) -> list[chat.Piece]:
-    try:
-        return chat.pieces(row.messages, tokenizer, answers)
-    except DataError as error:
-        raise DataError(f"{row.place}: {error}", error.kind) from None
 
 
 def _texts(rows: list[Row], tokenizer: Any, eos: int | None, encoded: Encoded) -> Iterator[list[int]]:

@@ -163,6 +163,7 @@ def _encode_chunk(number: int, rows: list[Row]) -> dict[str, Any]:
         "tokens": sum(len(s.input_ids) for s in made),
         "longest": max((len(s.input_ids) for s in made), default=0),
         "counts": [encoded.truncated, encoded.skipped, encoded.unknown],
+        "refused": encoded.refused,
     }
     write_rows(folder / shard_name(number), made, [0] * len(made), facts)
     return facts
@@ -202,6 +203,7 @@ def _manifest(plan: Plan, stream: RowStream, facts: list[dict[str, Any]], held_o
     total.truncated, total.skipped, total.unknown = (
         sum(numbers) for numbers in zip(*(f["counts"] for f in facts), strict=True)
     )
+    total.refused = sum(f.get("refused", 0) for f in facts)  # shards of an earlier version do not say
     if not any(f["tokens"] for f in facts):
         raise nothing_left(next(f["first"] for f in facts if f["first"]), data, total)
     longest, windows = max(f["longest"] for f in facts), "rows"

@@ -17,6 +17,7 @@ from jobs.diffusion import attention
 from jobs.diffusion.masked_head import takes
 from jobs.diffusion.objectives import Objective, build_objective
 from jobs.models import adapters, causal, checkpoint, create
+from jobs.models.bidirectional import has_windows
 from jobs.models.checkpoint import Checkpoint
 from jobs.models.source import locate
 from jobs.models.tune import tune
@@ -274,7 +275,7 @@ def allow_separate(model: Any) -> None:
     reason = None
     if not takes(model, "position_ids"):
         reason = f"{type(model).__name__} counts its positions itself"
-    elif any("sliding" in kind for kind in getattr(model.config, "layer_types", None) or ()):
+    elif has_windows(model.config):
         reason = "some of the model's layers see a window only"
     if reason:
         raise SpecError(f"data.separate_documents: {reason}; set it to false.")

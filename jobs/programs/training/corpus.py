@@ -89,7 +89,9 @@ def load_corpus(
     _fits((len(s.input_ids) for s in train.sequences + validation.sequences), collator, positions, data)
     tokens = sum(len(s.input_ids) for s in train.sequences)
     _describe(process, len(train.sequences), tokens, len(validation.sequences), len(held_out), data)
-    return Corpus(train.sequences, validation.sequences, collator, found.kind, found.bad)
+    refused = train.refused + validation.refused
+    bad = {**found.bad, "template": refused} if refused else found.bad
+    return Corpus(train.sequences, validation.sequences, collator, found.kind, bad)
 
 
 def _prepared(

@@ -87,6 +87,19 @@ def test_a_template_that_refuses_is_named_with_its_row(tokenizer):
         encode([talk("hi", "yes")], tokenizer, spec())
 
 
+def test_a_conversation_that_the_template_refuses_may_be_left_out(tokenizer):
+    tokenizer.chat_template = (
+        "{% if messages[0]['content'] == 'b' %}{{ raise_exception('no b') }}{% endif %}" + TEMPLATE
+    )
+    rows = [talk("a", "c"), talk("b", "c"), talk("c", "a")]
+    found = encode(rows, tokenizer, spec(on_bad_rows="skip"))
+    alone = encode([rows[0], rows[2]], tokenizer, spec())
+    assert found.sequences == alone.sequences and found.refused == 1
+    assert "1 of 3 rows were left out: the model's chat template refuses them." in found.notes(64)
+    with pytest.raises(DataError, match="refuses every row"):
+        encode(rows[1:2], tokenizer, spec(on_bad_rows="skip"))
+
+
 def test_long_conversations_are_cut_or_left_out(tokenizer):
     tokenizer.chat_template = TEMPLATE
     rows = [talk("hi", "y" * 50), talk("h" * 50, "yes"), talk("hi", "yes")]

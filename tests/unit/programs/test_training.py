@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from transformers import MistralConfig, MistralForCausalLM
 
 from jobs.data.collate import Collator
 from jobs.data.encode import Sequence
@@ -12,7 +13,7 @@ from jobs.models import checkpoint
 from jobs.models.debug import debug_checkpoint
 from jobs.models.tokenizers import character_tokenizer
 from jobs.programs.process import Process
-from jobs.programs.train import load_model
+from jobs.programs.train import allow_separate, load_model
 from jobs.programs.training import arguments, ranks
 from jobs.programs.training import validation as validation_module
 from jobs.programs.training.corpus import for_objective, load_corpus, make_collator
@@ -223,6 +224,15 @@ def test_texts_are_not_kept_apart_in_blocks(objective):
     data = {"path": "d.jsonl", "max_length": 32, "separate_documents": True}
     with pytest.raises(SpecError, match=f"the blocks of {objective['name']} are counted through a whole"):
         for_objective(train_spec(data=data).data, train_spec(objective=objective).objective)
+
+
+def test_texts_are_not_kept_apart_where_the_config_alone_names_a_window():
+    small = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = MistralConfig(**small, num_key_value_heads=2, vocab_size=16, sliding_window=None)
+    allow_separate(MistralForCausalLM(config))
+    config.sliding_window = 16
+    with pytest.raises(SpecError, match="see a window only"):
+        allow_separate(MistralForCausalLM(config))
 
 
 def test_a_corpus_is_read_split_encoded_and_described(text_model, tmp_path):
