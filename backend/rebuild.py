@@ -10,6 +10,7 @@ from backend.metrics import ingest
 from backend.queue import queue_columns
 from backend.queue_note import read_note
 from backend.reconciler import Reconciler
+from backend.remarks import columns, read_remarks
 from backend.scheduler import count_devices, device_wanted, devices_taken
 from backend.store import FRESH, Store
 from backend.store.tables import devices, jobs, levels, metrics, stretches, validation_levels
@@ -68,6 +69,7 @@ def _read(run: RunFolder, executor: Executor, has_gpus: bool) -> dict[str, Any] 
     row |= {"device": device_wanted(spec), "processes": devices_taken(spec, has_gpus), **queue_columns(spec)}
     row |= {"created_at": created, "queued_at": created, "rank": created, "request_id": None, **FRESH}
     row |= {"retried": 0, "recovered": 0, "started_at": None, "ran_on": "[]", "leased": []}
+    row |= columns(read_remarks(run))
     row |= {name: value for name, value in note.items() if name not in OF_A_TRY}
     row["attempt"] = max(last.number if last else 0, note.get("attempt", 0))
     if row["attempt"] == 0 and not note:  # older than notes, or its submission was cut off

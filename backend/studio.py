@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from backend.services.looking import LookingService
     from backend.services.models import ModelService
     from backend.services.precision import PrecisionService
+    from backend.services.remarks import RemarkService
     from backend.services.resolve import Resolver
     from backend.services.sampling import SamplingService
     from backend.services.sharing import SharingService
@@ -83,6 +84,12 @@ class Studio:
     @cached_property
     def queue(self) -> QueueService:
         return QueueService(self.store, self.runs, self._wake.set)
+
+    @cached_property
+    def remarks(self) -> "RemarkService":
+        from backend.services.remarks import RemarkService  # noqa: PLC0415
+
+        return RemarkService(self.store, self.runs)
 
     @cached_property
     def estimates(self) -> "EstimateService":

@@ -12,7 +12,7 @@ from backend.studio import Studio
 CHECK_SECONDS = 0.4  # at most so often is the database asked whether it changed
 REFRESH_SECONDS = 5.0  # what changes by the clock alone, such as a lease that ran out, shows after this
 LISTED = 200  # that wait, and so many of the newest; what runs is always listed
-LEFT_OUT = {"spec", "last_lines"}  # a list needs neither; `job:ID` has them
+LEFT_OUT = {"spec", "last_lines", "note"}  # too long for a list; `job:ID` has them
 
 
 class JobFeed:

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request
 from pydantic import BaseModel, Field
 
 from backend.api.errors import NotFound
+from backend.remarks import TAGS, checked_tags
 from backend.services.job_view import JobView
 from backend.studio import Studio
 from jobs.protocol.errors import JobError
@@ -20,6 +21,8 @@ class Submission(BaseModel):
 
     spec: dict[str, Any]
     request_id: str | None = Field(default=None, max_length=200)
+    tags: list[str] = Field(default=[], max_length=TAGS)
+    """Put on the run; they are no part of its spec."""
     probe: bool = False
     """Measure three steps of a training instead of carrying it out."""
 
@@ -54,15 +57,19 @@ def router(studio: Studio) -> APIRouter:
     def jobs(
         state: Annotated[list[State] | None, Query()] = None,
         kind: Annotated[list[str] | None, Query()] = None,
+        tag: Annotated[list[str] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 200,
     ) -> dict[str, list[JobView]]:
         kinds = None if kind is None else [k for k in kind if k in KINDS]
-        return {"jobs": studio.jobs.list(states=state, kinds=kinds, limit=limit)}
+        return {"jobs": studio.jobs.list(states=state, kinds=kinds, limit=limit, tags=tag or [])}
 
     @routes.post("", status_code=201)
     def submit(submission: Submission) -> JobView:
-        spec = parse_spec(submission.spec)
-        return studio.jobs.submit(probe_of(spec) if submission.probe else spec, submission.request_id)
+        spec, tags = parse_spec(submission.spec), checked_tags(submission.tags)
+        job = studio.jobs.submit(probe_of(spec) if submission.probe else spec, submission.request_id)
+        if tags:
+            studio.remarks.tag(job.id, add=tags)
+        return studio.jobs.get(job.id)
 
     @routes.get("/{job_id}")
     def job(job_id: Known) -> JobView:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 
+from backend.remarks import KEEP
 from backend.services import prepared
 from backend.services.disk import folder_size
 from backend.services.jobs import JobService
@@ -167,6 +168,8 @@ class CleanupService:
         """Why a run stays whoever came from it; empty if it need not."""
         if not made_by_us(self.runs / row.id):
             return f"{self.runs / row.id} does not look like a folder that the studio made."
+        if KEEP in json.loads(row.tags):
+            return f"It has the tag {KEEP}."
         if wish.checkpoints_only and row.state != State.SUCCEEDED:
             return f"It is {row.state} and could be resumed from its checkpoints."
         return ""

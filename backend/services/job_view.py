@@ -67,6 +67,10 @@ class JobView(BaseModel):
     """Which step or point of that it is."""
     ran_on: list[str]
     """Devices of its newest try; `devices` are those that it holds now."""
+    note: str
+    """What people wrote about it."""
+    tags: list[str]
+    """In the order in which they were put on."""
 
     @property
     def active(self) -> bool:
@@ -103,6 +107,7 @@ def build_views(conn: Connection, rows: list[Any], runs: str, scheduled: bool) -
                 waiting=waiting(row, there) if row.state == State.QUEUED else row.waiting,
                 after=json.loads(row.after),
                 ran_on=json.loads(row.ran_on),
+                tags=json.loads(row.tags),
                 retries=data.get("queue", {}).get("retries", 0),
             )
         )
@@ -113,6 +118,7 @@ _COPIED = (
     *("id", "kind", "name", "state", "reason", "failure", "remedy", "attempt", "created_at"),
     *("started_at", "ended_at", "step", "total", "seconds_left", "phase"),
     *("priority", "held", "not_before", "retried", "time_limit", "group", "place"),
+    "note",
 )
 
 

@@ -14,6 +14,7 @@ from backend import curves, rebuild
 from backend.lease import SchedulerLease
 from backend.queue import followers, last_rank, queue_order
 from backend.queue_note import keep
+from backend.remarks import has_tag
 from backend.scheduler import device_kind, device_wanted
 from backend.services.job_view import JobView, build_views, is_resumable
 from backend.services.submission import Link, Submission, as_they_are
@@ -60,14 +61,20 @@ class JobService:
             return self._view(conn, self._row(conn, job_id))
 
     def list(
-        self, states: Iterable[str] | None = None, kinds: Iterable[str] | None = None, limit: int = 200
+        self,
+        states: Iterable[str] | None = None,
+        kinds: Iterable[str] | None = None,
+        limit: int = 200,
+        tags: Iterable[str] = (),
     ) -> Views:
-        """Jobs, newest first."""
+        """Jobs, newest first; with `tags` those that have all of them."""
         query = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
         if states is not None:
             query = query.where(jobs.c.state.in_([State(s).value for s in states]))
         if kinds is not None:
             query = query.where(jobs.c.kind.in_(list(kinds)))
+        for tag in tags:
+            query = query.where(has_tag(tag))
         scheduled = self.lease.current() is not None
         with self.store.read() as conn:
             return build_views(conn, list(conn.execute(query)), str(self.runs), scheduled)

@@ -42,12 +42,18 @@ def extremes_of_curves(conn: Connection) -> None:
     new_columns_of_jobs(conn)
 
 
+def remarks_of_people(conn: Connection) -> None:
+    """Notes and tags; there are none in older runs."""
+    new_columns_of_jobs(conn)
+
+
 MIGRATIONS: list[Callable[[Connection], None]] = [
     first_tables,
     levels_of_validation,
     queue_rules,
     new_columns_of_jobs,
     extremes_of_curves,
+    remarks_of_people,
 ]
 
 

@@ -61,6 +61,9 @@ jobs = Table(
     Column("ran_on", Text, nullable=False, server_default="[]"),  # devices of its newest try
     # stretches of steps whose curves are summed up
     Column("folded", Integer, nullable=False, default=0, server_default="0"),
+    # what people wrote about it; the run folder has the same (backend/remarks.py)
+    Column("note", Text, nullable=False, default="", server_default=""),
+    Column("tags", Text, nullable=False, default="[]", server_default="[]"),
     Index("jobs_by_state", "state"),
     Index("jobs_by_group", "group"),
 )

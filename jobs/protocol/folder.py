@@ -3,6 +3,7 @@
     <runs>/.last-number        the highest number that a run ever had
     <run>/spec.json            all that a program reads
     <run>/queue.json           what the queue decided about it (backend/queue_note.py)
+    <run>/remarks.json         a person's note and tags (backend/remarks.py)
     <run>/events.jsonl         progress, metrics, samples; appended, each line with its attempt
     <run>/checkpoints/         checkpoint-<step>/ ...
     <run>/model/               the finished model of a train or convert job
@@ -210,6 +211,11 @@ class RunFolder:
     def queue_json(self) -> Path:
         """What the queue decided: priority, held, place, tries. Programs do not read it."""
         return self.path / "queue.json"
+
+    @property
+    def remarks_json(self) -> Path:
+        """A person's note and tags. Programs do not read it."""
+        return self.path / "remarks.json"
 
     @property
     def events(self) -> Path:

@@ -49,7 +49,8 @@ def clean(
 ) -> None:
     """Delete ended runs by age or size, with prepared data that no run reads, and what deletions left over.
 
-    Jobs that run or wait stay, and so does every folder that the studio did not make.
+    Jobs that run or wait stay, and so do runs with the tag keep (`studio tag ID keep`) and every folder that
+    the studio did not make.
     """
     from backend.services.cleanup import Wish
     from studio.cli.render import as_json, size

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 def list_jobs(
     state: Annotated[list[State] | None, typer.Option("--state", help="Only jobs in this state.")] = None,
     kind: Annotated[list[str] | None, typer.Option("--kind", help="Only jobs of this kind.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="Only jobs with this tag.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, help="At most so many, newest first.")] = 50,
     json: Json = False,
     home: Home = None,
@@ -29,17 +30,23 @@ def list_jobs(
     from studio.cli.render import STATE_STYLES, ago, as_json, table
 
     with services(home) as studio:
-        found = studio.jobs.list(states=state or None, kinds=kind or None, limit=limit)
+        found = studio.jobs.list(states=state or None, kinds=kind or None, limit=limit, tags=tag or ())
     if json:
         print(as_json(found))
     elif not found:
         typer.echo("No jobs yet. `studio run SPEC.yaml --wait` starts one.", err=True)
     else:
         rows = [
-            [job.id, Text(job.state, STATE_STYLES[job.state]), job.name, _progress(job), ago(job.created_at)]
+            [
+                job.id,
+                Text(job.state, STATE_STYLES[job.state]),
+                " ".join([job.name, *(f"#{tag}" for tag in job.tags)]).strip(),
+                _progress(job),
+                ago(job.created_at),
+            ]
             for job in found
         ]
-        Console().print(table(["job", "state", "name", "progress", "submitted"], rows))
+        Console().print(table(["job", "state", "name and tags", "progress", "submitted"], rows))
 
 
 def _progress(job: "JobView") -> str:
@@ -83,6 +90,8 @@ def _facts(job: "JobView", command: list[str]) -> dict[str, str]:
     facts = {
         "job": job.id,
         "name": job.name,
+        "tags": " ".join(job.tags),
+        "note": job.note,
         "state": job.state,
         "reason": job.reason or job.waiting or "",
         "remedy": job.remedy or "",

@@ -35,6 +35,7 @@ window.studio.components.job_detail = (element) => {
   const levels = new window.StudioLevelMap();
   const film = new window.StudioFilmStrip();
   const log = new window.StudioLog();
+  const remarks = new window.StudioRunRemarks();
   const back = el("a", { class: "back", href: "?tab=jobs", text: say("All jobs"), onclick: (event) => {
     event.preventDefault();
     words.show(null);
@@ -55,8 +56,8 @@ window.studio.components.job_detail = (element) => {
   const place = el("section", { class: "panel place" });
   const lower = el("div", { class: "grid2" }, log.root, settings, checkpoints, place, notes);
   const missing = el("div", { class: "note bad", role: "alert", hidden: true });
-  root.replaceChildren(el("div", { class: "crumb" }, back), missing, head, closer, grid, film.root, lower);
-  const everything = [head, closer, grid, lower];
+  root.replaceChildren(el("div", { class: "crumb" }, back), missing, head, remarks.root, closer, grid, film.root, lower);
+  const everything = [head, remarks.root, closer, grid, lower];
 
   // --- what comes in -----------------------------------------------------------------------------------------------
   function show(run) {
@@ -69,6 +70,7 @@ window.studio.components.job_detail = (element) => {
     drawn = {};
     data = nothing();
     film.clear();
+    remarks.clear();
     zoom(null);
     missing.hidden = true;
     everything.forEach((part) => (part.hidden = true));
@@ -88,6 +90,7 @@ window.studio.components.job_detail = (element) => {
     for (const kind of ["levels", "validation_levels"]) if (news[kind]) data[kind] = merge(data[kind], news[kind], (level) => level.step);
     if (news.checkpoints) data.checkpoints = merge(data.checkpoints, news.checkpoints, (checkpoint) => checkpoint.step);
     if (news.notes) data.notes.push(...news.notes);
+    if (news.job) remarks.show(job);
     if (job) draw(news);
     if (news.samples) film.add(news.samples);
   }
@@ -96,6 +99,7 @@ window.studio.components.job_detail = (element) => {
     leave();
     everything.forEach((part) => (part.hidden = true));
     film.root.hidden = true;
+    remarks.gone();
     missing.hidden = false;
     missing.replaceChildren(words.icon("warn"), el("span", { text }));
   }
@@ -120,7 +124,7 @@ window.studio.components.job_detail = (element) => {
   }
 
   function draw(news) {
-    [head, lower].forEach((part) => (part.hidden = false));
+    [head, remarks.root, lower].forEach((part) => (part.hidden = false));
     const training = job.kind === "train";
     closer.hidden = grid.hidden = !training || (words.ENDED.has(job.state) && !Object.keys(data.metrics).length);
     checkpoints.hidden = !training;
@@ -176,7 +180,7 @@ window.studio.components.job_detail = (element) => {
     const time = words.duration(job);
     const ran = !job.started_at ? "" : words.ENDED.has(job.state) ? say("ran {time}", { time }) : say("running {time}", { time });
     about.textContent = [words.number(job), words.devices(job), when, ran].filter(Boolean).join(", ");
-    once("actions", [job.state, job.resumable, job.id], drawActions);
+    once("actions", [job.state, job.resumable, job.id, job.tags], drawActions);
     once("reason", [job.state, job.reason, job.remedy, job.last_lines, job.waiting], drawReason);
     drawProgress();
   }
@@ -201,7 +205,7 @@ window.studio.components.job_detail = (element) => {
     }
     if (job.kind === "train") list.push(words.button(say("Clone"), () => open("train", { source: `run:${job.id}`, run: null }), { title: say("Fills the Train form with these settings") }));
     if (words.ENDED.has(job.state)) {
-      list.push(words.button(say("Delete"), () => words.confirm(actions, say("Delete {job} and its folder for good?", { job: words.number(job) }), say("Delete"), async () => {
+      list.push(words.button(say("Delete"), () => words.confirm(actions, question(), say("Delete"), async () => {
         const gone = await words.remove(job);
         if (gone) words.show(null);
         return gone;
@@ -209,6 +213,11 @@ window.studio.components.job_detail = (element) => {
     }
     delete actions.dataset.asking;
     actions.replaceChildren(...list);
+  }
+
+  function question() {
+    const values = { job: words.number(job) };
+    return job.tags.includes("keep") ? say("{job} has the tag keep. Delete it and its folder for good?", values) : say("Delete {job} and its folder for good?", values);
   }
 
   function drawReason() {

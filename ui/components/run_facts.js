@@ -1,4 +1,4 @@
-// The quiet panels of a run: notes, settings, checkpoints, and where its files lie.
+// The quiet panels of a run: notices, settings, checkpoints, and where its files lie.
 (() => {
   "use strict";
   const { el, call, format, open, toast, say } = window.studio;
@@ -9,7 +9,7 @@
     const items = list.slice(-40).reverse().map((note) => el("li", { class: note.level === "warning" ? "warn" : "" },
       icon(note.level === "warning" ? "warn" : "info"),
       el("span", {}, el("span", { text: note.text }), el("span", { class: "small muted num", text: ` ${window.studio.jobs.clock(note.time)}` }))));
-    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Notes") })), el("ul", {}, ...items));
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Notices") })), el("ul", {}, ...items));
   }
 
   // {a: {b: 1}} -> [["a.b", "1"], ...]

@@ -112,7 +112,8 @@
       throw new Error(say("The server cannot be reached. Jobs go on without it."));
     }
     const data = await reply.json().catch(() => ({}));
-    if (!reply.ok) throw new Error(data.error || say("The server answered {status}.", { status: reply.status }));
+    const { status } = reply; // an error without one: there was no answer
+    if (!reply.ok) throw Object.assign(new Error(data.error || say("The server answered {status}.", { status })), { status });
     return data;
   }
 

@@ -67,6 +67,16 @@ def test_what_has_not_ended_stays(studio, state):
     assert names(studio.cleanup.plan(old(0))) == names(studio.cleanup.plan(Wish(keep_bytes=0))) == []
 
 
+@pytest.mark.parametrize("change", [{}, {"checkpoints_only": True}, {"sources": True}])
+def test_what_is_tagged_keep_stays(studio, change):
+    kept, other = ended(studio, days=40), ended(studio, days=40)
+    studio.remarks.tag(kept, add=["keep"])
+    studio.remarks.tag(other, add=["keep-it"])
+    plan = studio.cleanup.plan(old(**change))
+    assert names(plan) == [other]
+    assert [(one.name, one.why) for one in plan.kept] == [(kept, "It has the tag keep.")]
+
+
 def test_what_others_came_from_stays_unless_one_says_so(studio):
     base = ended(studio, days=40)
     child = ended(studio, days=1, model={"path": str(studio.jobs.folder(base).model)})
