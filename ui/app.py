@@ -6,28 +6,25 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from fastapi import FastAPI, Request
-from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse, Response
 
 from backend.api.sharing import attached
 from backend.services.lanes import MOST
+from ui.bundle import ASK_AGAIN, FOR_GOOD, TYPES, bundle, version
 from ui.components.frame_bar import FrameBar
 from ui.film_page import film_page
 from ui.head_tags import HeadTags
 from ui.page import Page
 from ui.tabs import convert, data, home, jobs, models, playground, train
 from ui.theme import theme
-from ui.words import LANGUAGES, language_of, say, script
+from ui.words import language_of, say
 
 if TYPE_CHECKING:
     from backend.studio import Studio
 
-HERE = Path(__file__).parent
 STATIC = "/static"
 # Gradio looks into its queue each millisecond and for progress, which nothing here reports by it, each ten.
 QUEUE_SECONDS, PROGRESS_SECONDS = 0.1, 1.0
-TYPES = {".css": "text/css", ".js": "text/javascript"}
-FIRST = ("words.js", "stream.js")
-"""What the other scripts build on, in this order."""
 
 
 # One entry and one file a tab: `build(page)` draws it, `id` is its place in the address (?tab=jobs).
@@ -70,17 +67,15 @@ def mount(
     guard: Callable[..., Any] | None = None,
 ) -> None:
     """Put the page at "/" and its scripts and styles under /static."""
-    files = static_files()
-    languages = {f"words-{language}.js": language for language in LANGUAGES}
+    files = bundle()
+    current = version(files)
 
     @app.get(STATIC + "/{name}", include_in_schema=False)
-    def static(name: str) -> Response:
-        headers = {"cache-control": "no-cache"}  # asked for again, answered 304 while unchanged
-        if name in languages:
-            return Response(script(languages[name]), media_type=TYPES[".js"], headers=headers)
+    def static(name: str, v: str = "") -> Response:
         if name not in files:
             return PlainTextResponse("There is no such file.", status_code=404)
-        return FileResponse(files[name], media_type=TYPES[files[name].suffix], headers=headers)
+        headers = FOR_GOOD if v == current else ASK_AGAIN
+        return Response(files[name], media_type=TYPES[Path(name).suffix], headers=headers)
 
     @app.get("/gradio_api/heartbeat/{session}", include_in_schema=False)
     def heartbeat(session: str) -> Response:
@@ -89,7 +84,7 @@ def mount(
         return Response(status_code=204)  # an event source does not ask again
 
     export_pages(app, studio)
-    app.add_middleware(HeadTags, names=files, prefix=STATIC)
+    app.add_middleware(HeadTags, prefix=STATIC, version=current)
     blocks = build(studio, settings)
     blocks._queue.sleep_when_free = QUEUE_SECONDS
     blocks._queue.progress_update_sleep_when_free = PROGRESS_SECONDS
@@ -121,16 +116,3 @@ def export_pages(app: FastAPI, studio: "Studio") -> None:
     @app.get("/api/lanes/{requests}/export.html", include_in_schema=False)
     def lanes(requests: str, asked: Request) -> HTMLResponse:
         return page(requests.split(",")[:MOST], asked)
-
-
-def static_files() -> dict[str, Path]:
-    """What the page loads: name -> file. FIRST come first, the others in the order of their names."""
-    scripts = {path.name: path for path in sorted(HERE.glob("components/*.js"))}
-    parts = [
-        *sorted(HERE.glob("components/*.css")),
-        *(scripts.pop(name) for name in FIRST),
-        *scripts.values(),
-    ]
-    return {
-        path.name: path for path in (HERE / "theme.css", HERE / "frame.css", HERE / "controls.css", *parts)
-    }

@@ -5,8 +5,6 @@ without its styles first, and components would look for scripts that are not the
 the page as it leaves the server, and with them the language of the one who asked.
 """
 
-from collections.abc import Iterable
-
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,26 +13,16 @@ from ui.words import ENGLISH, language_of
 START, END = b"<head>", b"</head>"
 
 
-def scripts(names: Iterable[str], prefix: str) -> str:
-    """Deferred scripts: they run in this order."""
-    return "".join(f'<script src="{prefix}/{name}" defer></script>' for name in names if name.endswith(".js"))
-
-
-def styles(names: Iterable[str], prefix: str) -> str:
-    """Links to style sheets, in this order."""
-    links = [f'<link rel="stylesheet" href="{prefix}/{name}">' for name in names if name.endswith(".css")]
-    return "".join(links)
-
-
 class HeadTags:
-    """ASGI middleware for the page at "/": our scripts come before Gradio's, our styles after its."""
+    """ASGI middleware for the page at "/": our scripts come before Gradio's, our styles after its.
 
-    def __init__(self, app: ASGIApp, names: Iterable[str], prefix: str):
-        names = list(names)
+    `prefix` and `version` make the addresses: /static/studio.js?v=1a2b3c.
+    """
+
+    def __init__(self, app: ASGIApp, prefix: str, version: str):
         self.app = app
-        self.prefix = prefix
-        self.scripts = scripts(names, prefix)
-        self.last = styles(names, prefix).encode() + END
+        self.address = f"{prefix}/{{}}?v={version}".format
+        self.last = f'<link rel="stylesheet" href="{self.address("studio.css")}">'.encode() + END
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
@@ -59,6 +47,7 @@ class HeadTags:
         await self.app(scope, receive, collect)
 
     def first(self, language: str) -> str:
-        """What comes before Gradio's own tags: the catalogue before the scripts that use it."""
-        catalogue = [] if language == ENGLISH else [f"words-{language}.js"]
-        return '<link rel="icon" href="data:,">' + scripts(catalogue, self.prefix) + self.scripts
+        """What comes before Gradio's own tags. Deferred scripts run in their order: the catalogue first."""
+        names = ["studio.js"] if language == ENGLISH else [f"words-{language}.js", "studio.js"]
+        scripts = [f'<script src="{self.address(name)}" defer></script>' for name in names]
+        return '<link rel="icon" href="data:,">' + "".join(scripts)

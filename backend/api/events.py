@@ -1,10 +1,13 @@
-"""GET /api/events: one stream a page for everything that moves (server-sent events).
+"""GET /api/events: one stream for everything that moves (server-sent events).
 
     /api/events?topics=jobs,job:train-0001,log:train-0001,sample:serve-0003_k3j9x2&after=CURSOR
 
 A message is `id: CURSOR` and `data: {"topic": ..., ...}`. The cursor names the place in every topic, so a
 browser that reconnects with Last-Event-ID, or a page that comes back with `after`, misses nothing and sees
 nothing twice.
+
+The tabs of a browser share a stream: a name may end in its reader's mark, `jobs@2`, and its messages are then
+events of that name (`event: 2`), with a place of their own in the cursor.
 """
 
 import asyncio
@@ -28,7 +31,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 15.0
 TROUBLE_SECONDS = 5.0
 RETRY_MILLISECONDS = 2000
-MOST_TOPICS = 32
+MOST_TOPICS = 256  # of all tabs of a browser
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
@@ -61,32 +64,36 @@ async def stream(
         try:
             topics.append(make_topic(sources, name, known.get(name)))
         except StudioError as error:
-            yield message({}, error_text(name, str(error)))
-    due = {topic.name: 0.0 for topic in topics}
+            plain, _, reader = name.partition("@")
+            yield message({}, error_text(plain, str(error)), reader if reader.isdecimal() else "")
+    due = {topic.place: 0.0 for topic in topics}
     spoken = time.monotonic()
     while not closing.is_set():
         now = time.monotonic()
         for topic in topics:
-            if due[topic.name] > now:
+            if due[topic.place] > now:
                 continue
             async for text in look(topic):
-                yield message({t.name: t.cursor for t in topics}, text)
+                yield message({t.place: t.cursor for t in topics}, text, topic.reader)
                 spoken = time.monotonic()
-            due[topic.name] = time.monotonic() + (TROUBLE_SECONDS if topic.trouble else topic.pause)
+            due[topic.place] = time.monotonic() + (TROUBLE_SECONDS if topic.trouble else topic.pause)
         topics = [topic for topic in topics if not topic.finished or topic.cursor]
         if time.monotonic() - spoken > HEARTBEAT_SECONDS:
             yield ": still here\n\n"
             spoken = time.monotonic()
-        waits = [due[topic.name] for topic in topics if not topic.finished]
+        waits = [due[topic.place] for topic in topics if not topic.finished]
         await asyncio.sleep(max(0.0, min(waits, default=now + 0.5) - time.monotonic()))
 
 
 def make_topic(sources: Sources, name: str, after: str | None) -> Topic:
-    """The topic of a name such as `job:train-0001`. Raises: StudioError."""
-    kind, _, about = name.partition(":")
-    if kind not in TOPICS or bool(about) == (kind == "jobs"):
-        raise SpecError(f"there is no topic {name!r}; topics are jobs, job:ID, log:ID and sample:REQUEST.")
-    return TOPICS[kind](sources, name, about, after)
+    """The topic of a name such as `job:train-0001@2`. Raises: StudioError."""
+    plain, marked, reader = name.partition("@")
+    kind, _, about = plain.partition(":")
+    if kind not in TOPICS or bool(about) == (kind == "jobs") or (marked and not reader.isdecimal()):
+        raise SpecError(f"There is no topic {name!r}; topics are jobs, job:ID, log:ID and sample:REQUEST.")
+    topic = TOPICS[kind](sources, plain, about, after)
+    topic.reader = reader
+    return topic
 
 
 async def look(topic: Topic) -> AsyncIterator[str]:
@@ -110,10 +117,11 @@ async def look(topic: Topic) -> AsyncIterator[str]:
         yield error_text(topic.name, "An error in the server; its log says more.")
 
 
-def message(cursors: dict[str, str], data: str) -> str:
+def message(cursors: dict[str, str], data: str, reader: str = "") -> str:
     """One server-sent event. JSON holds no bare newline, so the data is one line."""
     cursor = urlencode({name: place for name, place in cursors.items() if place})
-    return f"id: {cursor}\ndata: {data}\n\n"
+    event = f"event: {reader}\n" if reader else ""
+    return f"id: {cursor}\n{event}data: {data}\n\n"
 
 
 def error_text(name: str, sentence: str) -> str:

@@ -51,9 +51,15 @@ class Topic:
     def __init__(self, sources: Sources, name: str, about: str, after: str | None):
         self.sources, self.name, self.about = sources, name, about
         self.cursor = after or ""
+        self.reader = ""  # the mark of a tab that shares the stream
         self.finished = False
         self.trouble = ""  # what keeps it from looking just now
         self.pause = LOOK_SECONDS  # until the next look
+
+    @property
+    def place(self) -> str:
+        """Its name in the stream's cursor."""
+        return f"{self.name}@{self.reader}" if self.reader else self.name
 
     def look(self) -> AsyncIterator[str]:
         """Yield JSON messages; `cursor` holds when a message is yielded. Raises: StudioError."""
@@ -85,7 +91,7 @@ class JobsTopic(Topic):
         yield self._list(False, changed, [job_id for job_id in known if job_id not in views])
 
     def _list(self, reset: bool, views: list[str], removed: list[str] | None = None) -> str:
-        head = self.message(reset=reset, removed=removed or [])
+        head = self.message(reset=reset, removed=removed or [], total=self.sources.feed.total)
         return f'{head[:-1]},"jobs":[{",".join(views)}]}}'
 
 

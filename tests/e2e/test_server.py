@@ -164,7 +164,7 @@ def test_the_page_stands_behind_the_same_guard(start, studio_home: Path):
     paths = [
         "/",
         "/config",
-        "/static/theme.css",
+        "/static/studio.css",
         "/gradio_api/info",
         "/gradio_api/startup-events",
         "/theme.css",

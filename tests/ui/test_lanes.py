@@ -134,16 +134,3 @@ def test_wrong_lanes_are_a_sentence_and_nothing_begins(open_tab):
         page.click("#lanes-run")
         page.locator(".lanes .note.bad", has_text="Lane B:").wait_for()
     assert page.locator(".lane").count() == 0
-
-
-def test_three_tabs_of_one_browser_stall_no_request(open_tab):
-    page = open_tab("playground")
-    prepare(page, "stories", "stories", "stories", "stories")
-    run(page)
-    pages = [page, page.context.new_page(), page.context.new_page()]
-    for other in pages[1:]:
-        other.goto(page.url)
-        other.wait_for_function(f"{LANES}?.state", timeout=SLOW)
-    asked = "fetch('/api/health', { signal: AbortSignal.timeout(20_000) }).then((reply) => reply.status)"
-    assert [one.evaluate(asked) for one in pages] == [200, 200, 200]
-    wait_for(page, "done")

@@ -1,67 +1,55 @@
-// window.studio: what every component of the page shares. One event stream, calls to the API, small DOM makers.
+// window.studio: what every component of the page shares. The server's events, calls to its API, small DOM makers.
 // Text from models and files enters the page only through textContent.
 (() => {
   "use strict";
   if (window.studio.subscribe) return;
   const { say } = window.studio;
+  const VERSION = document.currentScript ? new URL(document.currentScript.src || location.href).search : "";
 
-  // --- one event stream for the whole page -----------------------------------------------------------------
-  // Browsers allow six connections to a server and Gradio takes some, so all topics share one EventSource. When
-  // the topics change it is opened anew behind the last cursor: nothing is lost and nothing comes twice.
+  // --- events of the server --------------------------------------------------------------------------------
+  // All tabs of a browser share one stream (stream_hub.js). A browser without shared workers opens one for each tab,
+  // and more than about five tabs make one another wait.
   const handlers = new Map(); // topic -> Set of functions
-  let source = null;
-  let cursor = "";
-  let opened = ""; // topics of the open stream
-  let timer = 0;
+  let line = null; // to the stream: want(topics, fresh)
 
   function subscribe(topic, handler) {
-    const fresh = !handlers.has(topic);
-    if (fresh) handlers.set(topic, new Set());
+    if (!handlers.has(topic)) handlers.set(topic, new Set());
     handlers.get(topic).add(handler);
-    if (!fresh) restart(topic); // a second listener needs the beginning too
-    schedule();
+    want([topic]); // a second listener needs the beginning too
     return () => {
       const group = handlers.get(topic);
       if (!group || !group.delete(handler)) return;
       if (!group.size) handlers.delete(topic);
-      schedule();
+      want([]);
     };
   }
 
-  function restart(topic) {
-    opened = ""; // forces a new stream
-    dropped.add(topic);
-  }
-  const dropped = new Set(); // topics that must start from their beginning
-
-  function schedule() {
-    clearTimeout(timer);
-    timer = setTimeout(open, 50);
+  function want(fresh) {
+    line ||= shared() || alone();
+    line.want([...handlers.keys()], fresh);
   }
 
-  async function open() {
-    const topics = [...handlers.keys()].sort();
-    if (topics.join(",") === opened && source && source.readyState !== EventSource.CLOSED) return;
-    const gone = opened.split(",").filter((t) => t && !handlers.has(t));
-    if (source) source.close();
-    source = null;
-    opened = topics.join(",");
-    if (!topics.length) return;
-    // The cursor is a query string of topic=place: a topic that left, or must begin anew, goes out of it.
-    const places = new URLSearchParams(cursor);
-    for (const topic of [...gone, ...dropped]) places.delete(topic);
-    cursor = places.toString();
-    dropped.clear();
-    const after = cursor ? `&after=${encodeURIComponent(cursor)}` : "";
-    source = new EventSource(`/api/events?topics=${encodeURIComponent(opened)}${after}`);
-    source.onmessage = (event) => {
-      cursor = event.lastEventId || cursor;
-      online();
-      const message = JSON.parse(event.data);
-      for (const handler of [...(handlers.get(message.topic) || [])]) handler(message);
+  const alone = () => new window.StudioHub().join(hear);
+
+  function shared() {
+    if (!window.SharedWorker) return null;
+    const worker = new SharedWorker(`/static/stream_hub.js${VERSION}`, "studio");
+    worker.onerror = () => { // it could not be loaded
+      line = alone();
+      want([...handlers.keys()]);
     };
-    source.onopen = online;
-    source.onerror = offline;
+    worker.port.onmessage = ({ data }) => hear(data);
+    window.addEventListener("pagehide", () => worker.port.postMessage({ leave: true }));
+    window.addEventListener("pageshow", (event) => event.persisted && want([...handlers.keys()])); // Back, out of the browser's memory
+    return { want: (topics, fresh) => worker.port.postMessage({ topics, fresh }) };
+  }
+
+  function hear({ data, reached }) {
+    if (reached === true) online();
+    if (reached === false) offline();
+    if (!data) return;
+    const message = JSON.parse(data);
+    for (const handler of [...(handlers.get(message.topic) || [])]) handler(message);
   }
 
   function online() {
@@ -86,8 +74,6 @@
   }
 
   function offline() {
-    const closed = source && source.readyState === EventSource.CLOSED;
-    if (closed) setTimeout(() => ((opened = ""), open()), 3000); // the server said no: ask again, slowly
     if (document.documentElement.classList.contains("studio-offline")) return;
     document.documentElement.classList.add("studio-offline");
     const since = new Date().toLocaleTimeString();

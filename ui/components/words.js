@@ -44,5 +44,9 @@
   // Gradio takes its own few words, and the page's lang, from here.
   Object.defineProperty(navigator, "language", { value: language });
   if (language !== ENGLISH && window.gradio_config) window.gradio_config.components.forEach(part);
+  // A link to a tab begins with that one; else the first would be drawn too, for nothing.
+  const tab = new URLSearchParams(location.search).get("tab");
+  const tabs = tab && window.gradio_config && window.gradio_config.components.find(({ props }) => props.elem_id === "tabs");
+  if (tabs) tabs.props.selected = tab;
   window.studio = { say, language, choose };
 })();

@@ -43,15 +43,17 @@ class Page:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
+        self.readers: list[str] = []  # of each message, the mark of the tab that it is for
         self.cursor = ""
         self.comments = 0
 
     def take(self, text: str) -> None:
         fields = dict(line.split(": ", 1) for line in text.strip().split("\n"))
         if "data" in fields:
-            assert text.count("\n") == 3 and text.endswith("\n\n")
+            assert text.count("\n") == len(fields) + 1 and text.endswith("\n\n")
             self.cursor = fields["id"]
             self.messages.append(json.loads(fields["data"]))
+            self.readers.append(fields.get("event", ""))
         elif text.startswith(":"):
             self.comments += 1
 
@@ -120,6 +122,16 @@ def test_a_page_that_comes_back_hears_only_news(sources: Sources, studio: Studio
     studio.jobs.stop("train-0001")
     changed = listen(fresh, "jobs", count("jobs", 1), page.cursor)
     assert changed.about("jobs")[0]["reset"]
+
+
+def test_tabs_that_share_a_stream_have_a_place_each(sources: Sources, studio: Studio):
+    run_of(studio)
+    page = listen(sources, "jobs@1,nonsense@1,jobs@x", lambda page: len(page.messages) == 3)
+    assert page.readers == ["1", "", "1"]
+    assert [m["topic"] for m in page.messages] == ["nonsense", "jobs", "jobs"]
+    assert "error" in page.messages[0] and "error" in page.messages[1]
+    later = listen(sources, "jobs@1,jobs@2", count("jobs", 1), page.cursor)  # another tab has come
+    assert later.readers == ["2"] and later.last["reset"]
 
 
 def write_metrics(writer: EventWriter, steps: range) -> None:

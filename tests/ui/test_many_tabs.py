@@ -1,0 +1,82 @@
+"""Many tabs of one browser share one stream: none stalls a request, each is told all that is its own."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.fakes.browser import PageServer, go
+from tests.fakes.page_runs import curve_step, start, tiny
+from tests.fakes.processes import until
+from tests.ui.test_lanes import LANES, frames, prepare, run, wait_for
+
+Open = Callable[..., Any]
+MANY = 8  # more than the six connections that a browser opens to a server
+ASKED = "fetch('/api/health', { signal: AbortSignal.timeout(20_000) }).then((reply) => reply.status)"
+STILL_MASKED = ".lane .canvas .m"
+
+
+@pytest.fixture
+def endless(server: PageServer) -> Iterator[str]:
+    """A training that goes on until the test ends."""
+    job = start(server, tiny("Seen in many tabs", 200_000))
+    yield job
+    httpx.post(f"{server.url}/api/jobs/{job}/stop", json={"grace": 1}, timeout=30)
+
+
+def beside(page: Any, url: str) -> Any:
+    """Another tab of the same browser."""
+    other = page.context.new_page()
+    other.set_default_timeout(120_000)
+    other.goto(url)
+    return other
+
+
+def test_eight_tabs_follow_a_run_and_any_may_close(open_tab: Open, server: PageServer, endless: str):
+    url = f"{server.url}/?tab=jobs&run={endless}"
+    pages = [open_tab("jobs")]
+    pages[0].goto(url)
+    pages += [beside(pages[0], url) for _ in range(MANY - 1)]
+    until(lambda: min(map(curve_step, pages)) > 0, 120, "a curve in each tab")
+    assert [page.evaluate(ASKED) for page in pages] == [200] * MANY
+    pages[0].close()  # the first one, which began the stream
+    left = pages[1:]
+    left[0].reload()
+    seen = max(map(curve_step, left[1:]))
+    until(lambda: min(map(curve_step, left)) > seen, 120, "the curve goes on in each")
+
+
+def test_a_tab_is_not_begun_anew_by_another(open_tab: Open):
+    page = open_tab("playground")
+    prepare(page, "stories", "stories")
+    run(page)
+    wait_for(page, "done")
+    page.get_by_role("button", name="One step back").last.click()
+    here = frames(page)
+    other = beside(page, page.url)
+    wait_for(other, "done")
+    assert frames(page) == here
+    assert other.locator(STILL_MASKED).count() == 0
+
+
+def test_four_lanes_in_each_of_three_tabs_stall_nothing_and_miss_nothing(open_tab: Open, server: PageServer):
+    page = open_tab("playground")
+    prepare(page, "stories", "stories", "stories", "stories")
+    pages = [page, page.context.new_page(), page.context.new_page()]
+    for other in pages[1:]:
+        other.set_default_timeout(120_000)
+        go(other, server.url, "playground")
+        prepare(other, "stories", "stories", "stories", "stories")
+    for one in pages:
+        run(one)
+    assert [one.evaluate(ASKED) for one in pages] == [200, 200, 200]
+    for one in pages:
+        one.wait_for_function(f"{LANES}?.state === 'done'", timeout=240_000)
+        ids = one.evaluate("window.studio.params.lanes").split(",")
+        told = [httpx.get(f"{server.url}/api/samples/{request}").json()["lines"] for request in ids]
+        one.locator(".lanes input[type=range]").fill(
+            one.locator(".lanes input[type=range]").get_attribute("max")
+        )
+        assert frames(one) == [sum(line["type"] == "step" for line in lines) for lines in told]
+        assert one.locator(STILL_MASKED).count() == 0

@@ -1,0 +1,88 @@
+// One stream of the server's events for all tabs of a browser. A browser allows six connections to a server: with a
+// stream for each tab the seventh tab would wait for ever. This runs as a shared worker, in which the tabs meet; where
+// a browser has none, in each page for itself.
+(() => {
+  "use strict";
+  const SETTLE = 50; // milliseconds in which several wishes become one stream
+  const AGAIN = 3000;
+
+  // Each reader's topics carry its mark (jobs@2), and the server says them under that name. When topics change, the
+  // stream is opened anew behind the last cursor: nothing is lost and nothing comes twice.
+  class Hub {
+    constructor() {
+      Object.assign(this, { readers: new Map(), count: 0, source: null, opened: "", cursor: "", fresh: new Set(), timer: 0, reached: true });
+    }
+
+    // `hear(news)`: {data}, a message as the server said it, or {reached}, whether the server answers.
+    join(hear) {
+      const mark = String((this.count += 1));
+      return {
+        // All topics that are wanted from now on; those in `fresh` from their beginning.
+        want: (topics, fresh) => {
+          if (!this.readers.has(mark) && !this.reached) hear({ reached: false });
+          this.readers.set(mark, { topics, hear });
+          for (const topic of fresh) this.fresh.add(`${topic}@${mark}`);
+          this.schedule();
+        },
+        leave: () => {
+          this.readers.delete(mark);
+          this.schedule();
+        },
+      };
+    }
+
+    schedule() {
+      clearTimeout(this.timer);
+      this.timer = setTimeout(() => this.open(), SETTLE);
+    }
+
+    open() {
+      const names = [...this.readers].flatMap(([mark, { topics }]) => topics.map((topic) => `${topic}@${mark}`));
+      const wanted = names.join(",");
+      if (wanted === this.opened && !this.fresh.size) return;
+      if (this.source) this.source.close();
+      this.source = null;
+      this.opened = wanted;
+      const places = new URLSearchParams(this.cursor); // name=place: what left, or begins anew, goes out of it
+      for (const name of [...places.keys()]) if (this.fresh.has(name) || !names.includes(name)) places.delete(name);
+      this.cursor = places.toString();
+      this.fresh.clear();
+      if (names.length) this.listen(`/api/events?topics=${encodeURIComponent(wanted)}`);
+    }
+
+    listen(path) {
+      const source = new EventSource(this.cursor ? `${path}&after=${encodeURIComponent(this.cursor)}` : path);
+      for (const [mark, { hear }] of this.readers) {
+        source.addEventListener(mark, (event) => {
+          this.cursor = event.lastEventId || this.cursor;
+          this.tell(true);
+          hear({ data: event.data });
+        });
+      }
+      source.onopen = () => this.tell(true);
+      source.onerror = () => {
+        this.tell(false);
+        if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+        this.opened = ""; // the server said no: ask again, slowly
+        setTimeout(() => this.schedule(), AGAIN);
+      };
+      this.source = source;
+    }
+
+    tell(reached) {
+      if (this.reached === reached) return;
+      this.reached = reached;
+      for (const { hear } of this.readers.values()) hear({ reached });
+    }
+  }
+
+  if (self.window) window.StudioHub = Hub;
+  else {
+    const hub = new Hub();
+    self.onconnect = ({ ports: [port] }) => {
+      const { want, leave } = hub.join((news) => port.postMessage(news));
+      port.onmessage = ({ data }) => (data.topics ? want(data.topics, data.fresh) : leave());
+      port.addEventListener("close", leave); // a tab that crashed
+    };
+  }
+})();
