@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select, update
 
+from backend.listed import listed_columns
 from backend.metrics import ingest
 from backend.queue import queue_columns
 from backend.queue_note import read_note
@@ -67,6 +68,7 @@ def _read(run: RunFolder, executor: Executor, has_gpus: bool) -> dict[str, Any] 
     created = run.spec_json.stat().st_mtime
     row: dict[str, Any] = {"id": run.id, "kind": spec.kind, "name": spec.name, "spec": json.dumps(data)}
     row |= {"device": device_wanted(spec), "processes": devices_taken(spec, has_gpus), **queue_columns(spec)}
+    row |= listed_columns(data)
     row |= {"created_at": created, "queued_at": created, "rank": created, "request_id": None, **FRESH}
     row |= {"retried": 0, "recovered": 0, "started_at": None, "ran_on": "[]", "leased": []}
     row |= columns(read_remarks(run))

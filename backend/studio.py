@@ -23,14 +23,18 @@ from jobs.protocol.folder import RunFolder
 from jobs.specs.job import JobSpec
 
 if TYPE_CHECKING:
+    from backend.services.bulk import BulkService
     from backend.services.cleanup import CleanupService
     from backend.services.datasets import DatasetService
     from backend.services.disk import DiskGuard
+    from backend.services.disk_use import DiskUseService
     from backend.services.estimates import EstimateService
     from backend.services.groups import GroupService
+    from backend.services.job_search import JobSearch
     from backend.services.looking import LookingService
     from backend.services.models import ModelService
     from backend.services.precision import PrecisionService
+    from backend.services.relatives import RelativesService
     from backend.services.remarks import RemarkService
     from backend.services.resolve import Resolver
     from backend.services.sampling import SamplingService
@@ -92,6 +96,24 @@ class Studio:
         return RemarkService(self.store, self.runs)
 
     @cached_property
+    def search(self) -> "JobSearch":
+        from backend.services.job_search import JobSearch  # noqa: PLC0415
+
+        return JobSearch(self.jobs, self.groups)
+
+    @cached_property
+    def bulk(self) -> "BulkService":
+        from backend.services.bulk import BulkService  # noqa: PLC0415
+
+        return BulkService(self.jobs, self.queue, self.remarks)
+
+    @cached_property
+    def relatives(self) -> "RelativesService":
+        from backend.services.relatives import RelativesService  # noqa: PLC0415
+
+        return RelativesService(self.jobs, self.models, self.looking.lineage)
+
+    @cached_property
     def estimates(self) -> "EstimateService":
         from backend.services.estimates import EstimateService  # noqa: PLC0415
 
@@ -102,6 +124,12 @@ class Studio:
         from backend.services.disk import DiskGuard  # noqa: PLC0415
 
         return DiskGuard(self.store, self.runs, self.estimates)
+
+    @cached_property
+    def disk_use(self) -> "DiskUseService":
+        from backend.services.disk_use import DiskUseService  # noqa: PLC0415
+
+        return DiskUseService(self.home, self.runs, self.datasets.prepared)
 
     @cached_property
     def cleanup(self) -> "CleanupService":

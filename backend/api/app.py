@@ -14,6 +14,7 @@ from backend.api import (
     events,
     groups,
     health,
+    job_list,
     job_records,
     jobs,
     looking,
@@ -31,6 +32,7 @@ from backend.studio import Studio
 # One file each; `router(studio)` makes its routes.
 ROUTERS = {
     "health": health.router,
+    "job_list": job_list.router,
     "jobs": jobs.router,
     "job_records": job_records.router,
     "remarks": remarks.router,

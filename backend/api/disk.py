@@ -1,11 +1,8 @@
 """/api/disk: what the home folder holds, and what is free."""
 
-import shutil
-
 from fastapi import APIRouter
 
-from backend.services import prepared
-from backend.services.disk import folder_size
+from backend.services.disk_use import DiskUse
 from backend.studio import Studio
 
 
@@ -14,12 +11,8 @@ def router(studio: Studio) -> APIRouter:
     routes = APIRouter()
 
     @routes.get("/disk")
-    def disk() -> dict[str, int]:
-        """Bytes: of runs, of prepared data, and free on their disk."""
-        return {
-            "runs": folder_size([studio.runs]),
-            "prepared": sum(one.size_bytes for one in prepared.preparations(studio.cleanup.prepared)),
-            "free": shutil.disk_usage(studio.home).free,
-        }
+    def disk(fresh: bool = False) -> DiskUse:
+        """Sizes, and how long ago they were measured; with `fresh` measured now."""
+        return studio.disk_use.now(fresh)
 
     return routes

@@ -12,7 +12,6 @@ from backend.studio import Studio
 CHECK_SECONDS = 0.4  # at most so often is the database asked whether it changed
 REFRESH_SECONDS = 5.0  # what changes by the clock alone, such as a lease that ran out, shows after this
 LISTED = 200  # that wait, and so many of the newest; what runs is always listed
-LEFT_OUT = {"spec", "last_lines", "note"}  # too long for a list; `job:ID` has them
 
 
 class JobFeed:
@@ -21,6 +20,7 @@ class JobFeed:
     def __init__(self, studio: Studio):
         self.views: dict[str, str] = {}
         self.digest = ""
+        self.total = 0  # jobs, listed or not
         self.changes = 0  # moves whenever any row may have changed
         self._jobs = studio.jobs
         self._counter = ChangeCounter(studio.store.path)
@@ -48,6 +48,8 @@ class JobFeed:
             if self._listed == changes:
                 return
             listed = await run_sync(self._jobs.shown, LISTED)
-            self.views = {view.id: view.model_dump_json(exclude=LEFT_OUT) for view in listed}
-            self.digest = blake2s("".join(self.views.values()).encode(), digest_size=6).hexdigest()
+            self.views = {view.id: view.model_dump_json() for view in listed}
+            self.total = await run_sync(self._jobs.count)
+            told = f"{self.total}{''.join(self.views.values())}"
+            self.digest = blake2s(told.encode(), digest_size=6).hexdigest()
             self._listed = changes

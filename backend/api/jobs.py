@@ -1,8 +1,8 @@
-"""/api/jobs: list, submit, stop, resume, delete, and each one's turn in the queue."""
+"""/api/jobs: submit, stop, resume, delete, and each one's turn in the queue."""
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Depends, Query, Request
+from fastapi import APIRouter, Body, Depends, Request
 from pydantic import BaseModel, Field
 
 from backend.api.errors import NotFound
@@ -10,8 +10,6 @@ from backend.remarks import TAGS, checked_tags
 from backend.services.job_view import JobView
 from backend.studio import Studio
 from jobs.protocol.errors import JobError
-from jobs.protocol.states import State
-from jobs.specs.job import KINDS
 from jobs.specs.load import parse_spec
 from jobs.specs.probe import probe_of
 
@@ -52,16 +50,6 @@ Known = Annotated[str, Depends(known)]
 def router(studio: Studio) -> APIRouter:
     """Routes under /api."""
     routes = APIRouter(prefix="/jobs")
-
-    @routes.get("")
-    def jobs(
-        state: Annotated[list[State] | None, Query()] = None,
-        kind: Annotated[list[str] | None, Query()] = None,
-        tag: Annotated[list[str] | None, Query()] = None,
-        limit: Annotated[int, Query(ge=1, le=1000)] = 200,
-    ) -> dict[str, list[JobView]]:
-        kinds = None if kind is None else [k for k in kind if k in KINDS]
-        return {"jobs": studio.jobs.list(states=state, kinds=kinds, limit=limit, tags=tag or [])}
 
     @routes.post("", status_code=201)
     def submit(submission: Submission) -> JobView:

@@ -4,6 +4,8 @@ Which jobs belong together stands in their specs (`queue.group`). What was submi
 groups/<id>.json of the home folder, which stays when the jobs are deleted: no number is given twice.
 """
 
+import json
+import math
 import re
 import time
 from collections import Counter
@@ -27,7 +29,18 @@ from jobs.specs.groups import GroupSpec, parse_group
 from jobs.specs.job import JobSpec
 from jobs.specs.pipeline import PipelineSpec
 
+LOSSES = ("validation_loss", "loss")  # by which the best job is found: the first that any job has
 GROUP_ID = re.compile(r"^(?:pipeline|sweep)-(\d{4,})$")
+
+
+class Best(BaseModel):
+    """The job of a group that came out best, as far as is known now."""
+
+    model_config = ConfigDict(frozen=True)
+
+    job: str
+    metric: str
+    value: float
 
 
 class GroupView(BaseModel):
@@ -44,6 +57,8 @@ class GroupView(BaseModel):
     counts: dict[str, int]
     """State -> jobs in it."""
     created_at: float
+    best: Best | None
+    """The job with the lowest loss, on the rows held out where any job has that."""
 
 
 class GroupDetail(GroupView):
@@ -57,6 +72,7 @@ class GroupDetail(GroupView):
 Groups = list[GroupView]  # names for list[...]: inside the class, `list` is its method
 Jobs = list[JobView]
 Specs = list[JobSpec]
+Rows = list[Any]
 
 
 class GroupService:
@@ -73,24 +89,31 @@ class GroupService:
     def list(self, limit: int = 200) -> Groups:
         """Groups that have jobs, newest first."""
         group = job_rows.c.group
-        query = (
-            select(group, job_rows.c.state, func.count(), func.min(job_rows.c.created_at))
-            .where(group != "")
-            .group_by(group, job_rows.c.state)
-        )
-        counts: dict[str, Counter[str]] = {}
-        created: dict[str, float] = {}
+        query = select(group).where(group != "").group_by(group).limit(limit)
         with self.store.read() as conn:
-            for name, state, count, first in conn.execute(query):
-                counts.setdefault(name, Counter())[state] = count
-                created[name] = min(first, created.get(name, first))
-        newest = sorted(counts, key=lambda name: created[name], reverse=True)[:limit]
-        return [GroupView(**self._facts(name, counts[name], created[name])) for name in newest]
+            names = conn.execute(query.order_by(func.min(job_rows.c.created_at).desc())).scalars().all()
+        return self.views(names)
+
+    def views(self, names: Iterable[str]) -> Groups:
+        """The groups of these names that have jobs, newest first."""
+        columns = (
+            job_rows.c.group,
+            job_rows.c.state,
+            job_rows.c.created_at,
+            job_rows.c.id,
+            job_rows.c.latest,
+        )
+        members: dict[str, Rows] = {}
+        with self.store.read() as conn:
+            for row in conn.execute(select(*columns).where(job_rows.c.group.in_([*names]))):
+                members.setdefault(row.group, []).append(row)
+        found = [GroupView(**self._facts(name, rows)) for name, rows in members.items()]
+        return sorted(found, key=lambda view: view.created_at, reverse=True)
 
     def get(self, group: str) -> GroupDetail:
         """One group. Raises: JobError if there is none."""
         found = self._members(group)
-        facts = self._facts(group, Counter(job.state for job in found), min(job.created_at for job in found))
+        facts = next(iter(self.views([group]))).model_dump()
         return GroupDetail(**facts, jobs=found, comparison=compare(self.store, [job.id for job in found]))
 
     def exists(self, name: str) -> bool:
@@ -166,7 +189,7 @@ class GroupService:
     # --- inside ----
 
     def _members(self, group: str) -> Jobs:
-        scheduled = self.jobs.lease.current() is not None
+        scheduled = self.jobs.is_scheduled()
         with self.store.read() as conn:
             rows = conn.execute(select(job_rows).where(job_rows.c.group == group)).all() if group else []
             rows = sorted(rows, key=lambda row: int(row.id.rpartition("-")[2]))  # as they were submitted
@@ -182,12 +205,14 @@ class GroupService:
                     act(job.id)
         return self._members(group)
 
-    def _facts(self, group: str, counts: Counter[str], created_at: float) -> dict[str, Any]:
+    def _facts(self, group: str, rows: Rows) -> dict[str, Any]:
         match = GROUP_ID.match(group)
         record = (read_json(self.folder / f"{group}.json") if match else None) or {}
         kind = group.rpartition("-")[0] if match else ""
-        told = {"id": group, "kind": kind, "name": record.get("name", ""), "created_at": created_at}
-        return {**told, "state": overall(counts), "counts": {str(s): n for s, n in counts.items()}}
+        counts = Counter(row.state for row in rows)
+        told = {"id": group, "kind": kind, "name": record.get("name", ""), "best": _best(rows)}
+        told |= {"state": overall(counts), "created_at": min(row.created_at for row in rows)}
+        return told | {"counts": {str(state): count for state, count in counts.items()}}
 
     def _reserve(self, spec: GroupSpec) -> Path:
         """Take the next number and note what was submitted under it."""
@@ -224,6 +249,16 @@ def overall(counts: Counter[str]) -> str:
         if state in states:
             return told
     return "succeeded" if states == {State.SUCCEEDED} else "stopped"
+
+
+def _best(rows: Iterable[Any]) -> Best | None:
+    found = [(row.id, json.loads(row.latest)) for row in rows]
+    for metric in LOSSES:
+        values = [(latest[metric], job_id) for job_id, latest in found if metric in latest]
+        if finite := [pair for pair in values if math.isfinite(pair[0])]:
+            value, job_id = min(finite)
+            return Best(job=job_id, metric=metric, value=value)
+    return None
 
 
 def _title(spec: GroupSpec) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -15,8 +16,8 @@ from jobs.protocol.states import TERMINAL, State
 RESUMABLE_KINDS = {"train", "convert", "prepare", "sample"}
 
 
-class JobView(BaseModel):
-    """One job now. Times are seconds since 1970."""
+class JobLine(BaseModel):
+    """One job now, as a list shows it. Times are seconds since 1970."""
 
     id: str
     kind: str
@@ -28,8 +29,6 @@ class JobView(BaseModel):
     """A name of jobs.protocol.events.FAILURES."""
     remedy: str | None
     """What to change."""
-    last_lines: list[str]
-    """The end of the log, once it has ended."""
     attempt: int
     created_at: float
     started_at: float | None
@@ -42,7 +41,6 @@ class JobView(BaseModel):
     """Newest value of each."""
     devices: list[str]
     folder: str
-    spec: dict[str, Any]
     resumable: bool
     queue_position: int | None
     """1 is next; None if it does not wait."""
@@ -67,10 +65,10 @@ class JobView(BaseModel):
     """Which step or point of that it is."""
     ran_on: list[str]
     """Devices of its newest try; `devices` are those that it holds now."""
-    note: str
-    """What people wrote about it."""
     tags: list[str]
     """In the order in which they were put on."""
+    model: str
+    """What it is about, by the name that people know; empty where there is none."""
 
     @property
     def active(self) -> bool:
@@ -78,8 +76,41 @@ class JobView(BaseModel):
         return self.state not in TERMINAL
 
 
-def build_views(conn: Connection, rows: list[Any], runs: str, scheduled: bool) -> list[JobView]:
-    """Views of `rows`. `scheduled`: whether any process schedules now."""
+class JobView(JobLine):
+    """One job now, with all that is known of it."""
+
+    spec: dict[str, Any]
+    note: str
+    """What people wrote about it."""
+    last_lines: list[str]
+    """The end of the log, once it has ended."""
+
+
+LONG = ("spec", "note", "last_lines", "error")
+LINE = tuple(column for column in jobs.columns if column.name not in LONG)
+"""The columns of which a JobLine is made."""
+_COPIED = (
+    *("id", "kind", "name", "state", "reason", "failure", "remedy", "attempt", "created_at"),
+    *("started_at", "ended_at", "step", "total", "seconds_left", "phase"),
+    *("priority", "held", "not_before", "retries", "retried", "time_limit", "group", "place", "model"),
+)
+
+
+def build_views(conn: Connection, rows: Sequence[Any], runs: str, scheduled: bool) -> list[JobView]:
+    """Views of whole `rows`. `scheduled`: whether any process schedules now."""
+    lines = _lines(conn, rows, runs, scheduled)
+    return [
+        JobView(**line, spec=json.loads(row.spec), note=row.note, last_lines=json.loads(row.last_lines))
+        for row, line in zip(rows, lines, strict=True)
+    ]
+
+
+def build_lines(conn: Connection, rows: Sequence[Any], runs: str, scheduled: bool) -> list[JobLine]:
+    """The same of rows that have the columns of LINE."""
+    return [JobLine(**line) for line in _lines(conn, rows, runs, scheduled)]
+
+
+def _lines(conn: Connection, rows: Sequence[Any], runs: str, scheduled: bool) -> list[dict[str, Any]]:
     leased: dict[str, list[str]] = {}
     for device in conn.execute(
         select(devices).where(devices.c.job_id.is_not(None)).order_by(devices.c.position)
@@ -91,35 +122,21 @@ def build_views(conn: Connection, rows: list[Any], runs: str, scheduled: bool) -
     if queued:
         order = conn.execute(queue_order().with_only_columns(jobs.c.id)).scalars()
         positions = {job_id: place for place, job_id in enumerate(order, start=1)}
-    views = []
-    for row in rows:
-        data = json.loads(row.spec)
-        views.append(
-            JobView(
-                **{name: getattr(row, name) for name in _COPIED},
-                last_lines=json.loads(row.last_lines),
-                metrics=json.loads(row.latest),
-                devices=leased.get(row.id, []),
-                folder=f"{runs}/{row.id}",
-                spec=data,
-                resumable=is_resumable(row),
-                queue_position=positions.get(row.id),
-                waiting=waiting(row, there) if row.state == State.QUEUED else row.waiting,
-                after=json.loads(row.after),
-                ran_on=json.loads(row.ran_on),
-                tags=json.loads(row.tags),
-                retries=data.get("queue", {}).get("retries", 0),
-            )
-        )
-    return views
-
-
-_COPIED = (
-    *("id", "kind", "name", "state", "reason", "failure", "remedy", "attempt", "created_at"),
-    *("started_at", "ended_at", "step", "total", "seconds_left", "phase"),
-    *("priority", "held", "not_before", "retried", "time_limit", "group", "place"),
-    "note",
-)
+    return [
+        {
+            **{name: getattr(row, name) for name in _COPIED},
+            "metrics": json.loads(row.latest),
+            "devices": leased.get(row.id, []),
+            "folder": f"{runs}/{row.id}",
+            "resumable": is_resumable(row),
+            "queue_position": positions.get(row.id),
+            "waiting": waiting(row, there) if row.state == State.QUEUED else row.waiting,
+            "after": json.loads(row.after),
+            "ran_on": json.loads(row.ran_on),
+            "tags": json.loads(row.tags),
+        }
+        for row in rows
+    ]
 
 
 def is_resumable(row: Any) -> bool:

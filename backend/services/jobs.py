@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from backend import curves, rebuild
@@ -16,7 +16,7 @@ from backend.queue import followers, last_rank, queue_order
 from backend.queue_note import keep
 from backend.remarks import has_tag
 from backend.scheduler import device_kind, device_wanted
-from backend.services.job_view import JobView, build_views, is_resumable
+from backend.services.job_view import LINE, JobLine, JobView, build_lines, build_views, is_resumable
 from backend.services.submission import Link, Submission, as_they_are
 from backend.store import FRESH, Store, move
 from backend.store.tables import devices, jobs
@@ -26,11 +26,13 @@ from jobs.protocol.events import read_events
 from jobs.protocol.folder import CHECKPOINT, RunFolder, is_whole
 from jobs.protocol.log_file import read_part
 from jobs.protocol.states import ACTIVE, TERMINAL, State
+from jobs.specs import diffusion_config
 from jobs.specs.job import JobSpec
 from jobs.specs.load import parse_spec
 
 Resolve = Callable[[JobSpec], JobSpec]
 Views = list[JobView]  # names for list[...]: inside the class, `list` is its method
+Lines = list[JobLine]
 Records = list[dict[str, Any]]
 Curves = dict[str, list[list[float]]]
 Words = list[str]
@@ -75,20 +77,35 @@ class JobService:
             query = query.where(jobs.c.kind.in_(list(kinds)))
         for tag in tags:
             query = query.where(has_tag(tag))
-        scheduled = self.lease.current() is not None
+        scheduled = self.is_scheduled()
         with self.store.read() as conn:
             return build_views(conn, list(conn.execute(query)), str(self.runs), scheduled)
 
-    def shown(self, limit: int = 200) -> Views:
+    def shown(self, limit: int = 200) -> Lines:
         """What a page lists: all that run, the next `limit` that wait, the newest `limit` of any state."""
-        newest = select(jobs).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
-        active = select(jobs).where(jobs.c.state.in_([s.value for s in ACTIVE]))
-        scheduled = self._scheduled()
+        newest = select(*LINE).order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(limit)
+        active = select(*LINE).where(jobs.c.state.in_([s.value for s in ACTIVE]))
+        next_ones = queue_order().with_only_columns(*LINE).limit(limit)
+        scheduled = self.is_scheduled()
         with self.store.read() as conn:
-            queries = (active, queue_order().limit(limit), newest)
-            rows = {row.id: row for query in queries for row in conn.execute(query)}
+            rows = {row.id: row for query in (active, next_ones, newest) for row in conn.execute(query)}
             ordered = sorted(rows.values(), key=lambda row: (row.created_at, row.id), reverse=True)
-            return build_views(conn, ordered, str(self.runs), scheduled)
+            return build_lines(conn, ordered, str(self.runs), scheduled)
+
+    def count(self) -> int:
+        """How many there are."""
+        with self.store.read() as conn:
+            return conn.execute(select(func.count()).select_from(jobs)).scalar_one()
+
+    def is_scheduled(self) -> bool:
+        """Whether any process starts what waits."""
+        return self.lease.current() is not None
+
+    def waiting_of(self, ids: Sequence[str]) -> set[str]:
+        """Those of `ids` that are queued."""
+        with self.store.read() as conn:
+            query = select(jobs.c.id).where(jobs.c.id.in_(ids), jobs.c.state == State.QUEUED)
+            return set(conn.execute(query).scalars())
 
     def wait(self, job_id: str, timeout: float | None = None) -> JobView:
         """Wait for the end of a job; after `timeout` seconds the view is of a job still under way."""
@@ -145,7 +162,8 @@ class JobService:
         return {kind: curves.read_levels(self.store, job_id, kind) for kind in curves.LEVELS}
 
     def checkpoints(self, job_id: str) -> Records:
-        """Checkpoints on disk, oldest first: {step, path, size_bytes, created_at, whole}."""
+        """Checkpoints on disk, oldest first: {step, path, size_bytes, created_at, whole, usable}; usable
+        as a model, by the name `run:ID/checkpoint-STEP`."""
         root = self.folder(job_id).checkpoints
         found = []
         for path in root.iterdir() if root.is_dir() else ():
@@ -153,6 +171,7 @@ class JobService:
                 size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
                 whole = is_whole(path)
                 facts = {"size_bytes": size, "created_at": path.stat().st_mtime, "whole": whole}
+                facts["usable"] = whole and (path / diffusion_config.FILE).is_file()
                 found.append({"step": int(match.group(1)), "path": str(path), **facts})
         return sorted(found, key=lambda c: c["step"])
 
@@ -206,7 +225,7 @@ class JobService:
         for job_id in ids:
             keep(self.store, RunFolder(self.runs / job_id))
         self._wake()
-        scheduled = self._scheduled()
+        scheduled = self.is_scheduled()
         with self.store.read() as conn:  # all at once: each view alone would count the queue again
             rows = {row.id: row for row in conn.execute(select(jobs).where(jobs.c.id.in_(ids)))}
             return build_views(conn, [rows[job_id] for job_id in ids], str(self.runs), scheduled)
@@ -307,10 +326,7 @@ class JobService:
         return row
 
     def _view(self, conn: Connection, row: Any) -> JobView:
-        return build_views(conn, [row], str(self.runs), row.state != State.QUEUED or self._scheduled())[0]
-
-    def _scheduled(self) -> bool:
-        return self.lease.current() is not None
+        return build_views(conn, [row], str(self.runs), row.state != State.QUEUED or self.is_scheduled())[0]
 
     def _by_request(self, request_id: str) -> JobView | None:
         with self.store.read() as conn:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import delete, insert, select
 
+from backend.listed import listed_columns
 from backend.queue import RANK_STEP, last_rank, queue_columns
 from backend.scheduler import count_devices, device_kind, device_wanted, devices_taken, never_fits
 from backend.store import Store
@@ -99,6 +100,7 @@ def new_row(job_id: str, spec: JobSpec, has_gpus: bool) -> dict[str, Any]:
     """The row of a job that has just been submitted."""
     now = time.time()
     row = {"id": job_id, "kind": spec.kind, "name": spec.name, "state": State.QUEUED.value}
-    row |= {"request_id": None, "spec": json.dumps(spec.model_dump(mode="json"))}
+    data = spec.model_dump(mode="json")
+    row |= {"request_id": None, "spec": json.dumps(data), **listed_columns(data)}
     row |= {"device": device_wanted(spec), "processes": devices_taken(spec, has_gpus), **queue_columns(spec)}
     return row | {"created_at": now, "queued_at": now}

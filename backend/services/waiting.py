@@ -1,6 +1,5 @@
 """What a queued job waits for, in a sentence."""
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,8 +53,7 @@ def _next_try(row: Any, now: float) -> str:
     when = words_of(max(1, round(row.not_before - now)))
     if row.failure == "lost":
         return f"Starts again in {when}, for it was lost: {row.reason}"
-    tries = json.loads(row.spec)["queue"]["retries"] + 1
-    return f"Try {row.retried + 1} of {tries} in {when}. Last time: {row.reason}"
+    return f"Try {row.retried + 1} of {row.retries + 1} in {when}. Last time: {row.reason}"
 
 
 def _devices(row: Any, there: Circumstances) -> str:

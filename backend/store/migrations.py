@@ -1,10 +1,12 @@
 """The history of the database's shape. Append to MIGRATIONS; never change an entry that was released."""
 
+import json
 from collections.abc import Callable
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select, update
 from sqlalchemy.schema import CreateColumn
 
+from backend.listed import listed_columns
 from backend.store.tables import jobs, metadata, stretches, validation_levels
 from jobs.protocol.errors import ResourceError
 
@@ -47,6 +49,16 @@ def remarks_of_people(conn: Connection) -> None:
     new_columns_of_jobs(conn)
 
 
+def columns_of_lists(conn: Connection) -> None:
+    """What lists show and search out of the specs, and an index that has all by which a list is made."""
+    new_columns_of_jobs(conn)
+    for row in conn.execute(select(jobs.c.id, jobs.c.spec)).all():
+        change = update(jobs).where(jobs.c.id == row.id)
+        conn.execute(change.values(**listed_columns(json.loads(row.spec))))
+    for index in jobs.indexes:
+        index.create(conn, checkfirst=True)
+
+
 MIGRATIONS: list[Callable[[Connection], None]] = [
     first_tables,
     levels_of_validation,
@@ -54,6 +66,7 @@ MIGRATIONS: list[Callable[[Connection], None]] = [
     new_columns_of_jobs,
     extremes_of_curves,
     remarks_of_people,
+    columns_of_lists,
 ]
 
 

@@ -64,8 +64,17 @@ jobs = Table(
     # what people wrote about it; the run folder has the same (backend/remarks.py)
     Column("note", Text, nullable=False, default="", server_default=""),
     Column("tags", Text, nullable=False, default="[]", server_default="[]"),
+    # for lists, out of the spec (backend/listed.py)
+    Column("model", Text, nullable=False, default="", server_default=""),
+    Column("retries", Integer, nullable=False, default=0, server_default="0"),
     Index("jobs_by_state", "state"),
     Index("jobs_by_group", "group"),
+    # All by which lists are filtered and put in order: without it each row is read with its spec.
+    Index(
+        "jobs_listed",
+        *("created_at", "id", "state", "kind", "group", "place", "name", "model", "tags"),
+        *("priority", "rank", "ended_at", "held"),
+    ),
 )
 
 devices = Table(
