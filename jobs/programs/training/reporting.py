@@ -53,6 +53,10 @@ class Reporting(TrainerCallback):
         self.recent: deque[float] = deque(maxlen=RECENT_STEPS)
         self.busy = 0.0  # seconds in training steps since the last point of the curves
         self.busy_in_all = 0.0
+        self.spent = {
+            "tokens_seen": 0.0,
+            "seconds_trained": 0.0,
+        }  # since the first step, earlier tries included
         self._mark = 0.0
         self._said = 0.0
 
@@ -60,6 +64,9 @@ class Reporting(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> None:
         self.begun_at = state.global_step
+        # A resumed run counts on from its checkpoint, whose history holds what `on_log` put there.
+        before = next((log for log in reversed(state.log_history) if "tokens_seen" in log), {})
+        self.spent |= {name: before[name] for name in self.spent if name in before}
         assert self.trainer is not None
         objective = self.trainer.diffusion_loss.objective
         self.usage = make_usage(
@@ -133,6 +140,9 @@ class Reporting(TrainerCallback):
                 f"The loss is {logs['loss']} at step {state.global_step}: training has diverged. Lower "
                 "optimisation.learning_rate or raise optimisation.warmup_steps."
             )
+        self.spent["tokens_seen"] += cells
+        self.spent["seconds_trained"] = round(self.spent["seconds_trained"] + self.busy, 3)
+        state.log_history[-1] |= self.spent
         values = {
             "loss": logs["loss"],
             "learning_rate": logs["learning_rate"],
@@ -144,6 +154,7 @@ class Reporting(TrainerCallback):
             "padding_share": sums["filling"],
             "model_flops_use": self.usage(sums, self.busy) if self.usage else None,
             "memory_mb": peak_memory_mb(args.device),
+            **self.spent,
         }
         self._metrics(state.global_step, values)
         self._levels("levels", state.global_step, sums["loss"], sums["count"])
