@@ -15,7 +15,7 @@ from ui.components.frame_bar import FrameBar
 from ui.film_page import film_page
 from ui.head_tags import HeadTags
 from ui.page import Page
-from ui.tabs import convert, data, home, jobs, models, playground, train
+from ui.tabs import compare, convert, data, home, jobs, models, playground, train
 from ui.theme import theme
 from ui.words import language_of, say
 
@@ -35,6 +35,7 @@ TABS: dict[str, Callable[[Page], None]] = {
     "train": train.build,
     "convert": convert.build,
     "jobs": jobs.build,
+    "compare": compare.build,
     "models": models.build,
 }
 TITLES = {
@@ -44,6 +45,7 @@ TITLES = {
     "train": say("Train"),
     "convert": say("Convert"),
     "jobs": say("Jobs"),
+    "compare": say("Compare"),
     "models": say("Models"),
 }
 

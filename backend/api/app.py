@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from backend.api import (
     cleanup,
+    comparison,
     datasets,
     devices,
     disk,
@@ -37,6 +38,7 @@ ROUTERS = {
     "job_records": job_records.router,
     "remarks": remarks.router,
     "groups": groups.router,
+    "comparison": comparison.router,
     "cleanup": cleanup.router,
     "models": models.router,
     "datasets": datasets.router,

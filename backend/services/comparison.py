@@ -1,6 +1,7 @@
 """Jobs side by side: in what their specs differ, and what came of each."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,8 @@ class Compared(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     job: str
+    name: str
+    kind: str
     place: str
     state: str
     settings: dict[str, Any]
@@ -35,9 +38,15 @@ class Comparison(BaseModel):
 
     fields: list[str]
     """Fields of the specs that are not the same in all jobs, such as optimisation.learning_rate."""
+    same: dict[str, Any]
+    """The other fields and their value, which is that of all jobs."""
     metrics: list[str]
     """What is measured of any of them, the losses first."""
+    curves: list[str]
+    """Those of the metrics that are measured again and again: of most jobs first."""
     rows: list[Compared]
+    gone: list[str] = []
+    """Ids that were asked for and are not there."""
 
 
 def differences(specs: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -63,7 +72,8 @@ def flattened(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def compare(store: Store, ids: Sequence[str]) -> Comparison:
-    """The jobs with these ids, in this order; ids that are not there are left out."""
+    """The jobs with these ids, in this order."""
+    ids = [*dict.fromkeys(ids)]
     with store.read() as conn:
         found = {row.id: row for row in conn.execute(select(jobs).where(jobs.c.id.in_(ids)))}
         query = (
@@ -79,6 +89,8 @@ def compare(store: Store, ids: Sequence[str]) -> Comparison:
     compared = [
         Compared(
             job=row.id,
+            name=row.name,
+            kind=row.kind,
             place=row.place,
             state=row.state,
             settings={field: values.get(field) for field in fields},
@@ -90,7 +102,26 @@ def compare(store: Store, ids: Sequence[str]) -> Comparison:
     first = [
         name for name in ("validation_loss", "best_validation_loss", "loss", "best_loss") if name in measured
     ]
-    return Comparison(fields=fields, metrics=[*dict.fromkeys([*first, *measured])], rows=compared)
+    return Comparison(
+        fields=fields,
+        same={name: value for name, value in (flat[0] if flat else {}).items() if name not in fields},
+        metrics=[*dict.fromkeys([*first, *measured])],
+        curves=_curves(rows),
+        rows=compared,
+        gone=[job_id for job_id in ids if job_id not in found],
+    )
+
+
+def members(store: Store, group: str) -> list[str]:
+    """The ids of a group's jobs, as they were submitted."""
+    with store.read() as conn:
+        found = conn.execute(select(jobs.c.id).where(jobs.c.group == group, jobs.c.group != "")).scalars()
+        return sorted(found, key=lambda job_id: int(job_id.rpartition("-")[2]))
+
+
+def _curves(rows: Sequence[Any]) -> list[str]:
+    counts = Counter(name for row in rows for name in json.loads(row.latest))
+    return [name for name, _ in counts.most_common()]  # equal counts stay in the order of the first job
 
 
 def _results(row: Any, best: Mapping[tuple[str, str], float]) -> dict[str, float]:

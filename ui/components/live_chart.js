@@ -101,13 +101,14 @@
       const last = all.reduce((most, point) => Math.max(most, point[0]), 0);
       [this.x0, this.x1] = this.range || [0, Math.max(last, this.total || 0, 1)];
       const values = all.map((point) => point[1]);
-      this.ticks = this.log ? decades(values) : linear(values, Boolean(this.range));
+      this.ticks = this.log ? decades(values) : linear(values, this.close());
       const parts = [...this.grid()];
       const ends = [];
       for (const series of known) {
         if (!series.points.length) continue;
         const smoothed = this.smooth && series.smooth !== false ? average(series.points, this.smooth) : null;
-        if (smoothed) parts.push(this.line(series.points, "l0"));
+        const behind = smoothed && this.faint(series);
+        if (behind) parts.push(this.line(series.points, behind));
         parts.push(this.line(smoothed || series.points, series.look || "l1"));
         if (series.dots) for (const point of series.points) parts.push(this.dot(point, 2.5, series));
         const end = (smoothed || series.points)[series.points.length - 1];
@@ -121,6 +122,16 @@
       this.svg.replaceChildren(...parts);
       this.svg.setAttribute("aria-label", this.summary(known, last));
       if (this.cursor !== null) this.at(this.cursor, false);
+    }
+
+    // Whether the lowest figure is the bottom, instead of zero.
+    close() {
+      return Boolean(this.range);
+    }
+
+    // The look of a line behind its smoothed one; null: there is none.
+    faint() {
+      return "l0";
     }
 
     // A small peg on the axis.
@@ -162,9 +173,13 @@
       const marks = stepTicks(this.x0, this.x1, (this.width - PAD.left) / 90);
       for (const step of marks) {
         const at = step === marks[marks.length - 1] && this.x(step) > this.width - 60 ? "end" : step === this.x0 ? "start" : "middle";
-        parts.push(el("text", { x: this.x(step), y: this.height - 6, "text-anchor": at }, at === "end" ? say("{n} steps", { n: short(step) }) : short(step)));
+        parts.push(el("text", { x: this.x(step), y: this.height - 6, "text-anchor": at }, this.tick(step, step === marks[marks.length - 1])));
       }
       return parts;
+    }
+
+    tick(step, last) {
+      return last ? say("{n} steps", { n: short(step) }) : short(step);
     }
 
     upright(step, look, dash) {
@@ -198,8 +213,12 @@
 
     // --- the read-out --------------------------------------------------------------------------------------------
     stepAt(px) {
+      return Math.round(this.placeAt(px));
+    }
+
+    placeAt(px) {
       const part = (px - PAD.left) / (this.width - PAD.left - this.right());
-      return Math.round(this.x0 + Math.max(0, Math.min(1, part)) * (this.x1 - this.x0));
+      return this.x0 + Math.max(0, Math.min(1, part)) * (this.x1 - this.x0);
     }
 
     // Shades the steps between two; null: none.
@@ -224,22 +243,29 @@
       this.mark.replaceChildren();
       this.tip.hidden = true;
       if (step === null) return;
-      const found = this.series.map((series) => {
-        const points = finite(this.points(series.name), this.log);
-        const i = points.length ? nearest(points.map((point) => point[0]), step) : -1;
-        return i < 0 ? null : { series, point: points[i], smoothed: this.smooth ? average(points.slice(0, i + 1), this.smooth)[i][1] : null };
-      }).filter(Boolean);
+      const found = this.series.map((series) => this.reading(series, step)).filter(Boolean);
       if (!found.length) return;
       const place = found[0].point[0];
       this.mark.append(this.upright(place, "cur"), ...found.map(({ series, point }) => this.dot(point, 3.5, series)));
       if (!tell) return;
-      this.tip.replaceChildren(el("b", { text: say("step {n}", { n: place.toLocaleString("en") }) }),
-        ...found.map(({ series, point, smoothed }) => el("span", { text: ` ${series.label || this.title.toLowerCase()} ${format.number(point[1])}` +
-          (smoothed === null ? "" : say(", smoothed {n}", { n: format.number(smoothed) })) })));
+      this.tip.replaceChildren(...this.told(found, place));
       this.tip.hidden = false;
       const x = this.x(place);
       const width = this.tip.offsetWidth;
       this.tip.style.left = `${Math.max(0, Math.min(this.width - width, x + 12 + width > this.width ? x - 12 - width : x + 12))}px`;
+    }
+
+    // The point of a line that is nearest to a step; null where it has none.
+    reading(series, step) {
+      const points = finite(this.points(series.name), this.log);
+      const i = points.length ? nearest(points.map((point) => point[0]), step) : -1;
+      return i < 0 ? null : { series, point: points[i], smoothed: this.smooth ? average(points.slice(0, i + 1), this.smooth)[i][1] : null };
+    }
+
+    told(found, place) {
+      return [el("b", { text: say("step {n}", { n: place.toLocaleString("en") }) }),
+        ...found.map(({ series, point, smoothed }) => el("span", { text: ` ${series.label || this.title.toLowerCase()} ${format.number(point[1])}` +
+          (smoothed === null ? "" : say(", smoothed {n}", { n: format.number(smoothed) })) }))];
     }
 
     summary(known, last) {
