@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from backend.api.jobs import Known
+from backend.services.relatives import Relatives
 from backend.studio import Studio
 
 LOG_BYTES = 1_000_000
@@ -45,6 +46,10 @@ def router(studio: Studio) -> APIRouter:
     def events(job_id: Known, offset: Annotated[int, Query(ge=0)] = 0) -> dict:
         found, following = studio.jobs.events(job_id, offset)
         return {"events": found, "offset": following}
+
+    @routes.get("/{job_id}/relatives")
+    def relatives(job_id: Known) -> Relatives:
+        return studio.relatives.of(job_id)
 
     @routes.get("/{job_id}/checkpoints")
     def checkpoints(job_id: Known) -> dict:

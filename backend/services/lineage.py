@@ -7,17 +7,20 @@ from typing import Any
 from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.specs.references import PLACES, RUN_PREFIX
 
+AFTER = "queue.after"
+
 
 def sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[str]:
     """Ids of the runs that a job's spec names, as `run:ID` or by a path below their folders, and of those it
     comes after."""
-    ids = {_run_of(text, runs) for text in _named(kind, spec)}
-    return {run for run in ids if run is not None} | set(_value(spec, "queue.after") or ())
+    found = named(kind, spec)
+    ids = {run_of(text, runs) for place, text in found if place != AFTER}
+    return {run for run in ids if run is not None} | {text for place, text in found if place == AFTER}
 
 
 def checkpoint_sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[str]:
     """Ids of the runs of which a job's spec names a checkpoint, and not what they made in the end."""
-    found = {Path(text): _run_of(text, runs) for text in _named(kind, spec)}
+    found = {Path(text): run_of(text, runs) for place, text in named(kind, spec) if place != AFTER}
     return {run for path, run in found.items() if run and _is_checkpoint(path, RunFolder(runs / run))}
 
 
@@ -26,18 +29,20 @@ def paths(specs: Iterable[Mapping[str, Any]]) -> set[Path]:
     return {Path(text) for spec in specs if isinstance(text := _value(spec, "data.path"), str)}
 
 
-def _named(kind: str, spec: Mapping[str, Any]) -> list[str]:
-    """What stands where a spec may name a run."""
-    return [text for place in PLACES.get(kind, {}) if isinstance(text := _value(spec, place), str)]
+def named(kind: str, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """(place, text) where a spec may name a run: models and data by name or path, those before it by id."""
+    found = [(place, text) for place in PLACES.get(kind, {}) if isinstance(text := _value(spec, place), str)]
+    return found + [(AFTER, job_id) for job_id in _value(spec, AFTER) or ()]
 
 
 def _is_checkpoint(path: Path, run: RunFolder) -> bool:
     return path.resolve().is_relative_to(run.checkpoints)
 
 
-def _run_of(text: str, runs: Path) -> str | None:
+def run_of(text: str, runs: Path) -> str | None:
+    """The id of the run that a name `run:ID` or a path below its folder belongs to."""
     if text.startswith(RUN_PREFIX):
-        return text.removeprefix(RUN_PREFIX)
+        return text.removeprefix(RUN_PREFIX).partition("/")[0]
     for root in (runs, runs.resolve()):  # the folder of all runs may be a link to another disk
         if Path(text).is_relative_to(root):
             name = Path(text).relative_to(root).parts[:1]

@@ -8,7 +8,7 @@ from pathlib import Path
 from backend.services.checkpoints import ModelView, inspect, is_model_folder, signature
 from backend.services.places import ASSETS, absolute, is_path
 from jobs.protocol.errors import ModelError
-from jobs.protocol.folder import RUN_ID, RunFolder
+from jobs.protocol.folder import CHECKPOINT, RUN_ID, RunFolder, is_whole
 from jobs.specs.references import RUN_PREFIX
 
 
@@ -35,10 +35,12 @@ class ModelService:
         for known, source, path in self._folders():
             if path == folder:
                 return self._view(folder, known, source)
+        if checkpoint := self._checkpoint(folder):
+            return self._view(folder, checkpoint, "run")
         return self._view(folder, str(folder), "path")
 
     def resolve(self, name: str) -> Path:
-        """The absolute folder behind a listed name, `run:ID` or a path.
+        """The absolute folder behind a listed name, `run:ID`, `run:ID/checkpoint-STEP` or a path.
 
         Raises: ModelError that names the nearest models.
         """
@@ -85,8 +87,13 @@ class ModelService:
         return Path(view.path)
 
     def _run_model(self, name: str) -> Path:
-        run = name.removeprefix(RUN_PREFIX)
-        if RUN_ID.match(run):
+        run, _, checkpoint = name.removeprefix(RUN_PREFIX).partition("/")
+        if RUN_ID.match(run) and CHECKPOINT.match(checkpoint):
+            folder = RunFolder(self.runs_root / run).checkpoints / checkpoint
+            if is_whole(folder):
+                return folder
+            raise ModelError(f"the run {run} has no whole {checkpoint} (any more).")
+        if RUN_ID.match(run) and not checkpoint:
             folder = RunFolder(self.runs_root / run).model
             if folder.is_dir():
                 return folder
@@ -94,6 +101,13 @@ class ModelService:
                 raise ModelError(f"the run {run} has no finished model (yet).")
         known = [known for known, source, _ in self._folders() if source == "run"]
         raise ModelError(f"there is no run {run!r} with a model. {_nearest(name, known)}")
+
+    def _checkpoint(self, folder: Path) -> str | None:
+        """`run:ID/checkpoint-STEP` of a checkpoint's folder."""
+        run = RunFolder(folder.parents[1]) if len(folder.parents) > 1 else None
+        if run is None or run.checkpoints != folder.parent or run.path.parent != self.runs_root.resolve():
+            return None
+        return f"{RUN_PREFIX}{run.id}/{folder.name}" if CHECKPOINT.match(folder.name) else None
 
     def _folders(self) -> Iterator[tuple[str, str, Path]]:
         seen: set[str] = set()

@@ -4,6 +4,7 @@ import logging
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -232,6 +233,7 @@ def build_trainer(
         diffusion_loss=loss,
         spec=spec,
         average=average,
+        complete=None if spec.tuning.method == "lora" or objective.causal else model_files(loaded),
         model=loaded.model,
         args=given,
         data_collator=corpus.collator,
@@ -242,6 +244,17 @@ def build_trainer(
     trainer.remove_callback(PrinterCallback)
     reporting.trainer = trainer
     return trainer, reporting
+
+
+def model_files(loaded: Checkpoint) -> Callable[[Path], None]:
+    """Adds to what the Trainer saves on the way what the finished model has beside weights and tokenizer."""
+
+    def complete(folder: Path) -> None:
+        if loaded.images is not None:
+            loaded.images.save(folder)
+        loaded.config.save(folder)
+
+    return complete
 
 
 def allow_pictures(given: Any, objective: Objective) -> None:

@@ -42,7 +42,9 @@ window.studio.components.data_desk = (element, props) => {
   // Nobody looks, nothing is started: the first look at the tab loads it.
   let begun = false;
   const begin = () => {
-    if (begun || params.tab !== "data") return;
+    if (params.tab !== "data") return;
+    if (begun && params.set && params.set !== source.name()) source.use(params.set); // another tab names the data
+    if (begun) return;
     begun = true;
     source.start().catch(source.fail);
   };

@@ -54,7 +54,8 @@ window.studio.components.job_detail = (element) => {
   const settings = el("section", { class: "panel settings" });
   const checkpoints = el("section", { class: "panel checkpoints" });
   const place = el("section", { class: "panel place" });
-  const lower = el("div", { class: "grid2" }, log.root, settings, checkpoints, place, notes);
+  const lineage = el("section", { class: "panel lineage", hidden: true });
+  const lower = el("div", { class: "grid2" }, log.root, settings, checkpoints, lineage, place, notes);
   const missing = el("div", { class: "note bad", role: "alert", hidden: true });
   root.replaceChildren(el("div", { class: "crumb" }, back), missing, head, remarks.root, closer, grid, film.root, lower);
   const everything = [head, remarks.root, closer, grid, lower];
@@ -134,7 +135,8 @@ window.studio.components.job_detail = (element) => {
     once("notes", data.notes.length, () => facts.notes(notes, data.notes));
     once("spec", job.spec, () => facts.settings(settings, job));
     once("place", [job.folder, job.state, job.id], () => facts.place(place, job, data.metrics));
-    if (training) once("checkpoints", [data.checkpoints, job.state, (data.metrics.validation_loss || []).length], () => facts.checkpoints(checkpoints, job, data.metrics));
+    if (training) once("checkpoints", [data.checkpoints, job.state, (data.metrics.validation_loss || []).length], () => window.StudioRunCheckpoints.checkpoints(checkpoints, job, data.metrics));
+    once("lineage", [job.id, job.state], () => window.StudioRunLineage.lineage(lineage, job));
   }
 
   // One stretch of steps in all charts, [first, last]; null: all steps. Its points come from the server, closer together.

@@ -1,4 +1,4 @@
-// The quiet panels of a run: notices, settings, checkpoints, and where its files lie.
+// The quiet panels of a run: notices, settings, and where its files lie.
 (() => {
   "use strict";
   const { el, call, format, open, toast, say } = window.studio;
@@ -95,31 +95,6 @@
     return select;
   }
 
-  async function checkpoints(panel, job, metrics) {
-    if (!panel.children.length) panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Checkpoints") })));
-    let found;
-    try {
-      found = (await call("GET", `/api/jobs/${job.id}/checkpoints`)).checkpoints;
-    } catch {
-      return; // the note over the page says that the server is away
-    }
-    const losses = metrics.validation_loss || [];
-    const lossAt = (step) => (losses.filter((point) => point[0] <= step).pop() || [])[1];
-    const rows = found.reverse().map((item, i) => el("tr", {},
-      el("td", { class: "num", text: item.step.toLocaleString("en") }),
-      el("td", { class: "num r", text: format.number(lossAt(item.step)) }),
-      el("td", { class: "num r", text: format.bytes(item.size_bytes) }),
-      el("td", {}, !item.whole ? el("span", { class: "badge lost" }, icon("warn"), say("incomplete"))
-        : i === 0 ? el("span", { class: "badge plain", text: say("last") }) : null),
-      el("td", { class: "num r muted", text: window.studio.jobs.clock(item.created_at) })));
-    const keeps = ((job.spec || {}).report || {}).keep_checkpoints;
-    panel.replaceChildren(
-      el("div", { class: "head" }, el("h2", { text: say("Checkpoints") }), el("span", { class: "small muted", text: keeps ? say("keeps the last {n}", { n: keeps }) : "" })),
-      rows.length ? el("table", { class: "plain" },
-        el("thead", {}, el("tr", {}, ...[[say("step"), ""], [say("validation loss"), "r"], [say("size"), "r"], ["", ""], [say("written"), "r"]].map(([text, look]) => el("th", { class: look, text })))),
-        el("tbody", {}, ...rows)) : el("p", { class: "muted", text: say("None yet. A run that stops or fails goes on from the last one.") }));
-  }
-
   function place(panel, job, metrics) {
     const copy = el("button", { class: "btn sq", type: "button", "aria-label": say("Copy the path"), title: say("Copy the path"), onclick: () => keep(job.folder, say("The path is on the clipboard.")) }, icon("copy"));
     const known = [[say("attempt"), String(job.attempt)], [say("asked for"), window.studio.jobs.clock(job.created_at)],
@@ -157,5 +132,5 @@
     }
   }
 
-  window.StudioRunFacts = { notes, settings, checkpoints, place, outcome, flat };
+  window.StudioRunFacts = { notes, settings, place, outcome, flat };
 })();

@@ -29,11 +29,11 @@ CANCEL = """() => {
 }"""
 MASK = "(mode, infill) => window.studio.maskSelection(mode, infill)"
 
-WISHED = """() => {
+WISHED = """(_, chosen) => {
   const { params, remember } = window.studio;
   const model = params.tab === "playground" && params.model;
   if (model) remember({ model: null });
-  return [model || ""];
+  return [model || "", chosen];
 }"""
 
 
@@ -227,12 +227,15 @@ def wire_newcomers(page: Page, p: dict[str, Any]) -> None:
     """Models that have come since, and the one with which another tab opens this one."""
     wished = gr.Textbox(visible=False)
 
-    def offer(name: str) -> Any:
+    def offer(name: str, chosen: str | None) -> Any:
         names = choices(page)
-        return gr.update(choices=names, value=name) if name in names else gr.update(choices=names)
+        wanted = name if name and can_write(page, name) else chosen
+        if wanted and wanted not in names and can_write(page, wanted):  # a checkpoint is in no list
+            names.append(wanted)
+        return gr.update(choices=names, value=wanted) if name and wanted == name else gr.update(choices=names)
 
     for newcomers in (page.tab.select, gr.on):  # when the tab is opened, and when the page is
-        newcomers(fn=offer, inputs=wished, outputs=p["model"], js=WISHED, **QUICK)
+        newcomers(fn=offer, inputs=[wished, p["model"]], outputs=p["model"], js=WISHED, **QUICK)
 
 
 def wire_sampler(page: Page, p: dict[str, Any], sampler: list[Any]) -> None:
@@ -296,6 +299,15 @@ def wire_mode(page: Page, p: dict[str, Any]) -> None:
 def choices(page: Page) -> list[str]:
     """Names of the models that can denoise."""
     return [view.name for view in page.studio.models.list() if view.is_dllm and not view.problem]
+
+
+def can_write(page: Page, name: str) -> bool:
+    """Whether a name is of a model that can denoise."""
+    try:
+        view = page.studio.models.get(name)
+    except StudioError:
+        return False
+    return view.is_dllm and not view.problem
 
 
 def shows(view: ModelView | None, mode: str) -> bool:

@@ -1,7 +1,7 @@
 """Hugging Face's Trainer with the loss of a diffusion language model."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,14 +154,17 @@ class DiffusionTrainer(Trainer):
         spec: TrainSpec,
         data_collator: Collator,
         average: Average | None = None,
+        complete: Callable[[Path], None] | None = None,
         **given: Any,
     ):
+        """`complete` adds to a checkpoint's folder what makes it a model that others can load."""
         self.layout = diffusion_loss.layout
         super().__init__(data_collator=data_collator, **given)
         self.model_accepts_loss_kwargs = False  # the same, for older versions of transformers
         self.diffusion_loss = diffusion_loss
         self.spec = spec
         self.average = average
+        self.complete = complete
         self.noise_seed = spec.optimisation.seed
         self.meter = Meter(self.args.device, getattr(self.processing_class, "eos_token_id", None))
         self._computed = 0  # batches of this step that are done
@@ -281,6 +284,8 @@ class DiffusionTrainer(Trainer):
         """The last that each rank writes before rank 0 marks the checkpoint as whole: let it be whole, also
         where another rank is killed or the power goes."""
         super()._save_rng_state(output_dir)
+        if self.complete is not None and self.args.should_save:
+            self.complete(Path(output_dir))
         sync_folder(Path(output_dir))
         self.accelerator.wait_for_everyone()
 
