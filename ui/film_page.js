@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { el, segments, say } = window.studio;
-  const SPEEDS = { "0.5x": 160, "1x": 80, "2x": 40 }; // milliseconds a frame
+  const SPEEDS = { "0.5x": 160, "1x": 80, "2x": 40, "4x": 20 }; // milliseconds a frame
   const STILL = matchMedia("(prefers-reduced-motion: reduce)");
   const DARK = matchMedia("(prefers-color-scheme: dark)");
 

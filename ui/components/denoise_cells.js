@@ -2,6 +2,7 @@
 (() => {
   "use strict";
   const { el, say } = window.studio;
+  const MASKED = say("masked");
   const GUESS = 4; // characters of a masked cell whose word is not known yet
   const SPECIAL = /^\s*(<[^<>\s]+>|\[[A-Z]+\])\s*$/; // end of text and its like: there, but not loud
   const band = (p) => Math.max(1, Math.min(5, 1 + Math.floor((p - 0.2) / 0.16)));
@@ -56,8 +57,7 @@
       node.className = classes.join(" ");
       node.style.setProperty("--p", p);
       node.style.setProperty("--w", Math.max(1, (shown.trim() || "x".repeat(GUESS)).length));
-      if (masked) node.replaceChildren(el("span", { class: "sr", text: say("masked") }));
-      else node.textContent = /^\n+$/.test(text) ? "\u21b5" : text.trim() === "" ? "\u00a0" : text.trim();
+      node.textContent = masked ? MASKED : /^\n+$/.test(text) ? "\u21b5" : text.trim() === "" ? "\u00a0" : text.trim();
     }
 
     tint(i, state, colour) {

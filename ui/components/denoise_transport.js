@@ -18,7 +18,10 @@
         button(say("One step back"), "prev", act.back), this.play, button(say("One step on"), "next", act.on),
         el("div", { class: "scrub" }, this.curve, el("span", { class: "cap", text: say("mean entropy") }), this.track, this.range),
         el("div", { class: "row speeds" }, el("span", { class: "muted small", text: say("Speed") }), segments(say("Speed"), speeds, speed, act.speed)));
-      this.stats = el("dl", { class: "stats" });
+      const names = [say("step"), say("forwards"), say("tokens per forward"), say("tokens/s"), say("elapsed"), say("mean entropy")];
+      this.figures = names.map((name) => ({ name, value: new Text(), unit: el("small") }));
+      this.stats = el("dl", { class: "stats" }, ...this.figures.map(({ name, value, unit }) =>
+        el("div", {}, el("dt", { text: name }), el("dd", {}, value, unit))));
     }
 
     draw(film, frame, f) {
@@ -26,13 +29,12 @@
       this.range.value = frame;
       this.range.setAttribute("aria-valuetext", say("step {n} of {total}", { n: f.step, total: f.steps }));
       this.track.style.setProperty("--v", `${(100 * frame) / Math.max(1, film.frames)}%`);
-      const figure = (name, value, unit) =>
-        el("div", {}, el("dt", { text: name }), el("dd", { text: value }, unit ? el("small", { text: ` ${unit}` }) : null));
-      this.stats.replaceChildren(
-        figure(say("step"), f.step, `/ ${f.steps}`), figure(say("forwards"), f.nfe),
-        figure(say("tokens per forward"), f.perForward.toFixed(2)), figure(say("tokens/s"), f.perSecond.toFixed(1)),
-        figure(say("elapsed"), f.seconds.toFixed(2), "s"),
-        figure(say("mean entropy"), f.entropy === null ? "\u2013" : f.entropy.toFixed(2), f.entropy === null ? "" : say("nats")));
+      const told = [[f.step, `/ ${f.steps}`], [f.nfe], [f.perForward.toFixed(2)], [f.perSecond.toFixed(1)], [f.seconds.toFixed(2), "s"],
+        f.entropy === null ? ["\u2013"] : [f.entropy.toFixed(2), say("nats")]];
+      told.forEach(([value, unit], i) => {
+        this.figures[i].value.data = value;
+        this.figures[i].unit.textContent = unit ? ` ${unit}` : "";
+      });
       this.drawCurve(film);
     }
 
