@@ -69,9 +69,11 @@ def settings(sampler: str, view: ModelView | None) -> dict[str, Any]:
 
 
 def help_of(sampler: str, view: ModelView | None) -> str:
-    """The line under the choice: what the sampler does, and why it is this model's preset if it is."""
-    why = f" {view.sampler_why}" if view and view.sampler_why and preset(view)["name"] == sampler else ""
-    return say(about(sampler)) + why
+    """Under the choice: what the sampler does; on its own line why it is this model's preset, if it is."""
+    lines = [about(sampler)]
+    if view and view.sampler_why and preset(view)["name"] == sampler:
+        lines.append(view.sampler_why)
+    return "\n".join(say(line) for line in lines)
 
 
 def cautions_of(settings: dict[str, Any], view: ModelView | None) -> list[str]:

@@ -9,6 +9,7 @@ from jobs.specs.builders import BUILDERS
 from jobs.specs.data import DataSpec
 from ui import forms, train_form
 from ui.components.review import Review
+from ui.words import say
 
 if TYPE_CHECKING:
     from ui.train_sections import Form
@@ -46,7 +47,7 @@ def wire(form: "Form", review: Review) -> None:
             try:
                 rows = of_data(data, getattr(wish, "decision", "stop"), getattr(wish, "reading", None))
             except SpecError as error:
-                gr.Warning(str(error), title="The data was not taken over")
+                gr.Warning(str(error), title=say("The data was not taken over"))
         return [
             *(shown("model.source", train_form.CHECKPOINT) if model else skip[0]),
             model or gr.skip(),

@@ -59,7 +59,7 @@ class LookingService:
         try:
             reply = self._ask(job.id, asked)
         except Unreachable:
-            return {"state": "starting", "phase": job.phase or str(job.state), "job": job.id}
+            return {"state": "starting", "phase": job.phase or "", "job": job.id}
         if not reply.pop("ok", False):
             raise DataError(str(reply.get("error", "the process that looks at data refused.")))
         if reply.get("state") == "failed":

@@ -7,6 +7,12 @@
   const note = (kind, text) => el("div", { class: `note ${kind}` },
     el("span", { class: `i i-${{ bad: "bad", good: "ok", info: "info" }[kind] || "warn"}`, "aria-hidden": "true" }), el("span", { text }));
 
+  // How far an answer is that has not come yet.
+  function progress({ state, rows, phase }) {
+    if (state === "running") return say("reading, {n} rows so far", { n: (rows || 0).toLocaleString("en") });
+    return phase ? say("starting: {phase}", { phase }) : say("starting");
+  }
+
   // A panel with a title, a place for a badge and one for its content; `ask` shows how far an answer is.
   function panel(title, id) {
     const badge = el("span", { role: "status" });
@@ -23,7 +29,7 @@
           const reply = await call("POST", `/api/data/${op}`, words);
           if (mine !== newest || !alive()) return null;
           if (reply.state !== "starting" && reply.state !== "running") return reply;
-          waiting(reply.state === "running" ? say("reading, {n} rows so far", { n: (reply.rows || 0).toLocaleString("en") }) : say("starting: {phase}", { phase: reply.phase }));
+          waiting(progress(reply));
           await new Promise((go) => setTimeout(go, PAUSE));
           if (mine !== newest || !alive()) return null;
         }

@@ -31,7 +31,7 @@
 
     async function load() {
       if (!panel.body.contains(stage)) panel.body.replaceChildren(controls, stage);
-      panel.wait("drawing");
+      panel.wait(say("drawing"));
       const words = { data: about.data(), model: about.model(), objective: about.objective(), level: state.level, rows: ROWS, first: state.first, seed: state.seed };
       const found = await panel.ask("preview", words, about.alive, panel.wait);
       if (found) draw(found);

@@ -66,6 +66,7 @@ window.studio.components.model_list = (element) => {
     return model.problem ? [] : [button(say("Convert"), () => open("convert", { source: model.name }))];
   }
 
+  place.replaceChildren(...[1, 2, 3].map(() => el("div", { class: "panel model skeleton", "aria-hidden": "true" })));
   load();
   // Finished jobs bring models; the stream tells when to look again.
   const leave = subscribe("jobs", (message) => {

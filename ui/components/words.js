@@ -31,7 +31,7 @@
   function part({ type, props }) {
     const named = (props.elem_classes || []).includes("setting"); // by the words of YAML, in every language
     for (const name of ["label", "info", "placeholder"]) {
-      if (typeof props[name] === "string" && !(named && name === "label")) props[name] = say(props[name]);
+      if (typeof props[name] === "string" && !(named && name === "label")) props[name] = props[name].split("\n").map((line) => say(line)).join("\n");
     }
     if (Array.isArray(props.choices)) {
       props.choices = props.choices.map(([name, value]) => [named && name !== "not set" ? name : say(name), value]);

@@ -21,9 +21,11 @@ class Preset(Spec):
 
 _LLADA = {"name": "llada", "steps": 128, "max_new_tokens": 128, "block_size": 32}
 _DREAM = {"name": "dream", "steps": 128, "max_new_tokens": 128}
+OWN = "What this model was tried with by the one who made it."
+FITTING = "The first sampler that fits; nobody has recommended one."
 _BLOCKS = "It was trained in blocks; one after the other is the only way to read it, and costs the least."
 
-_AR = Preset(
+OF_CAUSAL = Preset(
     settings={"name": "ar", "max_new_tokens": 128},
     why="From left to right, the likeliest token each time, as generate() does unless told otherwise.",
 )
@@ -83,13 +85,13 @@ def preset(config: DiffusionConfig) -> Preset:
     names = fitting(config) or ["llada"]  # where nothing fits, misfit says so of the default
     if config.sampler:
         settings = {"name": names[0], **config.sampler}
-        return Preset(settings=settings, why="What this model was tried with by the one who made it.")
+        return Preset(settings=settings, why=OWN)
     if config.objective == CAUSAL:
-        return _AR
+        return OF_CAUSAL
     found = PRESETS.get(config.family)
     if found is not None and found.settings["name"] in names:
         return found
-    return Preset(settings={"name": names[0]}, why="The first sampler that fits; nobody has recommended one.")
+    return Preset(settings={"name": names[0]}, why=FITTING)
 
 
 def carried(name: str, known: dict[str, Any]) -> dict[str, Any]:

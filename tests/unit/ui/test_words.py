@@ -13,7 +13,7 @@ from gradio.context import LocalContext
 
 from jobs.specs.builders import BUILDERS
 from jobs.specs.job import ConvertSpec, TrainSpec
-from jobs.specs.samplers import SAMPLERS
+from jobs.specs.samplers import SAMPLERS, presets
 from ui import forms, sampler_form, train_form
 from ui.words import LANGUAGES, catalogue, language_of, say, script
 
@@ -63,6 +63,7 @@ def of_the_specs() -> set[str]:
     groups += [(SAMPLERS[name], None) for name in SAMPLERS]
     helps = {field.help for spec_class, names in groups for field in forms.fields(spec_class, names)}
     helps |= {sampler_form.about(name) for name in SAMPLERS}
+    helps |= {presets.OWN, presets.FITTING, *(p.why for p in (presets.OF_CAUSAL, *presets.PRESETS.values()))}
     helps |= {builder.description for builder in BUILDERS.values()}
     return (helps | {option.help for builder in BUILDERS.values() for option in builder.options}) - {""}
 
