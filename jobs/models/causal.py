@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 from transformers import PreTrainedTokenizerBase as Tokenizer
@@ -20,17 +21,19 @@ from jobs.specs.diffusion_config import FILE, DiffusionConfig
 NAME = "ar-sft"
 
 
-def load(path: str | Path, dtype: checkpoint.Dtype) -> Checkpoint:
+def load(path: str | Path, dtype: checkpoint.Dtype, weights: bool = True) -> Checkpoint:
     """A causal language model: a transformers folder as it is, or a dLLM with its causal mask put back.
+    `weights` as in checkpoint.load.
 
     Raises: ModelError for a folder that holds neither.
     """
     folder = locate(path)
     if (folder / FILE).is_file() or checkpoint.official_family(folder, str(path)) is not None:
-        return as_causal(checkpoint.load(path, dtype=dtype))
+        return as_causal(checkpoint.load(path, dtype=dtype, weights=weights))
     check_causal(read_config(folder), folder)
     tokenizer = load_tokenizer(folder)
-    model = checkpoint.load_stock(folder, checkpoint.stock_config(folder), dtype)
+    wanted = dtype if dtype == "auto" else getattr(torch, dtype)
+    model = checkpoint.load_stock(folder, checkpoint.stock_config(folder), wanted, weights)
     return as_causal(Checkpoint(model.eval(), tokenizer, settings(tokenizer), folder))
 
 

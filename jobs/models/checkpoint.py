@@ -21,6 +21,7 @@ from jobs.models.official import Source, complain, layout_for, lazily
 from jobs.models.shards import Entry, write_shards
 from jobs.models.source import CONFIG, locate, read_config
 from jobs.models.tokenizers import end_of_turn_id, has_tokenizer, load_tokenizer
+from jobs.models.unread import unread
 from jobs.models.weights import tensor_names, weight_files
 from jobs.protocol.errors import ModelError
 from jobs.protocol.folder import PARTIAL, sync_folder, write_json
@@ -79,11 +80,13 @@ def load(
     device: str = "cpu",
     mask_token_id: int | None = None,
     family: str | None = None,
+    weights: bool = True,
 ) -> Checkpoint:
     """A dLLM checkpoint, in eval mode: our own folder, or an official format (see families).
 
     dtype "auto" is float32 on a CPU and the checkpoint's own elsewhere. `mask_token_id` is for official
-    folders whose config and tokenizer name none, `family` for those that do not say what they are.
+    folders whose config and tokenizer name none, `family` for those that do not say what they are. Without
+    `weights`, for which the dtype must be named, they are left unread (see jobs.models.unread).
     Raises: ModelError, naming missing and unexpected tensors, a folder that is no dLLM, an impossible mask.
     """
     folder = locate(path)
@@ -91,14 +94,15 @@ def load(
     if (folder / FILE).is_file():
         diffusion = DiffusionConfig.load(folder)
         tokenizer = load_tokenizer(folder) if has_tokenizer(folder) else None
-        model = load_stock(folder, stock_config(folder), wanted)
+        model = load_stock(folder, stock_config(folder), wanted, weights)
     else:
         found = official_family(folder, str(path), family)
         if found is None:
             raise ModelError(f"{folder} is not a dLLM checkpoint: it has no {FILE}. Convert it first.")
         tokenizer = official_tokenizer(folder, found)
         diffusion = official_diffusion(folder, str(path), found, tokenizer, mask_token_id)
-        model = load_official(folder, found, wanted, mask_token_id=diffusion.mask_token_id)
+        mask = diffusion.mask_token_id
+        model = load_official(folder, found, wanted, mask_token_id=mask, weights=weights)
     rows = model.get_input_embeddings().weight.shape[0]
     if diffusion.mask_token_id >= rows:
         raise ModelError(
@@ -121,9 +125,13 @@ def unusable(folder: Path, error: Exception) -> ModelError:
     return ModelError(f"{folder / CONFIG} cannot be used: {str(error).strip().splitlines()[-1].strip()}")
 
 
-def load_stock(folder: Path, config: PreTrainedConfig, dtype: str | torch.dtype) -> PreTrainedModel:
-    """A transformers folder as a bidirectional model. Raises: ModelError."""
+def load_stock(
+    folder: Path, config: PreTrainedConfig, dtype: str | torch.dtype, weights: bool = True
+) -> PreTrainedModel:
+    """A transformers folder as a bidirectional model; `weights` as in load. Raises: ModelError."""
     weight_files(folder)  # says what is wrong with them more clearly than transformers does
+    if not weights:
+        return make_bidirectional(unread(config, dtype))
     try:
         model, info = model_class(config).from_pretrained(
             folder,
@@ -219,13 +227,16 @@ def load_official(
     dtype: str | torch.dtype,
     windows: Windows | None = None,
     mask_token_id: int | None = None,
+    weights: bool = True,
 ) -> PreTrainedModel:
     """A folder in a family's official format as a bidirectional stock model; `windows` and `mask_token_id`
-    as in official_config. Raises: ModelError.
+    as in official_config, `weights` as in load. Raises: ModelError.
 
     Every tensor is read where it is needed, so that the weights are in memory once.
     """
     config, _ = official_config(folder, family, windows, mask_token_id)
+    if not weights:
+        return make_bidirectional(unread(config, dtype))
     try:
         source = Source(folder, config, family)
         model, info = model_class(config).from_pretrained(

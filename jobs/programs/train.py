@@ -33,6 +33,7 @@ from jobs.programs.training.film import make_film
 from jobs.programs.training.fsdp import ShardedTrainer, make_whole, shard
 from jobs.programs.training.ranks import StopVote
 from jobs.programs.training.reporting import Reporting, peak_memory_mb
+from jobs.programs.training.sending import agree, send
 from jobs.programs.training.sequence_parallel import layout_of, share_texts
 from jobs.programs.training.trackers import Tracker, tracking
 from jobs.programs.training.trainer import DiffusionLoss, DiffusionTrainer
@@ -60,7 +61,7 @@ def train(process: Process) -> None:
     vote.check()
 
     process.phase("loading the model")
-    start = load_model(spec)
+    start = load_model(spec, weights=process.rank == 0 or not spec.sends_weights)
     spec = process.spec = with_objective(spec, start.config)
     vote.check()
     if spec.optimisation.liger_kernels:
@@ -72,8 +73,14 @@ def train(process: Process) -> None:
     arguments.restore_deepspeed(hf_deepspeed)
     if spec.optimisation.compile:
         compile_layers(loaded.model)
+    if spec.sends_weights:
+        agree(loaded.model, given.device)
     if spec.launcher.name == "fsdp":
-        shard(loaded.model, given.device, spec.launcher.offload_weights)
+        shard(loaded.model, given.device, spec.launcher.offload_weights, spec.sends_weights)
+    elif (
+        spec.sends_weights and not spec.launcher.splits_weights
+    ):  # ZeRO stage 3 sends what it splits by itself
+        send(loaded.model, given.device)
     with tracking(process) as tracker:
         fit(process, given, vote, loaded, corpus, tracker)
 
@@ -132,8 +139,8 @@ def remove_broken_checkpoints(run: RunFolder) -> None:
                 shutil.rmtree(folder)
 
 
-def load_model(spec: TrainSpec) -> Checkpoint:
-    """The model to start from.
+def load_model(spec: TrainSpec, weights: bool = True) -> Checkpoint:
+    """The model to start from, without `weights` where another process will send them.
 
     Weights are kept in float32 while they are trained; a LoRA's frozen base may stay in bf16.
     Raises: ModelError, SpecError.
@@ -148,9 +155,9 @@ def load_model(spec: TrainSpec) -> Checkpoint:
         made = create.create(spec.model.new, spec.optimisation.seed)
         return causal.as_causal(made) if is_causal else made
     if is_causal:
-        return causal.load(str(spec.model.path), dtype=held_in(spec))
+        return causal.load(str(spec.model.path), dtype=held_in(spec), weights=weights)
     refuse_canvases(Path(str(spec.model.path)))
-    loaded = checkpoint.load(Path(str(spec.model.path)), dtype=held_in(spec))
+    loaded = checkpoint.load(Path(str(spec.model.path)), dtype=held_in(spec), weights=weights)
     if loaded.tokenizer is None:
         raise ModelError(f"{spec.model.path} has no tokenizer, so it cannot read the data. Copy one there.")
     return loaded

@@ -38,8 +38,8 @@ class Estimate(Spec):
     device: dict[str, int]
     """On each device: weights, gradients, optimizer, activations, logits, runtime."""
     machine: int = 0
-    """In the machine's main memory: each process loads the whole model there first, and what is offloaded
-    waits there."""
+    """In the machine's main memory: the model is loaded there first, by the process that reads it or, where
+    it cannot be sent, by each, and what is offloaded waits there."""
     operations: float
     """Floating-point operations of a step, on all devices together."""
     tokens: int
@@ -72,7 +72,7 @@ def estimate(spec: TrainSpec, sizes: Sizes, values: int | None = None, on_gpu: b
         values=total,
         trained=trained,
         device=parts,
-        machine=max(machine, spec.launcher.processes * _loaded(spec, total, trained)),
+        machine=max(machine, _readers(spec) * _loaded(spec, total, trained)),
         operations=_operations(spec, sizes, rows * length, length) * batches,
         tokens=rows * spec.data.max_length * batches,
     )
@@ -141,6 +141,11 @@ def _states(spec: TrainSpec, total: int, trained: int, sizes: Sizes) -> tuple[di
                 waiting, weights, gradients, states = weights + gradients + states, 0, 0, 0
     parts = {"weights": weights + gathered, "gradients": gradients, "optimizer": states}
     return parts, int(waiting * launcher.processes)
+
+
+def _readers(spec: TrainSpec) -> int:
+    """How many whole models a machine holds while they are loaded; with offloaded weights all parts too."""
+    return 1 + spec.launcher.offload_weights if spec.sends_weights else spec.launcher.processes
 
 
 def _loaded(spec: TrainSpec, total: int, trained: int) -> int:

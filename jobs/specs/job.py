@@ -143,6 +143,17 @@ class TrainSpec(JobSpec):
                 raise ValueError(text)
         return self
 
+    @property
+    def sends_weights(self) -> bool:
+        """Whether rank 0 alone reads the weights and sends them to the others.
+
+        Not those that each process makes from a seed, nor those of which a tuning computes something before
+        they could be sent: 4-bit scales, PiSSA's start.
+        """
+        together = self.launcher.processes > 1 or bool(self.launcher.hosts)
+        computed = self.tuning.quantize != "none" or self.tuning.start == "pissa"
+        return together and self.model.path is not None and not computed
+
 
 class ConvertSpec(JobSpec):
     """Turn a causal language model into a diffusion language model, a dLLM into another format, or merge a

@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from jobs.models import checkpoint
+from jobs.models import checkpoint, create
 from jobs.programs import train as train_program
 from jobs.programs.process import main
 from jobs.protocol.folder import RunFolder, read_json
+from jobs.specs.job import NewModelSpec
 from tests.fakes.programs import (
     MODEL,
     PATIENCE,
@@ -132,6 +133,27 @@ def test_two_processes_and_fsdp_are_one_process_and_a_resumed_run_is_the_uninter
     assert read_json(lora.model / "config.json")["dtype"] == "bfloat16"
 
 
+@pytest.fixture
+def stored(tmp_path) -> dict:
+    """A model in a folder, which one process alone reads; its words are tied to its head."""
+    made = create.create(NewModelSpec.parse(STILL), seed=3)
+    folder = tmp_path / "stored"
+    checkpoint.save(made.model, made.tokenizer, made.config, folder)
+    return {"model": {"path": str(folder), "new": None}}
+
+
+def test_what_one_process_read_is_what_all_train(tmp_path, sums, stored):
+    whole = train_here(still(tmp_path, sums, 8, 1, **stored))
+    ddp = still(tmp_path, sums, 4, 1, launcher=by("torchrun"), **stored)
+    fsdp = still(tmp_path, sums, 4, 1, launcher=by("fsdp"), **stored)
+    lora = {**stored, "tuning": {"method": "lora", "rank": 2}}
+    beside = still(tmp_path, sums, 4, 1, launcher=by("fsdp", offload_weights=True), **lora)
+    two_processes(ddp, fsdp, beside)
+    for run in (ddp, fsdp):
+        equal(run, whole)
+    equal(beside, train_here(still(tmp_path, sums, 8, 1, **lora)))
+
+
 LLAMA = {
     **STILL,
     "architecture": "llama",
@@ -162,11 +184,11 @@ def test_two_processes_that_share_each_text_are_one_process(tmp_path, sums):
         two_processes(unpacked)
 
 
-def test_zero_2_and_zero_3_are_one_process(tmp_path, sums):
-    """DeepSpeed, started by torchrun, as on several machines."""
-    whole = train_here(still(tmp_path, sums, 8, 1))
-    zero_2 = still(tmp_path, sums, 2, 2, launcher=by("deepspeed", zero_stage=2, offload=True))
-    zero_3 = still(tmp_path, sums, 4, 1, launcher=by("deepspeed", zero_stage=3))
+def test_zero_2_and_zero_3_are_one_process(tmp_path, sums, stored):
+    """DeepSpeed, started by torchrun, as on several machines; one process alone reads the model."""
+    whole = train_here(still(tmp_path, sums, 8, 1, **stored))
+    zero_2 = still(tmp_path, sums, 2, 2, launcher=by("deepspeed", zero_stage=2, offload=True), **stored)
+    zero_3 = still(tmp_path, sums, 4, 1, launcher=by("deepspeed", zero_stage=3), **stored)
     two_processes(zero_2, zero_3, DS_ACCELERATOR="cpu", PATH=WITH_NINJA, patience=COMPILING)
     equal(zero_2, whole)
     equal(zero_3, whole)

@@ -24,6 +24,7 @@ from torch.distributed.tensor import DTensor
 from transformers.trainer import SCHEDULER_NAME
 
 from jobs.programs.training.compiling import layers
+from jobs.programs.training.sending import send
 from jobs.programs.training.trainer import DiffusionTrainer
 from jobs.protocol.errors import ModelError
 
@@ -31,10 +32,11 @@ SHARDS = "shards"  # folder of a checkpoint: a file of each process, and what is
 TRAINED = StateDictOptions(ignore_frozen_params=True, strict=False)
 
 
-def shard(model: nn.Module, device: torch.device, offload: bool) -> None:
+def shard(model: nn.Module, device: torch.device, offload: bool, sent: bool = False) -> None:
     """Split a model over all processes, layer by layer, in place.
 
-    Layers are gathered for their own computation only. With `offload` the parts wait in main memory.
+    Layers are gathered for their own computation only. With `offload` the parts wait in main memory. Weights
+    that are `sent` come from rank 0 a layer at a time, so that no other process ever has them all.
     Raises: ModelError for a model without layers.
     """
     mesh = init_device_mesh(device.type, (torch.distributed.get_world_size(),))
@@ -44,9 +46,10 @@ def shard(model: nn.Module, device: torch.device, offload: bool) -> None:
     parts = list(layers(model))
     if not parts:
         raise ModelError(f"{type(model).__name__} has no layers that FSDP could split; use torchrun.")
-    for part in parts:
+    for part in [*parts, model]:
+        if sent:
+            send(part, device)
         fully_shard(part, **given)
-    fully_shard(model, **given)
     whole = [name for name, weight in model.named_parameters() if not isinstance(weight, DTensor)]
     assert not whole, f"not split: {whole}"
 

@@ -91,7 +91,9 @@ def test_split_weights_leave_one_share_and_what_is_gathered(name):
     assert gradients == 0.5 and optimizer in (1.0, 1.5) and 0.5 < weights < states(whole)[0]
     moved = plan(launcher={**split, "offload_weights": True})
     assert moved.device["weights"] < shared.device["weights"]
-    assert shared.machine == 8 * 4 * whole.values, "each process loads the whole model first"
+    assert shared.machine == 4 * whole.values, "one process loads the whole model and sends it"
+    four = plan(launcher={"name": "torchrun", "processes": 8}, tuning={"method": "lora", "quantize": "4bit"})
+    assert four.machine > 8 * 2 * whole.values, "4-bit weights are made by each process"
 
 
 def test_lora_trains_little_and_four_bits_keep_little():
