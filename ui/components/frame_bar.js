@@ -62,6 +62,7 @@
       theme.setAttribute("aria-label", theme.title);
     }
 
+    window.studio.bells.start();
     const jobs = new Map();
     subscribe("jobs", (message) => {
       if (message.error) return;

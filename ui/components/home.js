@@ -11,6 +11,7 @@ window.studio.components.home = (element) => {
   let groups = [];
   let models = new Set(); // names of those that can be tried
   let timer = 0;
+  let asked = null; // what stood when the server was asked last
   const since = lastVisit();
 
   // --- the last visit ----------------------------------------------------------------------------------------------
@@ -55,7 +56,10 @@ window.studio.components.home = (element) => {
       button(say("Look at the data"), () => open("data")),
       button(say("Convert a causal model"), () => open("convert"))));
   const disk = el("dl");
-  const storage = el("section", { class: "panel", hidden: true, "aria-label": say("Disk") }, el("div", { class: "head" }, el("h2", { text: say("Disk") })), disk);
+  const measured = el("p", { class: "small muted num" });
+  const storage = el("section", { class: "panel", hidden: true, "aria-label": say("Disk") },
+    el("div", { class: "head" }, el("h2", { text: say("Disk") }),
+      el("button", { class: "btn small", type: "button", text: say("Clean up"), title: say("Delete old runs, or only their checkpoints"), onclick: () => window.studio.cleanup.open(() => askDisk(true)) })), disk, measured);
   root.replaceChildren(
     el("div", { class: "head" }, el("h1", { text: say("Home") }), button(say("New job"), () => open("train"), "primary")),
     empty,
@@ -100,8 +104,17 @@ window.studio.components.home = (element) => {
     const total = Object.values(one.counts).reduce((sum, n) => sum + n, 0);
     const done = Object.entries(one.counts).filter(([state]) => words.ENDED.has(state)).reduce((sum, [, n]) => sum + n, 0);
     const label = say("{done} of {total} ended", { done, total });
-    return el("li", { class: "plain" }, el("span", { text: one.name || one.id }), el("span", { class: "num muted", text: label }),
+    return el("li", { class: "plain" }, groupLink(one), el("span", { class: "num muted", text: label }),
       words.meter({ step: done, total }, label));
+  }
+
+  function groupLink(one) {
+    return el("a", { href: `?tab=jobs&group=${encodeURIComponent(one.id)}`, text: one.name || one.id, onclick: (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new window is the browser's business
+      event.preventDefault();
+      window.studio.remember({ tab: "jobs", group: one.id, run: null }, true);
+      open("jobs", { group: one.id, run: null });
+    } });
   }
 
   // --- drawing -----------------------------------------------------------------------------------------------------
@@ -117,18 +130,26 @@ window.studio.components.home = (element) => {
     fill("groups", groups.filter((one) => one.state === "running" || one.state === "queued"), group);
   }
 
-  // What the stream does not carry is asked for again when jobs have changed, at most every two seconds.
+  // What the stream does not carry is asked for again when a job came, went, or is in another state: two seconds
+  // later, and only while somebody can see it.
+  const standing = () => [...jobs.values()].map((job) => [job.id, job.state, (job.devices || []).join()].join()).join(" ");
+  function askSoon() {
+    if (!timer && !document.hidden && standing() !== asked) timer = setTimeout(ask, 2000);
+  }
+
   function ask() {
     timer = 0;
+    asked = standing();
     const given = (path, take) => call("GET", path).then(take).catch(() => null); // the amber note says it already
     given("/api/devices", (reply) => (devices = reply.devices)).then(() => given("/api/groups?limit=50", (reply) => (groups = reply.groups)))
       .then(() => given("/api/models", (reply) => (models = new Set(reply.models.filter((one) => one.is_dllm && !one.problem).map((one) => one.name)))))
       .then(draw);
   }
 
-  function askDisk() {
-    call("GET", "/api/disk").then((found) => {
+  function askDisk(fresh = false) {
+    call("GET", `/api/disk?fresh=${fresh}`).then((found) => {
       const rows = [[say("Runs"), found.runs], [say("Prepared data"), found.prepared], [say("Free"), found.free]];
+      measured.textContent = found.age < 60 ? "" : say("measured {time} ago", { time: format.seconds(found.age) });
       disk.replaceChildren(...rows.flatMap(([name, bytes]) => [el("dt", { text: name }), el("dd", { class: "num", text: format.bytes(bytes) })]));
       storage.hidden = false;
     }).catch(() => null);
@@ -140,9 +161,10 @@ window.studio.components.home = (element) => {
     for (const job of news.jobs || []) jobs.set(job.id, job);
     for (const id of news.removed || []) jobs.delete(id);
     draw();
-    timer = timer || setTimeout(ask, 2000);
+    if (asked === null) ask();
+    else askSoon();
   });
-  ask();
+  document.addEventListener("visibilitychange", askSoon);
   askDisk();
   remember();
   const tick = setInterval(remember, 60000);
@@ -150,5 +172,6 @@ window.studio.components.home = (element) => {
     leave();
     clearInterval(tick);
     clearTimeout(timer);
+    document.removeEventListener("visibilitychange", askSoon);
   });
 };

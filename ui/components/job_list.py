@@ -4,6 +4,7 @@ from typing import Any
 
 import gradio as gr
 
+from jobs.specs.job import KINDS
 from ui.components.script import mount
 
 
@@ -13,7 +14,7 @@ class JobList(gr.HTML):
     def __init__(self, value: dict[str, Any] | None = None, **kwargs: Any):
         super().__init__(
             value=value,
-            html_template='<div class="jobs-list"></div>',
+            html_template=f'<div class="jobs-list" data-kinds="{",".join(KINDS)}"></div>',
             js_on_load=mount("job_list"),
             apply_default_css=False,
             **kwargs,
