@@ -81,6 +81,23 @@ def test_our_own_folder_of_a_family_gives_the_same_tensors(name, debug, tmp_path
     assert all(torch.equal(tensor, got[key]) for key, tensor in expected.items())
 
 
+@pytest.mark.thorough
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("name", FAMILIES)
+def test_unread_it_has_the_parts_that_it_has_when_read(name, dtype, debug, tmp_path):
+    """A process that is sent the weights builds this, and gets rank 0's number formats and buffers."""
+    folder = tmp_path / "official"
+    checkpoint.export(debug(name), name, folder)
+    read, unread = (
+        checkpoint.load(folder, dtype=dtype, family=name, weights=weights).model for weights in (True, False)
+    )
+    for kind in ("named_parameters", "named_buffers"):
+        parts = [{n: (tuple(t.shape), t.dtype) for n, t in getattr(m, kind)()} for m in (read, unread)]
+        assert parts[0] == parts[1]
+    ties = [len(list(model.parameters())) == len(model.state_dict()) for model in (read, unread)]
+    assert ties[0] == ties[1] and read.training == unread.training
+
+
 @pytest.mark.parametrize("name", FAMILIES)
 def test_the_config_survives_the_official_format(name, debug):
     family, made = FAMILIES[name], debug(name)
