@@ -15,7 +15,7 @@ from tests.fakes.processes import until
 
 Open = Callable[..., Any]
 XSS = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
-TABS = ("home", "playground", "data", "train", "convert", "jobs", "models")
+TABS = ("home", "playground", "data", "train", "convert", "jobs", "compare", "models")
 SLOW = 120_000  # a process that loads torch comes first
 
 

@@ -112,7 +112,8 @@ window.studio.components.compare = (element) => {
       const query = asked.group ? { group: asked.group } : { runs: asked.runs.join(",") };
       const reply = await call("GET", `/api/compare?${new URLSearchParams(query)}`);
       if (asked !== wish) return;
-      found = reply;
+      const held = (row, field) => looks.value(row.settings[field]);
+      found = { ...reply, fields: reply.fields.filter((field) => reply.rows.some((row) => held(row, field) !== held(reply.rows[0], field))) };
       for (const row of found.rows) if (!states.has(row.job)) states.set(row.job, row.state);
       plot();
       draw();

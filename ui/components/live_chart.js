@@ -4,6 +4,7 @@
   "use strict";
   const { el, segments, format, say } = window.studio;
   const PAD = { left: 48, right: 12, top: 10, bottom: 24 };
+  const UNIT = 64; // room for the last figure of the axis, which says of what
   const END = 64; // room for the figures at the lines' ends
   const MOST = 1.5; // points a pixel, before neighbours are taken together
 
@@ -171,9 +172,11 @@
           el("text", { x: PAD.left - 8, y: y + 4, "text-anchor": "end" }, short(tick)));
       }
       const marks = stepTicks(this.x0, this.x1, (this.width - PAD.left) / 90);
+      const last = marks[marks.length - 1];
       for (const step of marks) {
-        const at = step === marks[marks.length - 1] && this.x(step) > this.width - 60 ? "end" : step === this.x0 ? "start" : "middle";
-        parts.push(el("text", { x: this.x(step), y: this.height - 6, "text-anchor": at }, this.tick(step, step === marks[marks.length - 1])));
+        if (step !== last && this.x(last) - this.x(step) < UNIT) continue;
+        const at = step === last && this.x(step) > this.width - 60 ? "end" : step === this.x0 ? "start" : "middle";
+        parts.push(el("text", { x: this.x(step), y: this.height - 6, "text-anchor": at }, this.tick(step, step === last)));
       }
       return parts;
     }

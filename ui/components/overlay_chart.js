@@ -72,19 +72,19 @@
       });
     }
 
-    // A run has no figure before its first point and after its last.
+    // A run has no figure before its first point and after its last. Of a smoothed line it is the smoothed one.
     reading(series, step) {
       const points = this.points(series.name);
       if (!points.length || step < points[0][0] || step > points[points.length - 1][0]) return null;
-      return super.reading(series, step);
+      const found = super.reading(series, step);
+      return found && (found.smoothed === null ? found : { ...found, point: [found.point[0], found.smoothed] });
     }
 
     told(found, place) {
-      const shown = ({ smoothed, point }) => (smoothed === null ? point[1] : smoothed);
-      const rows = [...found].sort((a, b) => shown(b) - shown(a)); // as the lines lie
+      const rows = [...found].sort((a, b) => b.point[1] - a.point[1]); // as the lines lie
       return [el("b", { text: this.axis ? this.axis.place(place) : say("step {n}", { n: place.toLocaleString("en") }) }),
         el("div", { class: rows.length > 12 ? "reads two" : "reads" }, ...rows.map((row) => el("span", {},
-          window.StudioCompareLooks.sample(row.series.look), el("span", { text: row.series.label }), el("span", { class: "num r", text: format.number(shown(row)) }))))];
+          window.StudioCompareLooks.sample(row.series.look), el("span", { text: row.series.label }), el("span", { class: "num r", text: format.number(row.point[1]) }))))];
     }
 
     summary(known, last) {

@@ -44,7 +44,14 @@
       if (!rows.length) body.append(el("tr", {}, el("td", { colspan: titles.length, text: say("No setting differs.") })));
       find();
     };
-    const other = otherSpecs(job, (found) => (found ? fill([say("setting"), say("there"), say("this run")], differing(mine, found)) : fill([say("setting"), say("value")], mine)));
+    let against = null; // the run whose settings stand beside
+    const compare = el("button", { class: "btn", type: "button", hidden: true, text: say("Compare"), title: say("Curves and results of both runs over each other"), onclick: () => sideBySide([against, job.id]) });
+    const other = otherSpecs(job, (found) => {
+      against = found && found.run;
+      compare.hidden = !against;
+      if (found) fill([say("setting"), say("there"), say("this run")], differing(mine, found));
+      else fill([say("setting"), say("value")], mine);
+    });
     const copy = el("button", { class: "btn", type: "button", text: say("Copy YAML"), onclick: async () => {
       try {
         const { yaml } = await call("POST", "/api/specs/check", { spec: job.spec });
@@ -54,16 +61,22 @@
       }
     } });
     fill([say("setting"), say("value")], mine);
-    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Settings") }), el("div", { class: "row" }, other, search, copy)),
+    panel.replaceChildren(el("div", { class: "head" }, el("h2", { text: say("Settings") }), el("div", { class: "row" }, other, compare, search, copy)),
       el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": say("Settings of this run") },
         el("table", { class: "plain" }, el("thead", {}, heads), body)));
   }
 
   // [setting, there, here] where the two differ. A recipe leaves most settings out: those are not compared.
-  function differing(mine, { spec, whole }) {
+  function differing(mine, { spec, run }) {
     const [here, there] = [new Map(mine), new Map(flat(spec).filter(([name]) => !ELSEWHERE.includes(name)))];
-    const names = whole ? [...new Set([...here.keys(), ...there.keys()])] : [...there.keys()];
+    const names = run ? [...new Set([...here.keys(), ...there.keys()])] : [...there.keys()];
     return names.filter((name) => here.get(name) !== there.get(name)).map((name) => [name, there.get(name) ?? "\u2013", here.get(name) ?? "\u2013"]);
+  }
+
+  function sideBySide(ids) {
+    const place = { tab: "compare", runs: ids.join(","), group: null, run: null };
+    window.studio.remember(place, true); // Back comes here again
+    open("compare", place);
   }
 
   // A choice of runs and recipes of the same kind, asked for when it is first looked at.
@@ -87,7 +100,7 @@
       const place = select.value;
       try {
         const found = place && (await call("GET", place));
-        if (place === select.value) choose(found ? { spec: found.spec, whole: place.startsWith("/api/jobs/") } : null);
+        if (place === select.value) choose(found ? { spec: found.spec, run: found.id } : null);
       } catch (error) {
         toast(error.message, "bad");
       }

@@ -53,10 +53,7 @@ class Reporting(TrainerCallback):
         self.recent: deque[float] = deque(maxlen=RECENT_STEPS)
         self.busy = 0.0  # seconds in training steps since the last point of the curves
         self.busy_in_all = 0.0
-        self.spent = {
-            "tokens_seen": 0.0,
-            "seconds_trained": 0.0,
-        }  # since the first step, earlier tries included
+        self.spent = {"tokens_seen": 0.0, "seconds_trained": 0.0}  # earlier tries included
         self._mark = 0.0
         self._said = 0.0
 
