@@ -7,15 +7,18 @@ trained nor attended to. How far the answer goes:
   block   to the end of the row's last block (ZHZisZZ/dllm, AppendEOSBlockWrapper)
   length  to a length that is the same for all batches (inclusionAI/dFactory, padding="max_length")
   ignore  nowhere: padding alone
+
+`cut` shortens answers before that, as the SFT collator of ZHZisZZ/dllm pipelines/dream/utils.py does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
 
 from jobs.data.encode import Sequence
 from jobs.data.images import PictureReader
+from jobs.diffusion.draws import seed_of
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,12 @@ class Collator:
     """For models that see pictures."""
     separate: bool = False
     """Whether the batch says which text of its sequence each position belongs to."""
+    cut: bool = False
+    """Whether the answers of a batch are cut to the length of one of them. The batch's tokens draw which, so
+    that a resumed training cuts as the uninterrupted one."""
 
     def __call__(self, sequences: list[Sequence]) -> dict[str, Any]:
+        sequences = _cut(sequences) if self.cut else sequences
         length = max(self.end(len(s.input_ids)) for s in sequences)
         rows = len(sequences)
         input_ids = torch.full((rows, length), self.fill_id, dtype=torch.long)
@@ -79,6 +86,12 @@ class Collator:
         if self.fill == "block":
             return -(-length // self.size) * self.size
         return max(length, self.size) if self.fill == "length" else length
+
+
+def _cut(sequences: list[Sequence]) -> list[Sequence]:
+    drawn = seed_of("cut", *(token for s in sequences for token in s.input_ids)) % len(sequences)
+    kept = len(sequences[drawn].input_ids) - sequences[drawn].prompt_length
+    return [replace(s, input_ids=s.input_ids[: s.prompt_length + kept]) for s in sequences]
 
 
 def _documents(sequences: list[Sequence], length: int) -> torch.Tensor:

@@ -243,7 +243,7 @@ def build_trainer(
         complete=None if spec.tuning.method == "lora" or objective.causal else model_files(loaded),
         model=loaded.model,
         args=given,
-        data_collator=corpus.collator,
+        data_collator=replace(corpus.collator, cut=corpus.kind == "messages" and spec.objective.cut_answers),
         train_dataset=corpus.train,
         processing_class=loaded.tokenizer,
         callbacks=[average, reporting] if average else [reporting],

@@ -19,6 +19,9 @@ class Masking(Spec):
 
     random_length_ratio: float = Field(default=0.0, ge=0, le=1)
     """Plain text: share of batches cut to a random length (LLaDA pre-trains with 0.01)."""
+    cut_answers: bool = False
+    """Conversations: cut the answers of each batch to the length of one of them, drawn anew (Dream in dLLM:
+    perbatch_cutoff), so that fewer of the trained tokens are end-of-text."""
     confidence_beta: float = Field(default=0.0, ge=0)
     """Trainable parallel decoding: so much times the entropy of masked tokens that are already predicted
     right (dFactory recommends 2.0; 0 is off)."""

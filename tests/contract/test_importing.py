@@ -192,6 +192,7 @@ def test_no_key_is_dropped_in_silence(name):
 
 
 DEFAULTS = {
+    "perbatch_cutoff",
     *("data.max_seq_len", "data.noise_range_low", "data.noise_range_high", "data.text_keys"),
     *("train.micro_batch_size", "train.optimizer", "train.beta2", "train.max_grad_norm", "train.use_wandb"),
     *(
@@ -265,7 +266,7 @@ def test_dream_with_lora_in_four_bits():
     assert (found.spec.objective.name, found.spec.objective.geo_p) == ("dream", 0.3)
     assert (found.spec.tuning.rank, found.spec.tuning.quantize) == (32, "4bit")
     assert found.spec.data.path == "tulu-3[train:10000,test:1000]"
-    assert "perbatch_cutoff" in left(found) and found.spec.launcher.processes == 4
+    assert found.spec.objective.cut_answers and found.spec.launcher.processes == 4
 
 
 def test_llada_begins_anew_in_the_shape_of_its_config():

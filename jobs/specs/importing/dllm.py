@@ -34,8 +34,7 @@ LEFT = {
     "load_preprocessed_data": LOADING,
     "streaming": LOADING,
     "truncation": "texts are cut or packed: data.packing",
-    "perbatch_cutoff": "answers are not cut at random; filling is trained, see objective.fill",
-    "resp_cutoff_ratio": "answers are not cut at random; filling is trained, see objective.fill",
+    "resp_cutoff_ratio": "batches are cut before they are filled: objective.cut_answers",
     "attn_implementation": CHOSEN,
     "dtype": CHOSEN,
     "group_by_length": "rows are shuffled",
@@ -109,6 +108,8 @@ def _objective(work: Import, name: str) -> None:
         work.put("objective.geo_p", float(cart["p"]) if cart["p"] else None)
     else:
         work.put("objective.loss_weight_type", weight)
+    cut = work.take("perbatch_cutoff", name == "dream" or None)
+    work.put("objective.cut_answers", truth(cut) if cut is not None else None)
     ratio = plain(work.take("random_length_ratio"))
     work.put("objective.random_length_ratio", ratio)
     schedule = work.take("alpha_scheduler", work.take("scheduler_cls"))

@@ -168,6 +168,21 @@ def test_filling_that_is_part_of_the_answer_is_masked_and_attended_to():
     assert "attention_mask" not in batch
 
 
+def test_answers_are_cut_to_the_length_of_one_of_them():
+    """As dLLM's collator does: of 2, 1 and 4 tokens one is drawn; only longer answers lose their end."""
+    seen = set()
+    for first in range(20):
+        rows = [Sequence([first, 2, 3, 4], 2), Sequence([5, 6], 1), Sequence([1, 1, 1, 2, 3, 4, 5], 3)]
+        batch = Collator(9, "ignore", cut=True)(rows)
+        assert Collator(9, "ignore", cut=True)(rows)["input_ids"].equal(batch["input_ids"])
+        answers = (batch["lengths"] - batch["prompt_lengths"]).tolist()
+        kept = max(answers)
+        assert answers == [min(2, kept), min(1, kept), min(4, kept)]
+        assert batch["input_ids"][0, :2].tolist() == [first, 2] and batch["maskable"].sum() == sum(answers)
+        seen.add(kept)
+    assert seen == {1, 2, 4}
+
+
 def test_answers_end_with_a_whole_block_and_the_rest_of_the_batch_is_ignored():
     rows = [Sequence([1, 2, 3, 4, 5], 2), Sequence([6, 7], 1), Sequence([1, 2, 3], 0)]
     batch = Collator(9, "block", 3)(rows)
