@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import ColumnElement, Select, case, func, or_, select
 
-from backend.remarks import has_tag
+from backend.remarks import KEEP, has_tag
 from backend.services.groups import GroupService, GroupView
 from backend.services.job_view import LINE, JobLine, build_lines, is_resumable
 from backend.services.jobs import JobService
@@ -60,6 +60,8 @@ class JobBrief(BaseModel):
     group: str
     held: bool
     resumable: bool
+    kept: bool
+    """It has the tag that cleaning up respects."""
 
 
 class JobPage(BaseModel):
@@ -97,7 +99,14 @@ class JobSearch:
 
     def briefs(self, wanted: Wanted) -> list[JobBrief]:
         """All jobs that match, however many."""
-        columns = (jobs.c.id, jobs.c.kind, jobs.c.state, jobs.c.group, jobs.c.held)
+        columns = (
+            jobs.c.id,
+            jobs.c.kind,
+            jobs.c.state,
+            jobs.c.group,
+            jobs.c.held,
+            has_tag(KEEP).label("kept"),
+        )
         query = select(*columns).where(*_conditions(wanted)).order_by(*ORDERS[wanted.order])
         with self.store.read() as conn:
             rows = conn.execute(query).all()

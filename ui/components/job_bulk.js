@@ -78,6 +78,8 @@
       const others = jobs.length - fit.length;
       dialog.body.append(el("p", { text: what }));
       if (others) dialog.body.append(el("p", { text: say("Selected jobs in another state, which stay as they are: {n}", { n: others.toLocaleString("en") }) }));
+      const kept = fit.filter((job) => job.kept).length;
+      if (kept && action === "delete") dialog.body.append(el("p", { class: "note" }, el("span", { class: "i i-warn", "aria-hidden": "true" }), el("span", { text: say("With the tag keep among them: {n}", { n: kept.toLocaleString("en") }) })));
       const keep = el("button", { class: "btn", type: "button", text: say("Keep"), onclick: dialog.close });
       if (action !== "delete") keep.textContent = say("Not now");
       dialog.row.append(el("button", { class: `btn ${danger ? "danger" : "primary"}`, type: "button", text: name, onclick: () => this.carryOut(dialog, action, ids) }), keep);

@@ -59,7 +59,7 @@
       const again = words.again(job);
       if (again) row.append(words.button(again, () => words.resume(job), about(again)));
       else if (job.state === "succeeded") row.append(words.button(say("Open"), () => words.show(job.id), about(say("Open"))));
-      row.append(words.button(say("Delete"), () => words.confirm(row, say("Delete it and its folder?"), say("Delete"), () => words.remove(job)),
+      row.append(words.button(say("Delete"), () => words.confirm(row, job.tags.includes("keep") ? say("It has the tag keep. Delete it and its folder?") : say("Delete it and its folder?"), say("Delete"), () => words.remove(job)),
         { ...about(say("Delete")), class: "ghost" }));
     }
     if (!words.ENDED.has(job.state)) row.append(window.studio.bells.button(job));

@@ -3,13 +3,13 @@
   "use strict";
   const { el, call, toast, say } = window.studio;
 
-  const brief = ({ id, kind, state, group, held, resumable }) => ({ id, kind, state, group, held: Boolean(held), resumable });
+  const brief = ({ id, kind, state, group, held, resumable, kept, tags }) => ({ id, kind, state, group, held: Boolean(held), resumable, kept: tags ? tags.includes("keep") : kept });
 
   // `source`: the list; `changed()`: it is another selection.
   window.StudioJobSelection = class {
     constructor(source, changed) {
       Object.assign(this, { source, changed });
-      this.jobs = new Map(); // id -> {id, kind, state, group, held, resumable}
+      this.jobs = new Map(); // id -> {id, kind, state, group, held, resumable, kept}
       this.anchor = null; // where a range begins: the key of a row
     }
 
