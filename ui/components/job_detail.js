@@ -254,6 +254,7 @@ window.studio.components.job_detail = (element) => {
     if (job.state === "succeeded") bits.splice(0, bits.length, bold(facts.outcome(job, data.metrics)));
     const line = el("span", { class: "num" });
     bits.forEach((bit, i) => line.append(...(i ? [", "] : []), bit));
+    if (!words.ENDED.has(job.state)) list.push(window.studio.bells.button(job));
     progress.replaceChildren(part === null ? el("span") : words.meter(job, say("Progress")), line);
   }
 
