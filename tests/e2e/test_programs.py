@@ -93,6 +93,11 @@ def test_a_stopped_and_resumed_training_is_the_uninterrupted_one(tmp_path, sums)
     resumed = [e["step"] for e in events(parted, "metrics") if e["attempt"] == 2 and "loss" in e["values"]]
     assert resumed == list(range(first["steps"] + 1, 81))
     assert curve(parted) == pytest.approx(curve(whole), abs=2e-5)
+    seen, alone = (
+        [e["values"]["tokens_seen"] for e in events(run, "metrics") if "tokens_seen" in e["values"]]
+        for run in (parted, whole)
+    )
+    assert seen[-1] == alone[-1] > seen[0], "a resumed run counts on"
     assert second["validation_before"] == pytest.approx(
         read_json(whole.result_json)["validation_before"], abs=1e-5
     )

@@ -148,7 +148,7 @@ window.studio.components.compare = (element) => {
     const best = found.metrics.find((name) => name.startsWith("best_")) || found.metrics[0];
     const rank = (row) => row.results[best] ?? Infinity;
     const order = measured.length > looks.MOST ? [...measured].sort((a, b) => rank(a) - rank(b)) : measured;
-    const chosen = new Set([...kept, ...order.map((row) => row.job)].slice(0, looks.MOST));
+    const chosen = new Set([...new Set([...kept, ...order.map((row) => row.job)])].slice(0, looks.MOST));
     plotted = found.rows.map((row) => row.job).filter((id) => chosen.has(id));
     for (const id of slots.keys()) if (!chosen.has(id)) slots.delete(id);
     for (const id of plotted) {
@@ -163,7 +163,9 @@ window.studio.components.compare = (element) => {
 
   // News of any run here: its curves grow, and the table is asked for again, not too often.
   const leave = subscribe("jobs", (news) => {
-    if (news.error || !found) return;
+    if (news.error) return;
+    if (news.reset && !trouble.hidden) return load(); // the server is back
+    if (!found) return;
     const known = new Map(found.rows.map((row) => [row.job, row]));
     const here = (news.jobs || []).filter(({ id, state }) => known.has(id) && (!words.ENDED.has(state) || states.get(id) !== state));
     for (const job of here) {

@@ -18,7 +18,7 @@
     }
 
     run(id) {
-      if (!this.runs.has(id)) this.runs.set(id, { metrics: {}, asked: new Set(), due: 0, timer: 0 });
+      if (!this.runs.has(id)) this.runs.set(id, { metrics: {}, asked: new Set(), step: 0, due: 0, timer: 0, again: false });
       return this.runs.get(id);
     }
 
@@ -40,11 +40,16 @@
     // A run has come to another step or state.
     moved(id, step) {
       const run = this.run(id);
-      if (run.timer || !run.asked.size) return;
-      run.timer = setTimeout(() => this.look(id, run, step), Math.max(0, run.due - Date.now()));
+      if (!run.asked.size) return;
+      run.step = step;
+      run.again = Boolean(run.timer);
+      if (run.again) return;
+      run.timer = setTimeout(() => this.look(id, run), Math.max(0, run.due - Date.now()));
     }
 
-    async look(id, run, step) {
+    async look(id, run) {
+      run.again = false;
+      const { step } = run;
       const names = [...run.asked];
       const lasts = Object.values(run.metrics).map((points) => points[points.length - 1][0]);
       const back = lasts.some((last) => last > step); // resumed from a checkpoint: what came after that is history
@@ -62,6 +67,7 @@
       }
       run.due = Date.now() + PAUSE;
       run.timer = 0;
+      if (run.again && this.runs.get(id) === run) this.moved(id, run.step); // it moved meanwhile
     }
 
     // The same curves closer together, between two steps; null where the server cannot be asked.
