@@ -17,11 +17,13 @@ from playwright.sync_api import sync_playwright
 
 from jobs.launch import source_root
 from tests.fakes.browser import PHONE, PageServer, go, launch, watch
+from tests.fakes.page_runs import tiny
 from tests.fakes.processes import until
 
 SIZE = (1440, 900)
 LARGEST = 400_000  # bytes of a picture
 STEPS = 300
+SWEPT = 8  # runs of the sweep
 PREVIEWED = ("mdlm", "bd3lm", "ddm")  # objectives whose masking previews are shown
 # A picture tells nothing of the machine that it was taken on.
 PLACES = """(pairs) => {
@@ -54,6 +56,7 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
     """Every picture; what the pages complained about."""
     complaints: list[str] = []
     run = train(server)
+    group = sweep(server)
 
     def take(name: str, tab: str, act: Callable[[Any], None], dark: bool = False, size: Any = SIZE) -> None:
         context = browser.new_context(viewport={"width": size[0], "height": size[1]})
@@ -76,6 +79,15 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
         page.evaluate("(id) => window.studio.open('jobs', {run: id})", run)
         page.wait_for_timeout(2500)
 
+    def compared(page: Any) -> None:
+        page.evaluate("(group) => window.studio.open('compare', {group})", group)
+        page.locator(".curves path.run").nth(SWEPT).wait_for()
+
+    def grouped(page: Any) -> None:
+        page.evaluate("window.studio.remember({by: 'optimisation.learning_rate'})")
+        compared(page)
+        page.evaluate("document.querySelector('.axes').scrollIntoView()")
+
     def home(page: Any) -> None:
         page.get_by_role("region", name="Your newest models").get_by_role("button").first.wait_for()
 
@@ -92,6 +104,9 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
     take("jobs", "jobs", lambda page: page.wait_for_timeout(1500))
     take("job", "jobs", job)
     take("job-dark", "jobs", job, dark=True)
+    take("compare", "compare", compared)
+    take("compare-dark", "compare", compared, dark=True)
+    take("compare-axes", "compare", grouped)
     take("convert", "convert", lambda page: page.get_by_text("Choose a model").wait_for())
     take("home", "home", home)
     take("home-dark", "home", home, dark=True)
@@ -129,6 +144,22 @@ def train(server: PageServer) -> str:
 
     until(far, seconds=900, what="most of the training")
     return job
+
+
+def sweep(server: PageServer) -> str:
+    """A sweep over learning rates and batch sizes, all of it done."""
+    data = {"builder": "sudoku", "options": {"size": 4, "rows": 400}, "format": "text", "max_length": 16}
+    base = tiny("Rates and batches", 150, data={**data, "validation": 0.1})
+    base["report"] = {"log_every": 5, "evaluate_every": 25}
+    grid = {"optimisation.learning_rate": [3e-4, 1e-3, 3e-3, 1e-2], "optimisation.batch_size": [8, 32]}
+    spec = {"kind": "sweep", "name": base["name"], "base": base, "grid": grid}
+    group = httpx.post(f"{server.url}/api/groups", json={"spec": spec}, timeout=60).json()["id"]
+
+    def done() -> bool:
+        return httpx.get(f"{server.url}/api/groups/{group}", timeout=60).json()["state"] == "succeeded"
+
+    until(done, seconds=900, what="the end of the sweep")
+    return group
 
 
 def solve(page: Any) -> None:
