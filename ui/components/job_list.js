@@ -117,6 +117,7 @@ window.studio.components.job_list = (element) => {
     further.hidden = !source.more;
     further.textContent = say("Load more: {n} of {total} are shown", { n: source.heads.length.toLocaleString("en"), total: source.total.toLocaleString("en") });
     message.replaceChildren(...(source.trouble ? [trouble()] : nothing && filters.narrowed ? [noMatch()] : []));
+    if (source.more) again();
     strip.draw(source.live.values());
     mark();
   }
@@ -149,7 +150,11 @@ window.studio.components.job_list = (element) => {
     }
   }
   const watcher = new IntersectionObserver(([seen]) => seen.isIntersecting && !further.disabled && !further.hidden && further.click(), { rootMargin: "400px" });
-  watcher.observe(further);
+  // It tells of changes only: asked anew, it says where the button is now.
+  function again() {
+    watcher.unobserve(further);
+    watcher.observe(further);
+  }
 
   const note = (kind, icon, ...parts) => el("div", { class: `note ${kind}`, role: kind === "bad" ? "alert" : "status" }, words.icon(icon), el("span", {}, ...parts));
   const link = (text, act) => el("button", { class: "link", type: "button", text, onclick: act });

@@ -5,6 +5,7 @@
   const { call, subscribe } = window.studio;
   const PAGE = 100;
   const AT_ONCE = 1000; // as many as the route gives in one answer
+  const AGAIN = 3000; // milliseconds after a question that was not answered
   const PAUSE = 300; // milliseconds in which several changes become one question
 
   // What may put a job elsewhere in the list, or change its group: then the server is asked again.
@@ -60,6 +61,7 @@
       } catch (error) {
         if (turn !== this.turn) return;
         this.trouble = error.message;
+        this.timer = setTimeout(() => this.ask(), AGAIN); // a server that comes back need not have news
       }
       this.loaded = true;
       this.changed();
