@@ -222,6 +222,24 @@ def test_parallel_coordinates_are_brushed_by_keyboard_and_mouse(open_tab: Open, 
     page.get_by_text("2 of 6 runs in the chosen ranges").wait_for()
 
 
+def test_a_run_that_goes_on_keeps_growing(open_tab: Open, server: PageServer, pair: list[str]):
+    endless = start(server, tiny("Endless", 200_000))
+    page = opened(open_tab("compare"), [pair[0], endless])
+
+    def last() -> int:
+        told = page.locator(".curves .chart svg").first.get_attribute("aria-label") or ""
+        found = re.search(r"up to step ([\d,]+)", told)
+        return int(found[1].replace(",", "")) if found else 0
+
+    try:
+        until(lambda: curves(page, "Training loss").count() == 2, 120, "a first curve of it")
+        seen = last()
+        until(lambda: last() > max(seen, STEPS), 60, "more steps")
+    finally:
+        httpx.post(f"{server.url}/api/jobs/{endless}/stop", json={"grace": 1}, timeout=30)
+    page.locator(f'tr[data-run="{endless}"] [data-state="stopped"]').wait_for()
+
+
 def test_a_link_names_what_is_gone(open_tab: Open, server: PageServer, pair: list[str]):
     page = open_tab("compare")
     page.goto(f"{server.url}/?tab=compare&runs={pair[0]},train-9999")

@@ -35,7 +35,7 @@
         this.smooth = Number(name) || 0;
         this.draw();
       });
-      const scale = segments(say("Scale"), { linear: say("Linear"), log: say("Log") }, "linear", (name) => {
+      const scale = segments(say("Scale"), { linear: say("Linear"), log: say("Logarithmic") }, "linear", (name) => {
         this.log = name === "log";
         this.draw();
       });

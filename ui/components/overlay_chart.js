@@ -3,6 +3,7 @@
   "use strict";
   const { el, format, say } = window.studio;
   const NARROW = 16; // px between two numbers at the ends of lines
+  const BESIDE = 40; // px; ends that are further apart do not touch
   const RAW = 4; // so many runs may show the unsmoothed line behind the smoothed one
 
   class OverlayChart extends window.StudioChart {
@@ -61,13 +62,14 @@
 
     // From the top; a number that would be pushed below the axis is left out: the legend has them all.
     ends(ends) {
-      let before = -Infinity;
+      const placed = [];
       return ends.sort((a, b) => this.y(a.end[1]) - this.y(b.end[1])).flatMap(({ end, series }) => {
         const [x, y] = [this.x(end[0]), this.y(end[1])];
-        const place = Math.max(y + 4, before + NARROW);
+        const near = placed.filter((one) => Math.abs(one.x - x) < BESIDE).map((one) => one.place);
+        const place = Math.max(y + 4, NARROW + Math.max(-Infinity, ...near));
         const dot = this.dot(end, 3.5, series);
         if (place > this.height - window.StudioChart.PAD.bottom + 4) return [dot];
-        before = place;
+        placed.push({ x, place });
         return [dot, el("text", { class: "lab", x: x + 7, y: place }, series.short)];
       });
     }
