@@ -58,3 +58,24 @@ def test_home_is_no_wider_than_a_phone(open_tab: Open):
     page = open_tab("home", size=PHONE)
     section(page, "Disk").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
+
+
+def test_a_sweep_under_way_leads_to_its_jobs_and_progress_asks_for_nothing(
+    open_tab: Open, server: PageServer
+):
+    sweep = {"kind": "sweep", "name": "Long", "base": tiny("", 200_000), "grid": {"optimisation.seed": [1]}}
+    reply = httpx.post(f"{server.url}/api/groups", json={"spec": sweep}, timeout=60)
+    group = reply.json()["id"]
+    (job,) = (each["id"] for each in reply.json()["jobs"])
+    page = open_tab("home")
+    section(page, "Running").get_by_text("%").wait_for()
+    link = section(page, "Pipelines and sweeps under way").get_by_role("link", name="Long")
+    link.wait_for()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.wait_for_timeout(6000)  # the training goes on, the page follows it
+    assert [url for url in asked if "/api/events" not in url] == []
+    link.click()
+    page.locator(f'tr[data-job="{job}"]').wait_for()
+    assert f"group={group}" in page.url
+    assert httpx.post(f"{server.url}/api/groups/{group}/stop", json={"grace": 1}, timeout=30).is_success
