@@ -21,6 +21,7 @@ class RunIndex:
         self.offset = 0
         self.events: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self.points: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self.tries: dict[str, int] = {}  # attempt -> step of its first figures
         self._lock = threading.Lock()
 
     def advance(self) -> None:
@@ -34,6 +35,7 @@ class RunIndex:
                         self.events.append(event)
                     elif event.get("event") in ("metrics", *LEVELS):
                         self.points.append(event)
+                        note_try(self.tries, event)
                 if self.offset == before:
                     return
 
@@ -61,13 +63,15 @@ LISTS = {"sample": "samples", "checkpoint": "checkpoints", "note": "notes"}  # e
 
 
 def news(events: list[dict[str, Any]]) -> News:
-    """Events as the keys of a message: metrics as series, the rest as lists; phases and progress left out."""
+    """Events as the keys of a message: metrics as series, `tries` as the step at which each attempt has its
+    first figures among these, the rest as lists; phases and progress left out."""
     found: News = {}
     for event in events:
         kind = event.get("event")
         if kind == "metrics" and isinstance(event.get("values"), dict):
             for name, value in event["values"].items():
                 found.setdefault("metrics", {}).setdefault(name, []).append([event.get("step"), value])
+            note_try(found.setdefault("tries", {}), event)
         elif kind in LEVELS:
             level = {key: event.get(key) for key in ("step", "loss", "count")}
             found.setdefault(kind, []).append(level)
@@ -75,6 +79,13 @@ def news(events: list[dict[str, Any]]) -> News:
             item = {key: value for key, value in event.items() if key != "event"}
             found.setdefault(LISTS[kind], []).append(item)
     return found
+
+
+def note_try(tries: dict[str, int], event: dict[str, Any]) -> None:
+    """Note where an attempt begins, at the first event with a step of it."""
+    attempt, step = event.get("attempt"), event.get("step")
+    if isinstance(attempt, int) and isinstance(step, int):
+        tries.setdefault(str(attempt), step)
 
 
 def with_newest(series: dict[str, list], levels: dict[str, list], points: list[dict[str, Any]]) -> News:

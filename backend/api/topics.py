@@ -41,7 +41,7 @@ class Sources:
         """A run folder. Raises: JobError where there is none."""
         folder = self.studio.runs / run_id
         if not RUN_ID.match(run_id) or not folder.is_dir():
-            raise JobError(f"there is no job {run_id!r}.")
+            raise JobError(f"There is no job {run_id!r}.")
         return RunFolder(folder)
 
 
@@ -136,7 +136,7 @@ class JobTopic(Topic):
         index = self.sources.indexes.of(self.sources.run(self.about).events)
         self._offset, points, listed = index.offset, list(index.points), list(index.events)
         found = with_newest(jobs.metrics(self.about), jobs.levels(self.about), points)
-        return {**{key: [] for key in LISTS.values()}, **found, **news(listed)}
+        return {**{key: [] for key in LISTS.values()}, **found, **news(listed), "tries": dict(index.tries)}
 
     def _appended(self, offset: int) -> dict[str, Any]:
         path = RunFolder(self.sources.studio.runs / self.about).events

@@ -8,7 +8,7 @@ window.studio.components.job_detail = (element) => {
   let id = null;
   let job = null;
   let data = null; // {metrics, levels, validation_levels, checkpoints, notes}
-  const nothing = () => ({ metrics: {}, levels: [], validation_levels: [], checkpoints: [], notes: [] });
+  const nothing = () => ({ metrics: {}, tries: {}, levels: [], validation_levels: [], checkpoints: [], notes: [] });
   let leave = () => null;
 
   // --- the parts, made once ----------------------------------------------------------------------------------------
@@ -16,7 +16,7 @@ window.studio.components.job_detail = (element) => {
   const chart = (options) => new window.StudioChart({ ...options, link, onZoom: zoom });
   const charts = {
     loss: chart({ title: say("Training loss"), series: [{ name: "loss" }], controls: true }),
-    validation: chart({ title: say("Validation loss"), series: [{ name: "validation_loss", dots: true }], note: say("same rows, same masks each time") }),
+    validation: chart({ title: say("Validation loss"), series: [{ name: "validation_loss", dots: true }], controls: true, smooth: 0, note: say("same rows, same masks each time") }),
     accuracy: chart({ title: say("Accuracy"), series: [
       { name: "accuracy_15", label: "15 %", dots: true },
       { name: "accuracy_50", label: "50 %", look: "l2", dots: true },
@@ -28,11 +28,11 @@ window.studio.components.job_detail = (element) => {
     ], note: say("share of the tokens that are trained") }),
     speed: chart({ title: say("Tokens per second"), series: [{ name: "tokens_per_second" }] }),
     rate: chart({ title: say("Learning rate"), series: [{ name: "learning_rate" }], height: 132 }),
-    norm: chart({ title: say("Gradient norm"), series: [{ name: "grad_norm" }], height: 132, note: say("before clipping") }),
+    norm: chart({ title: say("Gradient norm"), series: [{ name: "grad_norm" }], height: 132, controls: true, smooth: 0, note: say("before clipping") }),
     memory: chart({ title: say("Memory, MB"), series: [{ name: "memory_mb" }], height: 132, note: say("the most so far, of a process") }),
     use: chart({ title: say("Model FLOPs use"), series: [{ name: "model_flops_use" }], height: 132, note: say("share of the GPUs' peak") }),
   };
-  const levels = new window.StudioLevelMap();
+  const levels = new window.StudioLevelMap({ link });
   const film = new window.StudioFilmStrip();
   const log = new window.StudioLog();
   const remarks = new window.StudioRunRemarks();
@@ -89,6 +89,7 @@ window.studio.components.job_detail = (element) => {
     if (news.job) job = news.job;
     for (const [name, points] of Object.entries(news.metrics || {})) data.metrics[name] = merge(data.metrics[name] || [], points, (point) => point[0]);
     for (const kind of ["levels", "validation_levels"]) if (news[kind]) data[kind] = merge(data[kind], news[kind], (level) => level.step);
+    data.tries = { ...news.tries, ...data.tries };
     if (news.checkpoints) data.checkpoints = merge(data.checkpoints, news.checkpoints, (checkpoint) => checkpoint.step);
     if (news.notes) data.notes.push(...news.notes);
     if (news.job) remarks.show(job);
@@ -132,6 +133,7 @@ window.studio.components.job_detail = (element) => {
     drawHead();
     if (training && (news.metrics || news.checkpoints || news.reset || !drawn.charts)) drawCharts();
     if (training && (news.levels || news.validation_levels || news.reset)) levels.set(data.levels, data.validation_levels);
+    once("closer", words.ACTIVE.has(job.state), drawCloser);
     once("notes", data.notes.length, () => facts.notes(notes, data.notes));
     once("spec", job.spec, () => facts.settings(settings, job));
     once("place", [job.folder, job.state, job.id], () => facts.place(place, job, data.metrics));
@@ -139,30 +141,69 @@ window.studio.components.job_detail = (element) => {
     once("lineage", [job.id, job.state], () => window.StudioRunLineage.lineage(lineage, job));
   }
 
-  // One stretch of steps in all charts, [first, last]; null: all steps. Its points come from the server, closer together.
+  // One stretch of steps in all charts, [first, last]; null: all steps. It stays while the run grows, or moves along with it.
   let looked = null;
-  async function zoom(range) {
+  let following = false;
+  function zoom(range, along = false) {
     looked = range;
-    const show = (details) => Object.values(charts).forEach((one) => one.zoom(range, details));
-    show(null);
-    levels.zoom(range);
-    closer.replaceChildren(...(range
-      ? [el("span", { role: "status", text: say("Steps {from} to {to}", { from: range[0].toLocaleString("en"), to: range[1].toLocaleString("en") }) }),
-        el("button", { class: "btn small", type: "button", text: say("Show all steps"), onclick: () => zoom(null) })]
-      : [say("To look closer, drag over a chart, or hold Shift and press the arrow keys in it. Double click or Escape shows all steps.")]));
+    following = along && Boolean(range);
+    look(null);
+    drawCloser();
+    closely();
+  }
+
+  function look(details) {
+    for (const one of Object.values(charts)) one.zoom(looked, details);
+    levels.zoom(looked);
+  }
+
+  // As many steps as before, up to the newest.
+  function follow() {
+    const newest = (data.metrics.loss || []).reduce((most, [step]) => Math.max(most, step), 0);
+    if (!looked || newest <= looked[1]) return;
+    looked = [newest - (looked[1] - looked[0]), newest].map((step) => Math.max(0, step));
+    look(charts.loss.details);
+    drawCloser();
+    closely();
+  }
+
+  // The points of the stretch from the server, closer together than those of the whole; at most every so often.
+  let asked = 0;
+  function closely() {
+    if (!following) clearTimeout(asked);
+    if (looked && !(following && asked)) asked = setTimeout(ask, following ? 2000 : 0);
+  }
+
+  async function ask() {
+    asked = 0;
+    const [run, range] = [id, looked];
     if (!range) return;
     try {
-      const { metrics } = await call("GET", `/api/jobs/${id}/metrics?first=${range[0]}&last=${range[1]}`);
-      if (looked === range) show(metrics);
+      const { metrics } = await call("GET", `/api/jobs/${run}/metrics?first=${range[0]}&last=${range[1]}`);
+      if (run === id && looked && (looked === range || following)) look(metrics);
     } catch (error) {
       window.studio.toast(error.message, "bad");
     }
   }
 
+  function drawCloser() {
+    const text = (step) => step.toLocaleString("en");
+    const button = (label, act, more = {}) => el("button", { class: "btn small", type: "button", text: label, onclick: act, ...more });
+    const grows = looked && job && words.ACTIVE.has(job.state);
+    const focused = closer.contains(document.activeElement) ? document.activeElement.textContent : null;
+    closer.replaceChildren(...(!looked ? [say("To look closer, drag over a chart, or hold Shift and press the arrow keys in it. Double click or Escape shows all steps.")]
+      : [el("span", { role: following ? null : "status", text: say("Steps {from} to {to}", { from: text(looked[0]), to: text(looked[1]) }) }),
+        button(say("Show all steps"), () => zoom(null)),
+        grows && button(say("Follow the newest"), () => zoom(looked, !following), { "aria-pressed": following, title: say("Keeps this many steps in sight while the run goes on") })].filter(Boolean)));
+    if (focused) [...closer.querySelectorAll("button")].find((one) => one.textContent === focused)?.focus();
+  }
+
   function drawCharts() {
     drawn.charts = "1";
     const saved = data.checkpoints.map((checkpoint) => checkpoint.step);
-    for (const one of Object.values(charts)) one.set(data.metrics, job.total || 0, saved);
+    const [, ...later] = Object.entries(data.tries).sort(([a], [b]) => a - b); // the first attempt needs no mark
+    for (const one of Object.values(charts)) one.set(data.metrics, job.total || 0, saved, later);
+    if (following) follow();
     for (const name of ["memory", "use"]) charts[name].root.hidden = !data.metrics.model_flops_use; // for GPUs whose peak is known
     const memory = last("memory_mb");
     charts.speed.note.textContent = [words.devices(job), memory === null ? "" : say("{size} used", { size: format.bytes(memory * 1e6) })].filter(Boolean).join(", ");
@@ -213,6 +254,7 @@ window.studio.components.job_detail = (element) => {
         return gone;
       })));
     }
+    if (!words.ENDED.has(job.state)) list.push(window.studio.bells.button(job));
     delete actions.dataset.asking;
     actions.replaceChildren(...list);
   }
@@ -254,7 +296,6 @@ window.studio.components.job_detail = (element) => {
     if (job.state === "succeeded") bits.splice(0, bits.length, bold(facts.outcome(job, data.metrics)));
     const line = el("span", { class: "num" });
     bits.forEach((bit, i) => line.append(...(i ? [", "] : []), bit));
-    if (!words.ENDED.has(job.state)) list.push(window.studio.bells.button(job));
     progress.replaceChildren(part === null ? el("span") : words.meter(job, say("Progress")), line);
   }
 

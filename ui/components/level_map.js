@@ -8,11 +8,13 @@
   const CELL = 9; // least width of a column, px
 
   class LevelMap {
-    constructor({ height = 190 } = {}) {
-      this.height = height;
+    constructor({ height = 190, link = null } = {}) {
+      Object.assign(this, { height, link });
+      this.level = ROWS - 1; // the row that is read out
       this.sets = { training: [], validation: [] };
       this.shown = "training";
       this.levels = [];
+      this.cursor = null;
       this.svg = el("svg", { role: "img", tabindex: 0, height, "aria-label": say("Loss by noise level: no figures yet") });
       this.tip = el("div", { class: "chart-tip num", hidden: true });
       this.box = el("div", { class: "chart-box" }, this.svg, this.tip);
@@ -29,7 +31,10 @@
           el("div", { class: "row" }, el("span", { class: "small muted legend" }, say("share masked, loss"), this.low, scale, this.high), this.choice)), this.box);
       new ResizeObserver(() => this.draw()).observe(this.box);
       this.svg.addEventListener("pointermove", (event) => this.point(event));
-      this.svg.addEventListener("pointerleave", () => (this.tip.hidden = true));
+      this.svg.addEventListener("pointerleave", () => this.at(null, true));
+      this.svg.addEventListener("blur", () => this.at(null, true));
+      this.svg.addEventListener("keydown", (event) => this.key(event));
+      if (link) link.add(this);
     }
 
     // training, validation: [{step, loss, count}]; the rows held out have the same masks each time.
@@ -84,12 +89,14 @@
         }
         if (latest[level] !== null) parts.push(el("text", { class: "lab", x: width - PAD.right + 8, y: y + row / 2 + 4 }, latest[level].toFixed(2)));
       }
-      parts.push(...this.axis(inner));
+      this.mark = el("g");
+      parts.push(...this.axis(inner), this.mark);
       this.svg.replaceChildren(...parts);
       this.svg.setAttribute("aria-label", this.levels.length
         ? say("Loss by noise level at step {n}: {list}", { n: this.levels[this.levels.length - 1].step,
           list: latest.map((value, i) => (value === null ? "" : say("{n} % masked {loss}", { n: middle(i), loss: value.toFixed(2) }))).filter(Boolean).reverse().join(", ") })
         : say("Loss by noise level: no figures yet"));
+      if (this.cursor !== null) this.at(this.cursor, false);
     }
 
     axis(inner) {
@@ -107,15 +114,54 @@
       const inner = this.width - PAD.left - PAD.right;
       const i = Math.floor(((event.clientX - box.left - PAD.left) / inner) * this.columns.length);
       const level = ROWS - 1 - Math.floor(((event.clientY - box.top - PAD.top) / (this.height - PAD.top - PAD.bottom)) * ROWS);
-      const column = this.columns[i];
-      this.tip.hidden = !column || level < 0 || level >= ROWS;
-      if (this.tip.hidden) return;
+      const there = this.columns[i] && level >= 0 && level < ROWS;
+      if (there) this.level = level;
+      this.at(there ? this.columns[i].to : null, true);
+    }
+
+    // Arrow keys: sideways through the steps, up and down through the levels.
+    key(event) {
+      const [aside, up] = [{ ArrowRight: 1, ArrowLeft: -1 }[event.key] || 0, { ArrowUp: 1, ArrowDown: -1 }[event.key] || 0];
+      if (event.key === "Escape") return this.at(null, true);
+      if (!(aside || up) || !this.columns || !this.columns.length) return;
+      event.preventDefault();
+      const last = this.columns.length - 1;
+      const now = this.cursor === null ? (aside > 0 ? -1 : last + (aside ? 1 : 0)) : this.column(this.cursor);
+      this.level = Math.max(0, Math.min(ROWS - 1, this.level + up));
+      this.at(this.columns[Math.max(0, Math.min(last, now + aside))].to, true);
+    }
+
+    // The column that a step lies in or after.
+    column(step) {
+      const i = this.columns.findIndex(({ to }) => to >= step);
+      return i < 0 ? this.columns.length - 1 : i;
+    }
+
+    // Puts the cursor on a step, here and in the charts beside.
+    at(step, tell) {
+      this.cursor = step;
+      if (tell && this.link) for (const other of this.link) if (other !== this) other.at(step, false);
+      this.tip.hidden = true;
+      if (!this.mark) return;
+      this.mark.replaceChildren();
+      if (step === null || !this.columns.length) return;
+      const i = this.column(step);
+      const wide = (this.width - PAD.left - PAD.right) / this.columns.length;
+      const row = (this.height - PAD.top - PAD.bottom) / ROWS;
+      const x = PAD.left + i * wide;
+      this.mark.append(el("rect", { class: "here", x: x.toFixed(1), y: PAD.top, width: wide.toFixed(1), height: this.height - PAD.top - PAD.bottom }));
+      if (!tell) return;
+      this.mark.append(el("rect", { class: "here", x: x.toFixed(1), y: PAD.top + (ROWS - 1 - this.level) * row, width: wide.toFixed(1), height: row - 1 }));
+      this.tell(this.columns[i], x + wide / 2);
+    }
+
+    tell(column, x) {
+      const [level, loss] = [this.level, column.loss[this.level]];
       const steps = column.from === column.to ? say("step {n}", { n: column.to }) : say("steps {from} to {to}", column);
-      const loss = column.loss[level];
       this.tip.replaceChildren(el("b", { text: steps }), " " + (loss === null ? say("{n} % masked, no token", { n: middle(level) })
         : say("{n} % masked, loss {loss}, {count} tokens", { n: middle(level), loss: loss.toFixed(3), count: format.number(column.count[level]) })));
+      this.tip.hidden = false;
       const width = this.tip.offsetWidth;
-      const x = event.clientX - box.left;
       this.tip.style.left = `${Math.max(0, x + 12 + width > this.width ? x - 12 - width : x + 12)}px`;
     }
   }

@@ -9,7 +9,7 @@
   const MOST = 1.5; // points a pixel, before neighbours are taken together
 
   class Chart {
-    constructor({ title, series, height = 190, controls = false, link = null, note = "", onZoom = null }) {
+    constructor({ title, series, height = 190, controls = false, smooth = 0.6, link = null, note = "", onZoom = null }) {
       Object.assign(this, { title, series, height, link });
       this.data = {};
       this.total = 0;
@@ -17,13 +17,14 @@
       this.details = null; // its points, closer than in `data`
       this.marks = []; // steps of checkpoints
       this.log = false;
-      this.smooth = controls ? 0.6 : 0;
+      this.tries = []; // [attempt, step] of those that went on from an earlier one
+      this.smooth = controls ? smooth : 0;
       this.cursor = null;
       this.svg = el("svg", { role: "img", tabindex: 0, "aria-label": say("{title}: no figures yet", { title }), height });
       this.tip = el("div", { class: "chart-tip num", hidden: true });
       this.note = el("span", { class: "small muted chart-note", text: note });
       this.box = el("div", { class: "chart-box" }, this.svg, this.tip);
-      this.root = el("section", { class: "panel chart" }, el("div", { class: "head" }, el("h2", { text: title }), controls ? this.toggles() : this.note), this.box);
+      this.root = el("section", { class: "panel chart" }, el("div", { class: "head" }, el("h2", { text: title }), controls ? el("div", { class: "row" }, this.note, this.toggles()) : this.note), this.box);
       this.band = el("rect", { class: "band", y: PAD.top, height: height - PAD.top - PAD.bottom, width: 0 });
       this.listen();
       if (onZoom) window.StudioChartZoom(this, onZoom);
@@ -31,7 +32,7 @@
     }
 
     toggles() {
-      const smooth = segments(say("Smoothing"), { raw: say("Raw"), "0.6": "0.6", "0.9": "0.9" }, "0.6", (name) => {
+      const smooth = segments(say("Smoothing"), { raw: say("Raw"), "0.6": "0.6", "0.9": "0.9" }, this.smooth ? String(this.smooth) : "raw", (name) => {
         this.smooth = Number(name) || 0;
         this.draw();
       });
@@ -58,10 +59,8 @@
       });
     }
 
-    set(data, total, marks = []) {
-      this.data = data;
-      this.total = total;
-      this.marks = marks;
+    set(data, total, marks = [], tries = []) {
+      Object.assign(this, { data, total, marks, tries });
       this.draw();
     }
 
@@ -74,8 +73,16 @@
     }
 
     points(name) {
-      const all = (this.details && this.details[name]) || this.data[name] || [];
+      const all = this.merged(name);
       return this.range ? all.filter(([step]) => step >= this.range[0] && step <= this.range[1]) : all;
+    }
+
+    // The details, and what came since they were asked for.
+    merged(name) {
+      const [close, all] = [this.details && this.details[name], this.data[name] || []];
+      if (!close || !close.length) return all;
+      const end = close[close.length - 1][0];
+      return close.concat(all.filter(([step]) => step > end));
     }
 
     steps() {
@@ -116,7 +123,7 @@
         ends.push({ end, series, value: smoothed ? end[1] : series.points[series.points.length - 1][1] });
       }
       if (last < this.x1) parts.push(this.upright(last, "ax", "2 3"));
-      parts.push(...this.marks.filter((step) => step >= this.x0 && step <= this.x1).map((step) => this.checkpoint(step)), this.band);
+      parts.push(...this.marks.filter((step) => step >= this.x0 && step <= this.x1).map((step) => this.checkpoint(step)), ...this.beginnings(), this.band);
       parts.push(...this.ends(ends));
       this.mark = el("g");
       parts.push(this.mark);
@@ -133,6 +140,17 @@
     // The look of a line behind its smoothed one; null: there is none.
     faint() {
       return "l0";
+    }
+
+    // Where a later attempt went on: a line with its number, where there is room for one.
+    beginnings() {
+      let before = -Infinity;
+      return this.tries.filter(([, step]) => step >= this.x0 && step <= this.x1).flatMap(([attempt, step]) => {
+        const x = this.x(step);
+        const room = x - before > 64 && x < this.width - this.right() - 56;
+        if (room) before = x;
+        return [this.upright(step, "try", "1 3"), room && el("text", { x: x + 4, y: PAD.top + 4 }, say("attempt {n}", { n: attempt }))].filter(Boolean);
+      });
     }
 
     // A small peg on the axis.

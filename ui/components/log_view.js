@@ -1,8 +1,11 @@
-// The log of a run: follows its end, filters by words and by how serious a line is.
+// The log of a run: follows its end, brings what is older on scrolling up, filters by words and by how serious a line is.
 (() => {
   "use strict";
-  const { el, segments, subscribe, say } = window.studio;
-  const MOST = 3000; // lines kept in the page
+  const { el, segments, subscribe, call, say } = window.studio;
+  const MOST = 3000; // lines kept in the page while its end is followed
+  const OLDER = 65536; // bytes that are asked for at a time
+  const NEAR = 60; // px from the top
+  const bytes = (text) => new TextEncoder().encode(text).length;
   const SERIOUS = { all: 0, warnings: 1, errors: 2 };
 
   class LogView {
@@ -12,7 +15,8 @@
       this.rest = ""; // a line that has no end yet
       this.following = true;
       this.pre = el("div", { class: "log", tabindex: 0, role: "log", "aria-label": say("Log"), "aria-live": "off" });
-      this.above = el("p", { class: "small muted", hidden: true });
+      this.older = el("button", { type: "button", class: "link", "data-server": "", text: say("Show what is older"), onclick: () => this.more() });
+      this.above = el("p", { class: "small muted", hidden: true }, this.older);
       this.follow = el("button", { type: "button", class: "badge run", onclick: () => this.setFollowing(!this.following) });
       const search = el("input", { class: "in", type: "search", placeholder: say("Find in log"), "aria-label": say("Find in log"), oninput: () => {
         this.words = search.value.trim().toLowerCase();
@@ -28,6 +32,7 @@
       this.pre.addEventListener("scroll", () => {
         const atEnd = this.pre.scrollHeight - this.pre.scrollTop - this.pre.clientHeight < 24;
         if (atEnd !== this.following) this.setFollowing(atEnd, false);
+        if (!atEnd && this.pre.scrollTop < NEAR) this.more();
       });
       this.setFollowing(true);
       this.leave = () => null;
@@ -35,6 +40,7 @@
 
     open(id) {
       this.clear();
+      this.id = id;
       this.leave();
       this.leave = subscribe(`log:${id}`, (message) => this.receive(message));
       return this.leave;
@@ -44,16 +50,42 @@
       if (message.error) return;
       if (message.reset) {
         this.clear();
-        this.above.hidden = !message.offset;
-        this.above.textContent = say("Only the end is shown; the whole log lies in the run's folder.");
+        this.attempt = message.attempt;
+        this.begins(message.offset || 0);
       }
       this.add(message.text || "");
     }
 
     clear() {
       this.rest = "";
+      this.loading = null;
       this.pre.replaceChildren();
-      this.above.hidden = true;
+      this.begins(0);
+    }
+
+    // The byte of the file at which the first line begins that is here.
+    begins(offset) {
+      this.first = offset;
+      this.above.hidden = !offset;
+    }
+
+    // The part before the first line. What is read stays where it is.
+    async more() {
+      if (!this.first || this.loading) return;
+      const { id, attempt, first } = this;
+      const from = Math.max(0, first - OLDER);
+      const mine = (this.loading = {});
+      const found = await call("GET", `/api/jobs/${id}/log?attempt=${attempt}&offset=${from}&limit=${first - from}`).catch(() => null);
+      if (this.loading !== mine) return; // another run, or another attempt
+      this.loading = null;
+      if (!found || this.first !== first) return;
+      if (found.offset > first) return this.begins(0); // there was more once: it was given back to the disk
+      const cut = from ? found.text.indexOf("\n") + 1 : 0; // begin with a whole line
+      const lines = found.text.slice(cut).split("\n").slice(0, -1);
+      const height = this.pre.scrollHeight;
+      this.pre.prepend(...lines.map((line) => this.line(line)));
+      this.pre.scrollTop += this.pre.scrollHeight - height;
+      this.begins(lines.length ? from + bytes(found.text.slice(0, cut)) : from);
     }
 
     add(text) {
@@ -61,15 +93,26 @@
       this.rest = lines.pop();
       if (lines.length) this.pre.querySelector(".none")?.remove();
       this.pre.append(...lines.map((line) => this.line(line)));
-      while (this.pre.children.length > MOST) this.pre.firstChild.remove();
+      this.drop();
       this.scroll();
+    }
+
+    // Nothing goes from under somebody who reads.
+    drop() {
+      if (!this.following || this.pre.children.length <= MOST) return;
+      let gone = 0;
+      while (this.pre.children.length > MOST) {
+        gone += Number(this.pre.firstChild.dataset.bytes || 0);
+        this.pre.firstChild.remove();
+      }
+      this.begins(this.first + gone);
     }
 
     line(text) {
       const shown = text.split("\r").pop(); // progress bars write over themselves
       const serious = /\b(error|traceback|exception|failed)\b/i.test(shown) ? 2 : /\bwarn(ing)?\b/i.test(shown) ? 1 : 0;
       const [, time, rest] = shown.match(/^(\d\d:\d\d:\d\d(?:[.,]\d+)?) (.*)$/s) || [null, "", shown];
-      const node = el("div", { class: ["", "w_", "e_"][serious], "data-serious": serious },
+      const node = el("div", { class: ["", "w_", "e_"][serious], "data-serious": serious, "data-bytes": bytes(text) + 1 },
         time ? el("span", { class: "d_", text: `${time} ` }) : null, rest || (time ? "" : " "));
       node.hidden = !this.shows(node);
       return node;
@@ -94,6 +137,7 @@
 
     setFollowing(on, jump = true) {
       this.following = on;
+      if (on) this.drop();
       this.follow.className = on ? "badge run" : "badge";
       this.follow.setAttribute("aria-pressed", on);
       this.follow.replaceChildren(window.studio.jobs.icon(on ? "play" : "pause"), on ? say("following") : say("paused"));
