@@ -24,7 +24,7 @@ def panel(mode: str) -> dict[str, Any]:
     ) as forced:
         return {
             "forced": forced,
-            "prefix": box("prefix", say("The answer begins with"), "", lines=1),
+            "prefix": box("prefix", say("The answer begins with"), say("On its first positions."), lines=1),
             "suffix": box("suffix", say("and ends with"), say("On its last positions."), lines=1),
             "constraints": box(
                 "constraints",

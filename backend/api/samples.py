@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from backend.api.errors import NotFound
 from backend.services.lanes import Lane, side_by_side
 from backend.services.precision import Dtype
-from backend.services.question import Question
+from backend.services.question import Question, cautions_of
 from backend.services.samples import SampleView
 from backend.services.sampling import Handle
 from backend.studio import Studio
@@ -31,6 +31,13 @@ class SideBySide(Question):
     lanes: list[Lane]
 
 
+class Settings(BaseModel):
+    """How a model would write."""
+
+    model: str
+    sampler: dict[str, Any]
+
+
 class Change(BaseModel):
     """What a branch does otherwise than the text that it leaves."""
 
@@ -48,6 +55,10 @@ def router(studio: Studio) -> APIRouter:
     @routes.post("/sample", status_code=202)
     def sample(question: OfOneModel) -> Handle:
         return studio.sampling.generate(**dict(question))
+
+    @routes.post("/sample/cautions")
+    def known_troubles(asked: Settings) -> dict[str, list[str]]:
+        return {"cautions": cautions_of(studio.models, asked.model, asked.sampler)}
 
     @routes.post("/lanes", status_code=202)
     def lanes(wanted: SideBySide) -> dict[str, list[Handle]]:
@@ -80,7 +91,7 @@ def router(studio: Studio) -> APIRouter:
         except JobError as error:
             raise NotFound(str(error)) from None
         if not path.is_file():
-            raise NotFound(f"the sample {request} has not begun yet.")
+            raise NotFound(f"The sample {request} has not begun yet.")
         return FileResponse(path, media_type="application/jsonl", filename=path.name)
 
     _steering(studio, routes)

@@ -26,7 +26,7 @@ def router(studio: Studio) -> APIRouter:
     @routes.get("/{kind}")
     def schema(kind: str) -> dict:
         if kind not in KINDS:
-            raise NotFound(f"there is no job kind {kind!r}; kinds: {', '.join(KINDS)}.")
+            raise NotFound(f"There is no job kind {kind!r}; kinds: {', '.join(KINDS)}.")
         return KINDS[kind].model_json_schema()
 
     @routes.post("/check")

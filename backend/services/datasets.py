@@ -171,7 +171,7 @@ class DatasetService:
         known = [known for known, _, _ in self._files()] + list(BUILDERS)
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Data sets: {', '.join(known)}."
-        return DataError(f"there is no data set {name!r}. {hint}")
+        return DataError(f"There is no data set {name!r}. {hint}")
 
 
 def _builder_view(name: str) -> DatasetView:

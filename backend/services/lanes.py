@@ -24,7 +24,7 @@ def side_by_side(sampling: SamplingService, question: Question, lanes: list[Lane
     They are sent together or not at all. Raises: ModelError, SpecError, with the lane's letter.
     """
     if not FEWEST <= len(lanes) <= MOST:
-        raise SpecError(f"give {FEWEST} to {MOST} lanes; given: {len(lanes)}.")
+        raise SpecError(f"Give {FEWEST} to {MOST} lanes; given: {len(lanes)}.")
     words = question.words(sampling.pictures)
     asked = []
     for letter, lane in zip("ABCD", lanes, strict=False):

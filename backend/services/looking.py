@@ -91,7 +91,7 @@ class LookingService:
             return words
         name = str(words.get("target", ""))
         if not VERSION_NAME.match(name):
-            raise DataError(f"the name {name!r} of a version: use letters, digits, - and _, such as mine-v2.")
+            raise DataError(f"The name {name!r} of a version: use letters, digits, - and _, such as mine-v2.")
         return {**words, "target": str(self.datasets.roots["home"] / f"{name}.jsonl")}
 
     def _data(self, data: dict[str, Any]) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class LookingService:
         """Let the process go. Raises: JobError where none runs."""
         job = self.status()["job"]
         if job is None:
-            raise JobError("no process looks at data.")
+            raise JobError("No process looks at data.")
         self.jobs.stop(job)
 
 

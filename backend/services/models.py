@@ -54,7 +54,7 @@ class ModelService:
             return folder
         if name.startswith(("/", "~", ".")):
             raise ModelError(f"{folder}: there is no such model folder.")
-        raise ModelError(f"there is no model {name!r}. {_nearest(name, list(folders))}")
+        raise ModelError(f"There is no model {name!r}. {_nearest(name, list(folders))}")
 
     def writer(self, name: str) -> Path:
         """The folder of a model that can write a text: one that denoises, or a causal one.
@@ -92,15 +92,15 @@ class ModelService:
             folder = RunFolder(self.runs_root / run).checkpoints / checkpoint
             if is_whole(folder):
                 return folder
-            raise ModelError(f"the run {run} has no whole {checkpoint} (any more).")
+            raise ModelError(f"The run {run} has no whole {checkpoint} (any more).")
         if RUN_ID.match(run) and not checkpoint:
             folder = RunFolder(self.runs_root / run).model
             if folder.is_dir():
                 return folder
             if folder.parent.is_dir():
-                raise ModelError(f"the run {run} has no finished model (yet).")
+                raise ModelError(f"The run {run} has no finished model (yet).")
         known = [known for known, source, _ in self._folders() if source == "run"]
-        raise ModelError(f"there is no run {run!r} with a model. {_nearest(name, known)}")
+        raise ModelError(f"There is no run {run!r} with a model. {_nearest(name, known)}")
 
     def _checkpoint(self, folder: Path) -> str | None:
         """`run:ID/checkpoint-STEP` of a checkpoint's folder."""

@@ -20,11 +20,11 @@ def keep(file: Path, folder: Path) -> str:
     """
     suffix = file.suffix.lower()
     if not file.is_file():
-        raise DataError(f"there is no image {str(file)!r}.")
+        raise DataError(f"There is no image {str(file)!r}.")
     if suffix not in SUFFIXES:
         raise DataError(f"{file.name!r} is no image by its name; known: {', '.join(SUFFIXES)}.")
     if file.stat().st_size > MOST_BYTES:
-        raise DataError(f"the image {file.name!r} is larger than {MOST_BYTES >> 20} MiB; shrink it.")
+        raise DataError(f"The image {file.name!r} is larger than {MOST_BYTES >> 20} MiB; shrink it.")
     with open(file, "rb") as content:
         name = hashlib.file_digest(content, "sha256").hexdigest()[:32] + suffix
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

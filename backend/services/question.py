@@ -10,6 +10,7 @@ from backend.services.models import ModelService, ModelView
 from jobs.protocol.errors import SpecError
 from jobs.specs.base import Spec
 from jobs.specs.samplers import DEFAULT, presets
+from jobs.specs.samplers.cautions import cautions
 from jobs.specs.samplers.fits import misfit
 
 MOST_BLANKS = 1024
@@ -41,7 +42,7 @@ class Question(BaseModel):
         """All but model and sampler. Raises: SpecError."""
         content = {name: value for name in FORMS if (value := getattr(self, name)) is not None}
         if len(content) != 1:
-            raise SpecError(f"give exactly one of {', '.join(FORMS)}; given: {', '.join(content) or 'none'}.")
+            raise SpecError(f"Give exactly one of {', '.join(FORMS)}; given: {', '.join(content) or 'none'}.")
         if not 1 <= self.blanks <= MOST_BLANKS:
             raise SpecError(f"blanks must be between 1 and {MOST_BLANKS}; it is {self.blanks}.")
         check_seed(self.seed)
@@ -77,6 +78,11 @@ def check_sampler(sampler: Spec | dict[str, Any] | None, model: ModelView) -> di
     if reason := misfit(options, model):
         raise SpecError(reason)
     return options.model_dump(mode="json")
+
+
+def cautions_of(models: ModelService, model: str, sampler: dict[str, Any]) -> list[str]:
+    """What is allowed and known to go wrong with these settings. Raises: ModelError, SpecError."""
+    return cautions(presets.parse(sampler), models.get(model))
 
 
 def check_seed(seed: int) -> None:

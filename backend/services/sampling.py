@@ -119,7 +119,7 @@ class SamplingService:
         source = self.find(request)
         start = read_start(source)
         if start.get("type") != "start":
-            raise JobError(f"the sample {request} has no canvas to branch off.")
+            raise JobError(f"The sample {request} has no canvas to branch off.")
         if seed is not None:
             check_seed(seed)
         words = {"op": "branch", "from": str(source), "step": step, "remask": list(remask), "seed": seed}
@@ -192,7 +192,7 @@ class SamplingService:
             op = "pause" if paused else "resume"
             reply = self._ask(path.parent.parent.name, {"op": op, "request": request}, timeout=10)
         except Unreachable:
-            raise JobError("the model server does not answer; the sample may not have begun yet.") from None
+            raise JobError("The model server does not answer; the sample may not have begun yet.") from None
         _agreed(reply)
 
     def find(self, request: str) -> Path:
@@ -211,7 +211,7 @@ class SamplingService:
             return path
         if run and re.match(r"^[a-z]+-\d{4,}$", run) and (self.runs_root / run).is_dir():
             return self._run(run).sample(request)
-        raise JobError(f"there is no sample {request!r}.")
+        raise JobError(f"There is no sample {request!r}.")
 
     def is_lost(self, request: str) -> bool:
         """Whether nobody will ever answer: the web server was restarted before it handed the request over."""
@@ -269,11 +269,11 @@ class SamplingService:
         """Free a model's memory. Raises: JobError where no server runs, ModelError."""
         job = self._usable()
         if job is None:
-            raise JobError("no model server is running.")
+            raise JobError("No model server is running.")
         try:
             reply = self._ask(job.id, {"op": "unload", "model": str(self.models.resolve(model))}, timeout=30)
         except Unreachable as error:
-            raise JobError(f"the model server does not answer: {error}.") from None
+            raise JobError(f"The model server does not answer: {error}.") from None
         _agreed(reply)
 
     def tell(self, model: Path, words: dict[str, Any], timeout: float) -> dict[str, Any]:
@@ -281,14 +281,14 @@ class SamplingService:
         run, deadline = self._server(model).id, time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             if (job := self.jobs.get(run)).state in TERMINAL:
-                raise JobError(f"the model server ended. {job.reason or ''}".strip())
+                raise JobError(f"The model server ended. {job.reason or ''}".strip())
             try:
                 reply = self._ask(run, words, left)
             except Unreachable:
                 time.sleep(POLL_SECONDS)
                 continue
             return _agreed(reply)
-        raise JobError(f"the model server has not answered within {timeout:.0f} seconds.")
+        raise JobError(f"The model server has not answered within {timeout:.0f} seconds.")
 
     def recent(self, n: int = 20) -> list[SampleView]:
         """The newest requests of the playground, newest first."""

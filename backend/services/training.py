@@ -96,7 +96,7 @@ class TrainingService:
         for recipe in recipes:
             if recipe.name == name:
                 return recipe
-        raise SpecError(f"there is no recipe {name!r}. Recipes: {', '.join(r.name for r in recipes)}.")
+        raise SpecError(f"There is no recipe {name!r}. Recipes: {', '.join(r.name for r in recipes)}.")
 
     def preview(self, spec: JobSpec | dict[str, Any]) -> Preview:
         """YAML and command of a spec. A wrong spec is not raised: what is wrong stands in `problem`."""
@@ -166,7 +166,7 @@ class TrainingService:
         parsed = parse_spec(spec) if isinstance(spec, dict) else spec
         path = self.roots["home"] / f"{name}.yaml"
         if path.exists() and not overwrite:
-            raise SpecError(f"there is a recipe {name!r} already; choose another name or overwrite it.")
+            raise SpecError(f"There is a recipe {name!r} already; choose another name or overwrite it.")
         path.parent.mkdir(parents=True, exist_ok=True)
         named = parsed.model_copy(update={"name": (title or parsed.name or name)[:120]})
         head = "".join(f"# {line}\n" for line in note.splitlines())

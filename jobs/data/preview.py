@@ -93,6 +93,7 @@ def picture(
         "masked": int(noised.masked.sum()),
         "block_size": size,
         "causal": objective.causal,
+        "opens": getattr(objective.options, "anneal_steps", 1),  # steps until its attention is open
     }
 
 

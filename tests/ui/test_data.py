@@ -53,8 +53,16 @@ def test_rows_are_seen_as_the_model_sees_them(open_tab: Open, size: tuple[int, i
     page.locator("#data-objective").select_option("bd3lm")
     legend.get_by_text("block of 32").wait_for()
     picture.get_by_text("the clean blocks before it").wait_for()
+    page.locator("#data-objective").select_option("ddm")
+    page.locator("#data-step").wait_for()
+    opened = picture.locator(".attention rect").count()
+    page.locator("#data-step").fill("0")
+    page.locator("#data-step").press("Tab")
+    page.wait_for_function(
+        "(n) => document.querySelectorAll('#data-picture .attention rect').length < n", arg=opened
+    )  # causal at the first step
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    for control in page.locator(".data-desk .ctl").all():
+    for control in page.locator(".data-desk .ctl:visible").all():
         assert control.locator(".help").text_content()
 
 

@@ -110,6 +110,19 @@ def test_a_reload_in_mid_run_keeps_the_lanes(open_tab):
     assert other.locator(".lane .canvas").all_inner_texts() == page.locator(".lane .canvas").all_inner_texts()
 
 
+def test_what_is_known_to_go_wrong_with_a_lane_is_said_and_after_a_reload(open_tab):
+    page = open_tab("playground")
+    prepare(page, "stories", "stories")
+    page.get_by_label("steps A", exact=True).fill("6")
+    page.get_by_label("steps A", exact=True).press("Tab")
+    run(page)
+    note = page.locator(".lane").first.locator(".cautions .note", has_text="tokens are written in each pass")
+    note.wait_for()
+    page.reload()
+    note.wait_for()
+    assert page.locator(".lane").nth(1).locator(".cautions .note").count() == 0
+
+
 def test_a_lane_is_copied_removed_and_taken_from_the_panel(open_tab):
     page = open_tab("playground", size=PHONE)
     prepare(page, "stories", "stories", "stories")

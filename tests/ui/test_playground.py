@@ -123,6 +123,39 @@ def test_selected_words_become_a_gap_that_is_filled(open_tab):
     page.click("#play-go")
     assert wait_for(page, "done", "error") == "done"
     assert page.locator(".denoise [data-i]:not(.g)").count() == 8
+    given = page.locator(".denoise [data-i].g").all_inner_texts()
+    assert " ".join(given).replace(" .", ".") == "Mia a lantern."
+
+
+def test_a_row_of_a_grid_is_completed(open_tab):
+    page = open_tab("playground")
+    choose(page, "sudoku-9x9")
+    page.wait_for_selector("#play-grid textarea:visible")
+    solved = "534678912672195348198342567859761423426853791713924856961537284287419635345286179"
+    page.fill("#play-grid textarea", "........." + solved[9:])
+    page.click("#play-go")
+    assert wait_for(page, "done", "error") == "done"
+    assert "".join(text[0] for text in cells(page)[:9]) == solved[:9]
+    page.locator(".canvas-message").get_by_text("Solved").wait_for()
+
+
+def test_a_word_at_a_position_stands_there_and_after_a_reload(open_tab):
+    page = open_tab("playground")
+    choose(page, "stories")
+    page.fill("#play-message textarea", "Write a story about Mia who finds a lantern.")
+    page.locator("#play-forced > button").click()
+    page.fill("#play-constraints textarea", "5:lantern")
+    page.locator("#play-message textarea").press("Shift+Enter")
+    wait_for(page, "waiting", "live", "done")
+    assert wait_for(page, "done", "error") == "done"
+    for again in (False, True):
+        if again:
+            page.reload()
+            assert wait_for(page, "done", "error") == "done"
+        request = page.evaluate("window.studio.params.sample")
+        start = page.evaluate(f"fetch('/api/samples/{request}').then((r) => r.json())")["lines"][0]
+        forced = page.locator(f".denoise [data-i='{start['prompt_length'] + 5}']")
+        assert forced.inner_text() == "lantern" and "g" in (forced.get_attribute("class") or "").split()
 
 
 def test_what_is_known_to_go_wrong_is_said_beside_the_settings(open_tab):

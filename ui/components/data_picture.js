@@ -20,6 +20,11 @@
         el("span", { class: "help", text: say("Each token that may be masked is masked with this probability.") })),
       el("div", { class: "row" }, button(say("Rows before"), "prev", () => move(-ROWS)), where, button(say("Rows after"), "next", () => move(ROWS)),
         button(say("Draw again"), "", () => ((state.seed += 1), load()))));
+    const step = el("input", { class: "in num", type: "number", id: "data-step", min: 0, "aria-label": say("Training step"), placeholder: say("open"),
+      onchange: () => load() });
+    const opening = el("label", { class: "ctl", hidden: true }, el("span", { class: "label", text: say("Training step") }), step,
+      el("span", { class: "help" }));
+    controls.append(opening);
     const stage = el("div", { class: "picture" });
     panel.body.append(controls, stage);
     slider.addEventListener("input", () => {
@@ -32,13 +37,16 @@
     async function load() {
       if (!panel.body.contains(stage)) panel.body.replaceChildren(controls, stage);
       panel.wait(say("drawing"));
-      const words = { data: about.data(), model: about.model(), objective: about.objective(), level: state.level, rows: ROWS, first: state.first, seed: state.seed };
+      const words = { data: about.data(), model: about.model(), objective: about.objective(), level: state.level, rows: ROWS, first: state.first, seed: state.seed,
+        ...(opening.hidden || step.value === "" ? {} : { step: Number(step.value) }) };
       const found = await panel.ask("preview", words, about.alive, panel.wait);
       if (found) draw(found);
     }
 
     function draw(found) {
       const [low, high] = found.levels;
+      opening.hidden = found.opens <= 1;
+      opening.lastChild.textContent = say("Attention opens over the first {n} steps. Empty: open.", { n: found.opens });
       panel.badge.replaceChildren(el("span", { class: "small muted", text: found.packed ? say("{objective}, as {kind}, packed", found) : say("{objective}, as {kind}", found) }));
       where.textContent = found.places[0] || say("from row {n}", { n: state.first + 1 });
       const limited = state.level < low - 0.005 || state.level > high + 0.005;

@@ -117,12 +117,11 @@
     }
 
     // What the page's server said: lanes that have begun, what is wrong, or the panel's settings for lane A.
-    take({ requests, problem, panel, cautions }) {
+    take({ requests, problem, panel }) {
       if (panel) return this.put(0, panel);
       if (problem) this.problem.replaceChildren(el("div", { class: "note bad", role: "alert" },
         el("span", { class: "i i-warn", "aria-hidden": "true" }), el("span", { text: problem })));
       if (requests) this.follow(requests);
-      if (requests) this.views.forEach((view, i) => view.warn((cautions || [])[i] || []));
     }
 
     follow(requests, again = false) {
@@ -136,8 +135,18 @@
       window.studio.remember({ lanes: requests.join(",") });
       this.leaving = this.views.map((view) => window.studio.subscribe(`sample:${view.request}`, (message) => {
         view.receive(message);
+        this.warn(view);
         this.schedule();
       }));
+    }
+
+    // What is known to go wrong with a lane's settings. It tells them itself, so a reload knows them too.
+    async warn(view) {
+      if (!view.film.start || view.warned) return;
+      view.warned = true;
+      const { model, sampler } = view.film.start;
+      const known = call("POST", "/api/sample/cautions", { model, sampler });
+      view.warn((await known.catch(() => ({ cautions: [] }))).cautions); // its model may be gone
     }
 
     // All lanes in one file.

@@ -98,9 +98,9 @@ def contents(first: ModelView | None) -> dict[str, Any]:
             **{"lines": 3, "elem_classes": "field", **more},
         )
 
-    start = say("The model goes on from here. Empty: it starts from nothing.")
-    talk = say("Written in the model's own chat format; earlier turns are kept.")
-    gaps = say("Type ____ where the model should write.")
+    start = say("The model goes on from here. Empty: it starts from nothing. Shift+Enter generates.")
+    talk = say("Written in the model's own chat format; earlier turns are kept. Shift+Enter sends.")
+    gaps = say("Type ____ where the model should write. Shift+Enter generates.")
     cells = say("Cell by cell; a dot is blank. Type your own or take a new one.")
     return {
         "prompt": box("prompt", say("Prompt"), start, asking.COMPLETE),
@@ -211,7 +211,8 @@ def wire(page: Page, p: dict[str, Any]) -> None:
     p["mode"].change(visibility, p["mode"], shown, **QUICK)
     wire_mode(page, p)
     wire_sampler(page, p, sampler)
-    p["go"].click(
+    gr.on(
+        [p["go"].click, *(p[name].submit for name in ("prompt", "message", "infill"))],
         generate,
         {p["model"], p["mode"], *contents, *forced, p["picture"], p["blanks"], p["seed"], talk, *sampler},
         [p["canvas"], talk, p["chat"], p["message"], p["picture"], p["problem"]],

@@ -106,7 +106,7 @@ def test_a_promise_that_is_not_kept_is_a_failure_with_its_reason(studio):
     carry_out(studio)
     train = studio.groups.get("pipeline-0001").jobs[1]
     assert (train.state, train.failure) == (State.FAILED, "model")
-    assert "the run convert-0001 has no finished model" in train.reason
+    assert "The run convert-0001 has no finished model" in train.reason
 
 
 def test_a_sweep_is_queued_in_one_go_and_compared(studio):

@@ -39,9 +39,9 @@ def test_lanes_arrive_in_their_order_and_ask_to_be_alone(
 @pytest.mark.parametrize(
     ("lanes", "error", "says"),
     [
-        ([Lane(model="stories")], SpecError, "give 2 to 4 lanes; given: 1"),
+        ([Lane(model="stories")], SpecError, "Give 2 to 4 lanes; given: 1"),
         ([Lane(model="stories")] * 5, SpecError, "given: 5"),
-        ([Lane(model="stories"), Lane(model="none")], ModelError, "Lane B: there is no model"),
+        ([Lane(model="stories"), Lane(model="none")], ModelError, "Lane B: There is no model"),
         (
             [Lane(model="stories", sampler={"name": "ar"}), Lane(model="stories")],
             SpecError,

@@ -49,7 +49,7 @@ def test_the_first_question_starts_one_process_and_says_so(looking: LookingServi
     assert job.spec["launcher"]["device"] == "auto"
     looking.leave()
     assert looking.status() == {"job": None}
-    with pytest.raises(JobError, match="no process looks at data"):
+    with pytest.raises(JobError, match="No process looks at data"):
         looking.leave()
 
 

@@ -18,7 +18,7 @@ def test_a_picture_is_kept_once_under_a_name_of_its_own(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("no.png", "there is no image"), ("words.txt", "no image by its name"), ("big.gif", "MiB")],
+    [("no.png", "There is no image"), ("words.txt", "no image by its name"), ("big.gif", "MiB")],
 )
 def test_what_is_no_picture_is_a_sentence(name, says, tmp_path, monkeypatch):
     monkeypatch.setattr(pictures, "MOST_BYTES", 3)

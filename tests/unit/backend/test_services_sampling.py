@@ -298,7 +298,7 @@ def test_find_stays_in_the_runs(sampling: SamplingService, request_id: str):
 
 def test_status_and_unload(sampling: SamplingService, jobs: Jobs, serve):
     assert sampling.status() == {"job": None, "models": [], "requests": []}
-    with pytest.raises(JobError, match="no model server"):
+    with pytest.raises(JobError, match="No model server"):
         sampling.unload("stories")
     sampling.warm("stories")
     assert sampling.status()["job"].id == "serve-0001"
@@ -349,5 +349,5 @@ def test_a_probe_whose_server_fails_says_why(sampling, jobs):
         return view
 
     jobs.submit = fails
-    with pytest.raises(JobError, match="the model server ended. No memory."):
+    with pytest.raises(JobError, match="The model server ended. No memory."):
         PrecisionService(sampling, sampling.models).probe("stories")

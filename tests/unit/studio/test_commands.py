@@ -89,9 +89,9 @@ def test_show_logs_stop_delete(studio, spec, studio_home):
         (["run", "SPEC", "--set", "steps"], "write key=value"),
         (["show", "train-0099"], "There is no job 'train-0099'"),
         (["logs", "../../etc"], "There is no job"),
-        (["sample", "nothing", "--prompt", "x"], "there is no model 'nothing'"),
+        (["sample", "nothing", "--prompt", "x"], "There is no model 'nothing'"),
         (["sample", "nothing"], "--prompt"),
-        (["chat", "nothing"], "there is no model 'nothing'"),
+        (["chat", "nothing"], "There is no model 'nothing'"),
     ],
 )
 def test_a_mistake_is_a_sentence_and_exit_code_2(studio, spec, words, sentence):
