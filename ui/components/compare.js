@@ -163,9 +163,7 @@ window.studio.components.compare = (element) => {
 
   // News of any run here: its curves grow, and the table is asked for again, not too often.
   const leave = subscribe("jobs", (news) => {
-    if (news.error) return;
-    if (news.reset && !trouble.hidden) return load(); // the server is back
-    if (!found) return;
+    if (news.error || !found) return;
     const known = new Map(found.rows.map((row) => [row.job, row]));
     const here = (news.jobs || []).filter(({ id, state }) => known.has(id) && (!words.ENDED.has(state) || states.get(id) !== state));
     for (const job of here) {
@@ -177,6 +175,10 @@ window.studio.components.compare = (element) => {
     if (here.length) draw();
     if (moved && !timer) timer = setTimeout(load, AGAIN);
   });
+
+  // What could not be asked for is asked again when the server is back.
+  const back = new MutationObserver(() => !trouble.hidden && !document.documentElement.classList.contains("studio-offline") && load());
+  back.observe(document.documentElement, { attributes: true, attributeFilter: ["class"] });
 
   // --- drawing -----------------------------------------------------------------------------------------------------
   // Much may come in one frame of the screen: it is drawn once.
@@ -255,6 +257,7 @@ window.studio.components.compare = (element) => {
     leave();
     clearTimeout(timer);
     points.keep([]);
+    back.disconnect();
     window.removeEventListener("studio:open", follow);
   });
 };
