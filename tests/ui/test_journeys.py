@@ -1,6 +1,8 @@
 """Whole ways through the studio: begin, come back, lose the server, look from elsewhere."""
 
+import json
 import os
+import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,11 +11,15 @@ from typing import Any
 import httpx
 import pytest
 
+from jobs.launch import source_root
 from tests.fakes.browser import DESKTOP, PHONE, PageServer, go
 from tests.fakes.page_runs import curve_step, start, tiny
 from tests.fakes.processes import until
+from tests.ui.test_playground import choose, wait_for
 
 Open = Callable[..., Any]
+HOSTILE_NAME = "<img src=x onerror='window.hacked=1'>"
+STORY = "Write a story about Mia who finds a lantern."
 XSS = "<img src=x onerror='window.hacked=1'><script>window.hacked=1</script>"
 TABS = ("home", "playground", "data", "train", "convert", "jobs", "compare", "models")
 SLOW = 120_000  # a process that loads torch comes first
@@ -89,6 +95,40 @@ def test_a_dead_server_is_told_and_caught_up_with(browser: Any, own_server: list
     page.context.close()
 
 
+@pytest.fixture
+def hostile_model(server: PageServer) -> Iterator[str]:
+    """The bundled stories in a folder of a hostile name."""
+    folder = server.home / "models" / HOSTILE_NAME
+    shutil.copytree(Path(source_root() or "", "assets/models/stories"), folder)
+    yield folder.name
+    shutil.rmtree(folder)
+
+
+def test_no_name_of_a_model_and_no_row_of_data_becomes_a_part_of_the_page(
+    open_tab: Open, server: PageServer, hostile_model: str
+):
+    rows = server.home / "datasets" / "hostile.jsonl"
+    rows.parent.mkdir(exist_ok=True)
+    row = {"messages": [{"role": "user", "content": "Tell a story."}, {"role": "assistant", "content": XSS}]}
+    rows.write_text("\n".join([json.dumps(row)] * 4 + [json.dumps({"messages": XSS})]))
+    page = open_tab("playground")
+    choose(page, hostile_model)
+    page.locator("#play-facts").get_by_text("846.3 k").wait_for()
+    page.fill("#play-message textarea", STORY)
+    page.click("#play-go")
+    assert wait_for(page, "done", "error") == "done"
+    page.locator(".lanes summary").click()
+    page.get_by_label("Model A").select_option(hostile_model)
+    page.locator("#models-page-button").click()
+    page.locator("#models-list").get_by_text(hostile_model).wait_for()
+    page.locator("#data-page-button").click()
+    page.locator("#data-rows .row-card").first.wait_for()
+    page.locator("#data-source").fill("hostile")
+    page.locator("#data-source").press("Enter")
+    page.locator("#data-rows").get_by_text("onerror").first.wait_for()
+    assert page.evaluate("window.hacked") is None
+
+
 def test_no_text_of_a_job_becomes_a_part_of_the_page(open_tab: Open, server: PageServer, tmp_path: Path):
     rows = tmp_path / f"{XSS.replace('/', '')[:60]}.jsonl"
     rows.write_text('{"messages": 3}\n')
@@ -101,6 +141,10 @@ def test_no_text_of_a_job_becomes_a_part_of_the_page(open_tab: Open, server: Pag
         ended = page.locator('.runhead .badge:is([data-state="failed"], [data-state="succeeded"])')
         ended.wait_for(timeout=SLOW)
         assert page.evaluate("window.hacked") is None
+    note = httpx.post(f"{server.url}/api/jobs/{made}/note", json={"note": XSS}, timeout=30)
+    assert note.status_code == 200, note.text
+    page.reload()
+    page.locator(".runhead h1").get_by_text("<img").wait_for()
     for tab in TABS:
         page.locator(f"#{tab}-page-button").click()
         page.locator(f"#{tab}-page").wait_for()

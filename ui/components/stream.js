@@ -147,6 +147,13 @@
     window.dispatchEvent(new CustomEvent("studio:open", { detail: { ...params } }));
   });
 
+  // The address names the tab that was clicked: a reload comes back to it. Before the tab is drawn, which asks.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest('#tabs button[role="tab"]');
+    const tab = button && button.id.replace(/-page-button$/, "");
+    if (tab && tab !== params.tab) remember({ tab });
+  }, true);
+
   function selectTab(tab) {
     const button = document.getElementById(`${tab}-page-button`);
     if (button && button.getAttribute("aria-selected") !== "true") button.click();
