@@ -79,15 +79,6 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
         page.evaluate("(id) => window.studio.open('jobs', {run: id})", run)
         page.wait_for_timeout(2500)
 
-    def compared(page: Any) -> None:
-        page.evaluate("(group) => window.studio.open('compare', {group})", group)
-        page.locator(".curves path.run").nth(SWEPT).wait_for()
-
-    def grouped(page: Any) -> None:
-        page.evaluate("window.studio.remember({by: 'optimisation.learning_rate'})")
-        compared(page)
-        page.evaluate("document.querySelector('.axes').scrollIntoView()")
-
     def home(page: Any) -> None:
         page.get_by_role("region", name="Your newest models").get_by_role("button").first.wait_for()
 
@@ -104,9 +95,9 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
     take("jobs", "jobs", lambda page: page.wait_for_timeout(1500))
     take("job", "jobs", job)
     take("job-dark", "jobs", job, dark=True)
-    take("compare", "compare", compared)
-    take("compare-dark", "compare", compared, dark=True)
-    take("compare-axes", "compare", grouped)
+    take("compare", "compare", lambda page: compared(page, group))
+    take("compare-dark", "compare", lambda page: compared(page, group), dark=True)
+    take("compare-axes", "compare", lambda page: grouped(page, group))
     take("convert", "convert", lambda page: page.get_by_text("Choose a model").wait_for())
     take("home", "home", home)
     take("home-dark", "home", home, dark=True)
@@ -160,6 +151,19 @@ def sweep(server: PageServer) -> str:
 
     until(done, seconds=900, what="the end of the sweep")
     return group
+
+
+def compared(page: Any, group: str) -> None:
+    """The curves of a sweep over each other."""
+    page.evaluate("(group) => window.studio.open('compare', {group})", group)
+    page.locator(".curves svg[role=img] path.run").nth(SWEPT).wait_for()
+
+
+def grouped(page: Any, group: str) -> None:
+    """Its parallel axes and table, by learning rate."""
+    page.evaluate("window.studio.remember({by: 'optimisation.learning_rate'})")
+    compared(page, group)
+    page.evaluate("document.querySelector('.axes').scrollIntoView()")
 
 
 def solve(page: Any) -> None:
