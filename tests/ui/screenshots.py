@@ -72,9 +72,6 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
         complaints.extend(f"{name}: {line}" for line in found)
         context.close()
 
-    def train_tab(page: Any) -> None:
-        page.get_by_text("ready to start").wait_for()
-
     def job(page: Any) -> None:
         page.evaluate("(id) => window.studio.open('jobs', {run: id})", run)
         page.wait_for_timeout(2500)
@@ -104,6 +101,11 @@ def take_all(server: PageServer, browser: Any, folder: Path) -> list[str]:
     take("home-phone", "home", home, size=PHONE)
     take("models", "models", lambda page: page.locator(".model").first.wait_for())
     return complaints
+
+
+def train_tab(page: Any) -> None:
+    """A form that can start."""
+    page.get_by_text("ready to start").wait_for()
 
 
 def rows_and_figures(page: Any) -> None:
