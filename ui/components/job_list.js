@@ -165,7 +165,8 @@ window.studio.components.job_list = (element) => {
   const waiting = setTimeout(() => !source.loaded && message.replaceChildren(
     ...["62%", "100%", "84%", "40%"].map((width) => el("div", { class: "sk", style: `width:${width}` }))), 400);
 
-  window.studio.queue.arrange(body, source.live);
+  // Not of the stream alone, which may come after the first rows.
+  window.studio.queue.arrange(body, { get: (id) => source.job(id), values: () => source.shown() });
   selection.arrange(body);
   const timer = setInterval(() => {
     for (const [key, { node: one }] of rows) {

@@ -19,7 +19,7 @@
     return job.queue_position === 1 ? [hold] : [top, hold];
   }
 
-  // `jobs`: all that are listed, by id.
+  // `jobs`: those that are listed; a Map by id, or what has its `get` and `values`.
   function waiting(jobs) {
     return [...jobs.values()].filter((job) => job.state === "queued").sort((a, b) => a.queue_position - b.queue_position);
   }

@@ -34,6 +34,12 @@
       return this.live.get(id) || this.asked.get(id);
     }
 
+    // The jobs that have a row; of a folded group the first.
+    shown() {
+      const ids = new Set([...this.heads, ...[...this.members.values()].flat()]);
+      return [...ids].map((id) => this.job(id));
+    }
+
     get more() {
       return this.heads.length < this.total;
     }
