@@ -14,6 +14,11 @@ from tests.ui.test_lanes import LANES, frames, prepare, run, wait_for
 Open = Callable[..., Any]
 MANY = 8  # more than the six connections that a browser opens to a server
 ASKED = "fetch('/api/health', { signal: AbortSignal.timeout(20_000) }).then((reply) => reply.status)"
+NONE = "delete window.SharedWorker"
+BROKEN = """window.SharedWorker = class {
+  port = { postMessage() {} };
+  constructor() { setTimeout(() => this.onerror(), 50); }
+}"""
 STILL_MASKED = ".lane .canvas .m"
 
 
@@ -80,3 +85,11 @@ def test_four_lanes_in_each_of_three_tabs_stall_nothing_and_miss_nothing(open_ta
         )
         assert frames(one) == [sum(line["type"] == "step" for line in lines) for lines in told]
         assert one.locator(STILL_MASKED).count() == 0
+
+
+@pytest.mark.parametrize("lacks", [NONE, BROKEN], ids=["none", "broken"])
+def test_a_browser_without_shared_workers_has_a_stream_of_its_own(open_tab: Open, endless: str, lacks: str):
+    page = open_tab("jobs")
+    page.add_init_script(lacks)
+    page.goto(f"{page.url}&run={endless}")
+    until(lambda: curve_step(page) > 0, 120, "a curve")
