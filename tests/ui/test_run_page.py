@@ -143,7 +143,7 @@ def test_the_noise_levels_share_the_cursor_of_the_charts(page: Any):
 def test_each_loss_has_its_own_smoothing_and_scale(page: Any):
     chart = page.locator(".chart", has_text="Validation loss").first
     chart.get_by_role("radio", name="0.9").click()
-    chart.locator("path.l0").wait_for()
+    chart.locator("path.l0").wait_for(state="attached")
     chart.get_by_role("radio", name="Log").click()
     other = page.locator(".chart", has_text="Training loss").first.get_by_role("radio", name="Linear")
     assert other.get_attribute("aria-checked") == "true"

@@ -11,12 +11,12 @@ import pytest
 from backend.api import events
 from backend.api.events import stream
 from backend.api.job_feed import JobFeed
-from backend.api.run_index import RunIndex, RunIndexes, thinned, with_newest
+from backend.api.run_index import RunIndex, RunIndexes, news, thinned, with_newest
 from backend.api.topics import Sources
 from backend.studio import Studio
 from jobs.protocol import trajectory
 from jobs.protocol.errors import ResourceError
-from jobs.protocol.events import EventWriter
+from jobs.protocol.events import EventWriter, read_events
 from jobs.protocol.folder import RunFolder
 from tests.fakes.studio import make_studio, train_spec
 
@@ -326,6 +326,19 @@ def test_nothing_is_asked_of_the_database_while_nothing_changes(
     monkeypatch.setattr(events, "HEARTBEAT_SECONDS", 0.5)
     listen(sources, "jobs", lambda page: page.comments >= 2)
     assert len(asked) == 1
+
+
+def test_where_each_attempt_went_on_is_told_whole_and_as_it_comes(tmp_path: Path):
+    path = tmp_path / "e"
+    for attempt, steps in ((1, (5, 10, 15)), (2, (11, 16))):
+        writer = EventWriter(path, attempt)
+        for step in steps:
+            writer.write("metrics", step=step, values={"loss": 1.0})
+        writer.close()
+    index = RunIndex(path)
+    index.advance()
+    assert index.tries == {"1": 5, "2": 11}
+    assert news([event for _, event in read_events(path)][3:])["tries"] == {"2": 11}
 
 
 def test_an_index_reads_each_byte_once(tmp_path: Path):
