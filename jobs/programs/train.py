@@ -73,13 +73,11 @@ def train(process: Process) -> None:
     arguments.restore_deepspeed(hf_deepspeed)
     if spec.optimisation.compile:
         compile_layers(loaded.model)
-    if spec.sends_weights:
+    if spec.sends_weights:  # ZeRO stage 3 sends by itself, as it splits
         agree(loaded.model, given.device)
     if spec.launcher.name == "fsdp":
         shard(loaded.model, given.device, spec.launcher.offload_weights, spec.sends_weights)
-    elif (
-        spec.sends_weights and not spec.launcher.splits_weights
-    ):  # ZeRO stage 3 sends what it splits by itself
+    elif spec.sends_weights and not spec.launcher.splits_weights:
         send(loaded.model, given.device)
     with tracking(process) as tracker:
         fit(process, given, vote, loaded, corpus, tracker)
