@@ -13,7 +13,7 @@ def test_the_browser_chooses_the_language_and_the_switch_remembers(browser: Any,
     page.get_by_role("tab", name="模型", exact=True).and_(page.locator(".selected")).wait_for()
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     page.get_by_role("tab", name="试验台", exact=True).click()
-    page.get_by_text("制作这个模型的人试用它时的设置").wait_for()  # why a preset is one, from the first look on
+    page.get_by_text("制作这个模型的人试用它时的设置").wait_for()  # why a preset is one
     page.get_by_role("tab", name="模型", exact=True).click()
     page.get_by_role("button", name="English").click()
     page.get_by_role("tab", name="Models", exact=True).wait_for()
