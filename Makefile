@@ -16,6 +16,9 @@ export PYTHONDONTWRITEBYTECODE :=
 # The tests share the cores with the jobs they start: one thread each.
 RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pytest
 
+# A part of `make test`; the others are run all the same where it fails.
+PART = $(RUN_TESTS) -n 2 $(1) $(PYTEST) || [ $$? -eq $(NONE) ] || failed=1
+
 .PHONY: help demo test lint check chaos slurm slow assets docs wheel clean
 
 help:  ## what there is
@@ -25,10 +28,12 @@ demo: .venv/.studio  ## install, then start the studio with its bundled models
 	$(BIN)/studio launch --demo $(if $(PORT),--port $(PORT))
 
 test: .venv/.dev  ## install, then every test but the slow ones
-	$(RUN_TESTS) -n 2 -m "$(QUICK)" $(PYTEST) || [ $$? -eq $(NONE) ]
-	$(RUN_TESTS) -n 2 -m "e2e and not slow" tests/unit tests/contract tests/golden $(PYTEST) || [ $$? -eq $(NONE) ]
-	$(RUN_TESTS) -n 2 --dist loadfile -m "not slow" tests/e2e tests/ui $(PYTEST) || [ $$? -eq $(NONE) ]
-	$(RUN_TESTS) -n 2 -m "not slow" tests/chaos $(PYTEST) || [ $$? -eq $(NONE) ]
+	failed=; \
+	$(call PART,-m "$(QUICK)"); \
+	$(call PART,-m "e2e and not slow" tests/unit tests/contract tests/golden); \
+	$(call PART,--dist loadfile -m "not slow" tests/e2e tests/ui); \
+	$(call PART,-m "not slow" tests/chaos); \
+	[ -z "$$failed" ]
 
 lint: .venv/.dev  ## format, lint and types
 	$(BIN)/ruff format --check .

@@ -183,6 +183,7 @@ class ARObjective(Spec):
 
     fill: ClassVar[str] = "ignore"  # one end-of-text token closes an answer, padding follows
     answers: ClassVar[str] = "all"  # LLaMA-Factory's stage sft, mask_history off
+    cut_answers: ClassVar[bool] = False
     name: Literal["ar-sft"] = "ar-sft"
     loss_norm_type: Literal["token", "sequence", "batch"] = "token"
     """What the sum is divided by: trained tokens, trained tokens of the row, or rows."""

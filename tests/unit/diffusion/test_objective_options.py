@@ -37,7 +37,11 @@ BESIDES = {
     "noise_per": {"block_size": 4},
     "block_diffusion": {"block_size": 4},
 }
-NOT_OF_THE_LOSS = {"name", "fill"}  # fill: the collator's, see tests/unit/programs/test_training.py
+NOT_OF_THE_LOSS = {
+    "name",
+    "fill",
+    "cut_answers",
+}  # the latter are the collator's: tests/unit/data/test_encode.py
 
 
 def options_of() -> list[tuple[str, str]]:
