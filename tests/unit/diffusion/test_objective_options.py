@@ -37,11 +37,8 @@ BESIDES = {
     "noise_per": {"block_size": 4},
     "block_diffusion": {"block_size": 4},
 }
-NOT_OF_THE_LOSS = {
-    "name",
-    "fill",
-    "cut_answers",
-}  # the latter are the collator's: tests/unit/data/test_encode.py
+# The collator's options: tests/unit/programs/test_training.py and tests/unit/data/test_encode.py.
+NOT_OF_THE_LOSS = {"name", "fill", "cut_answers"}
 
 
 def options_of() -> list[tuple[str, str]]:
