@@ -171,7 +171,8 @@ class JobService:
                 size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
                 whole = is_whole(path)
                 facts = {"size_bytes": size, "created_at": path.stat().st_mtime, "whole": whole}
-                facts["usable"] = whole and (path / diffusion_config.FILE).is_file()
+                model = (path / diffusion_config.FILE).is_file() and any(path.glob("*.safetensors"))
+                facts["usable"] = whole and model  # FSDP saves the parts of its processes instead of weights
                 found.append({"step": int(match.group(1)), "path": str(path), **facts})
         return sorted(found, key=lambda c: c["step"])
 

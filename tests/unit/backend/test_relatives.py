@@ -17,13 +17,14 @@ def trained_from(studio, path, **queue):
 
 @pytest.fixture
 def base(studio):
-    """A run with one whole checkpoint that can be used as a model, one that cannot, and half of one."""
+    """A run with one whole checkpoint that can be used as a model, two that cannot, and half of one."""
     job = studio.jobs.submit(train_spec("base"))
     root = studio.jobs.folder(job.id).checkpoints
-    for step in (10, 20, 30):
+    for step in (10, 20, 25, 30):
         make_model(root / f"checkpoint-{step}")
     (root / "checkpoint-20" / FILE).unlink()
-    for step in (10, 20):
+    (root / "checkpoint-25" / "model.safetensors").unlink()  # as FSDP leaves it
+    for step in (10, 20, 25):
         write_json(root / f"checkpoint-{step}" / "trainer_state.json", {})
     return job.id
 
@@ -74,6 +75,7 @@ def test_a_checkpoint_has_a_name_as_a_model(studio, base):
     assert {one["step"]: one["usable"] for one in studio.jobs.checkpoints(base)} == {
         10: True,
         20: False,
+        25: False,
         30: False,
     }
 
