@@ -24,6 +24,7 @@ from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.protocol.states import TERMINAL, State
 
 LEAVE_NOTHING = ("serve", "inspect")  # once they have ended, nobody asks what they came from
+TAGGED = f"It has the tag {KEEP}."
 LEFT_OVER = re.compile(r"^\.deleted-[a-z]+-\d{4,}-[0-9a-f]{8}$")
 
 
@@ -169,7 +170,7 @@ class CleanupService:
         if not made_by_us(self.runs / row.id):
             return f"{self.runs / row.id} does not look like a folder that the studio made."
         if KEEP in json.loads(row.tags):
-            return f"It has the tag {KEEP}."
+            return TAGGED
         if wish.checkpoints_only and row.state != State.SUCCEEDED:
             return f"It is {row.state} and could be resumed from its checkpoints."
         return ""
@@ -216,6 +217,9 @@ class CleanupService:
     # --- deleting ----
 
     def _delete(self, item: Item) -> None:
+        """Raises: StudioError, OSError."""
+        if item.what in ("run", "checkpoints") and KEEP in self.jobs.get(item.name).tags:
+            raise JobError(TAGGED)  # since the plan was made: deletions take their time
         if item.what == "run":
             self.jobs.delete(item.name)
         elif item.what == "checkpoints":

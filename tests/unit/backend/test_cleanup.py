@@ -77,6 +77,22 @@ def test_what_is_tagged_keep_stays(studio, change):
     assert [(one.name, one.why) for one in plan.kept] == [(kept, "It has the tag keep.")]
 
 
+@pytest.mark.parametrize("change", [{}, {"checkpoints_only": True}])
+def test_what_is_tagged_keep_while_others_are_deleted_stays(studio, monkeypatch, change):
+    runs = [ended(studio, days=days) for days in (42, 41)]
+    delete = studio.cleanup._delete
+
+    def slowly(item):
+        delete(item)
+        studio.remarks.tag(runs[1], add=["keep"])
+
+    monkeypatch.setattr(studio.cleanup, "_delete", slowly)
+    done = studio.cleanup.carry_out(old(**change))
+    assert names(done) == runs[:1]
+    assert [(one.name, one.why) for one in done.kept] == [(runs[1], "It has the tag keep.")]
+    assert studio.jobs.folder(runs[1]).checkpoints.exists()
+
+
 def test_what_others_came_from_stays_unless_one_says_so(studio):
     base = ended(studio, days=40)
     child = ended(studio, days=1, model={"path": str(studio.jobs.folder(base).model)})
