@@ -12,7 +12,8 @@ from backend.studio import Studio
 from jobs.protocol.states import State
 
 MOST_AT_ONCE = 1000
-Words = Annotated[list[str] | None, Query()]
+MOST_OFFSET = 2**31
+Words = Annotated[Annotated[list[str], Field(max_length=50)] | None, Query()]
 Tags = Annotated[list[Annotated[str, Field(max_length=10 * TAG_LENGTH)]], Field(max_length=2 * TAGS)]
 
 
@@ -50,7 +51,7 @@ def router(studio: Studio) -> APIRouter:
     def jobs(
         wanted: Annotated[Wanted, Depends(wanted)],
         limit: Annotated[int, Query(ge=1, le=MOST_AT_ONCE)] = 200,
-        offset: Annotated[int, Query(ge=0)] = 0,
+        offset: Annotated[int, Query(ge=0, le=MOST_OFFSET)] = 0,
         fold: bool = False,
     ) -> JobPage:
         """A page of the jobs that match; with `fold` of each group only the first, and the group."""

@@ -13,7 +13,8 @@ from backend.services.jobs import JobService
 from backend.store.tables import jobs
 from jobs.protocol.states import ACTIVE, State
 
-SEARCHED = (jobs.c.id, jobs.c.name, jobs.c.model, jobs.c.tags, jobs.c.group, jobs.c.place)
+SEARCHED = (jobs.c.id, jobs.c.name, jobs.c.model, jobs.c.group, jobs.c.place)
+JSON_MARKS = set('[]",')  # tags lie as JSON; none holds these
 _RUNS, _WAITS = jobs.c.state.in_([state.value for state in ACTIVE]), jobs.c.state == State.QUEUED
 ORDERS: dict[str, tuple[ColumnElement, ...]] = {
     "newest": (jobs.c.created_at.desc(), jobs.c.id.desc()),
@@ -127,7 +128,8 @@ def _conditions(wanted: Wanted, states: bool = True) -> list[ColumnElement[bool]
 
 def _occurs(word: str) -> ColumnElement[bool]:
     """Whether a word occurs anywhere; small and capital letters of ASCII are the same to SQLite."""
-    return or_(*(column.contains(word, autoescape=True) for column in SEARCHED))
+    columns = SEARCHED if JSON_MARKS & set(word) else (*SEARCHED, jobs.c.tags)
+    return or_(*(column.contains(word, autoescape=True) for column in columns))
 
 
 def _length(wanted: Wanted, fold: bool) -> Select:

@@ -63,6 +63,11 @@ def test_of_two_who_delete_the_same_one_is_told(web: TestClient, studio, carry_o
     assert again["done"] == [] and [one["id"] for one in again["refused"]] == ids
 
 
+@pytest.mark.parametrize("query", [f"offset={10**20}", "tag=x&" * 1001])
+def test_more_than_the_database_takes_is_refused(web: TestClient, query: str):
+    assert web.get(f"/api/jobs?{query}").status_code == 400
+
+
 @pytest.mark.parametrize(
     "wish",
     [
