@@ -117,7 +117,7 @@ def test_start_streams_and_a_clean_end(start):
     assert httpx.get(f"{server.url}/api/health", headers={"Host": "evil.example"}).status_code == 421
     with httpx.stream("GET", f"{server.url}/api/events?topics=jobs", timeout=20) as response:
         stream = messages(response)
-        assert next(stream) == {"topic": "jobs", "reset": True, "removed": [], "jobs": []}
+        assert next(stream) == {"topic": "jobs", "reset": True, "removed": [], "total": 0, "jobs": []}
         seconds, said = server.end()
         assert list(stream) == []  # the stream is closed, not cut
     assert server.process.returncode == 0 and seconds < 3

@@ -133,7 +133,7 @@ def test_what_two_pages_delete_at_once_is_told_to_the_later(open_tab: Open, serv
         page.goto(f"{server.url}/?tab=jobs&search=run+12&order=oldest")
         row(page, "train-00012").wait_for()
         box(page, "train-00012").check()
-    box(pages[1], "train-00120").check()
+    box(pages[1], "train-00121").check()
     for page in pages:  # both ask before either is answered
         bulk(page).get_by_role("button", name=re.compile("^Delete")).click()
         page.get_by_role("dialog").get_by_text("go for good").wait_for()
@@ -145,7 +145,7 @@ def test_what_two_pages_delete_at_once_is_told_to_the_later(open_tab: Open, serv
     refusals.get_by_text("There is no job 'train-00012'").wait_for()
     pages[1].get_by_text("Jobs deleted: 1").wait_for()
     pages[1].get_by_role("dialog").get_by_role("button", name="Close").last.click()
-    row(pages[1], "train-00120").wait_for(state="detached")
+    row(pages[1], "train-00121").wait_for(state="detached")
 
 
 def test_a_thousand_are_tagged_and_one_by_one_untagged(open_tab: Open, server: PageServer):
@@ -163,6 +163,25 @@ def test_a_thousand_are_tagged_and_one_by_one_untagged(open_tab: Open, server: P
     page.get_by_label("Refusals").get_by_text("and 800 more").wait_for()
     page.keyboard.press("Escape")
     bulk(page).get_by_text("1,000 jobs selected").wait_for()
+
+
+def test_what_goes_on_in_a_dialog_is_not_closed_over(open_tab: Open, server: PageServer):
+    page = open_tab("jobs")
+    page.goto(f"{server.url}/?tab=jobs&search=run+9970")
+    box(page, "train-09970").check()
+    waiting: list[Any] = []
+    page.route("**/api/jobs/bulk", waiting.append)
+    bulk(page).get_by_role("button", name=re.compile("^Delete")).click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Delete", exact=True).click()
+    until(lambda: page.title() and waiting, what="the request")
+    page.keyboard.press("Escape")
+    page.keyboard.press("Escape")
+    assert dialog.get_by_role("button", name="Not the rest").is_visible()
+    waiting[0].fulfill(json={"done": [], "refused": [{"id": "train-09970", "why": "It is needed."}]})
+    dialog.get_by_text("It is needed.").wait_for()
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
 
 
 def test_a_sweep_is_one_row_unfolded_run_again_and_opened_by_its_address(open_tab: Open, server: PageServer):
