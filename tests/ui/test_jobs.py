@@ -60,6 +60,36 @@ def test_a_run_is_watched_stopped_resumed_and_deleted(open_tab: Open, running: s
     assert "run=" not in page.url
 
 
+def test_a_click_on_a_row_that_moves_is_not_lost(open_tab: Open, running: str):
+    page = open_tab("jobs")
+    row(page, running).get_by_text("left").wait_for(timeout=60_000)
+    stop = row(page, running).get_by_role("button", name=re.compile("^Stop"))
+    stop.hover()
+    page.mouse.down()
+    page.wait_for_timeout(1200)  # meanwhile it went on
+    page.mouse.up()
+    row(page, running).locator('[data-state="stopped"]').wait_for(timeout=60_000)
+
+
+def test_the_focus_stays_where_it_is_while_a_run_goes_on(open_tab: Open, running: str):
+    page = open_tab("jobs")
+    devices = page.locator(".devices")
+    devices.get_by_text("left").wait_for(timeout=60_000)
+    page.get_by_label("Search jobs").fill("no such run")
+    for target in (page.get_by_role("button", name="Clear filters"), devices.get_by_role("link").first):
+        target.focus()
+        told = devices.inner_text()
+        until(lambda told=told: devices.inner_text() != told, 60, "news of the run")
+        assert target.evaluate("node => node === document.activeElement")
+    page.get_by_role("button", name="Clear filters").click()
+    more = row(page, running).get_by_role("button", name="More about")
+    more.click()
+    told = devices.inner_text()
+    until(lambda: devices.inner_text() != told, 60, "news of the run")
+    page.keyboard.press("Escape")
+    until(lambda: more.evaluate("node => node === document.activeElement"), what="the button again")
+
+
 def test_a_failed_run_says_why_in_one_sentence(open_tab: Open, server: PageServer, tmp_path: Path):
     data = tmp_path / "rows.jsonl"
     data.write_text('{"messages": 3}\n')

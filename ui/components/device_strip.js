@@ -19,7 +19,9 @@
       const holders = new Map();
       for (const job of this.jobs) for (const id of job.devices || []) holders.set(id, job);
       this.root.hidden = !this.devices.length;
+      const focused = [...this.root.children].findIndex((card) => card.contains(document.activeElement));
       this.root.replaceChildren(...this.devices.map((device) => this.card(device, holders.get(device.id))));
+      this.root.children[focused]?.querySelector("a")?.focus();
     }
 
     card(device, job) {

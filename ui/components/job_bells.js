@@ -6,7 +6,6 @@
   const KEY = "studio.bells";
   const OWN = new Set(["serve", "inspect"]); // the studio's own processes
   const states = new Map(); // id -> state, as of the last news
-  const shown = new Set(); // what draws the buttons again
   let unseen = 0;
 
   // --- what was asked for: {all, jobs: [ids]}, kept in this browser ---------------------------------------------------
@@ -25,12 +24,12 @@
     } catch {
       // as above
     }
-    shown.forEach((draw) => draw());
+    draw();
   }
   window.addEventListener("storage", (event) => { // another tab of this browser
     if (event.key !== KEY) return;
     load();
-    shown.forEach((draw) => draw());
+    draw();
   });
 
   const wanted = (id) => asked.all || asked.jobs.includes(id);
@@ -61,27 +60,22 @@
   }
 
   // --- buttons -------------------------------------------------------------------------------------------------------
-  function pressed(make, act, on) {
-    const node = make(act);
-    const draw = () => {
-      if (!node.isConnected && node.dataset.drawn) return shown.delete(draw);
-      node.dataset.drawn = "1";
-      node.setAttribute("aria-pressed", String(on()));
-    };
-    node.setAttribute("aria-pressed", String(on()));
-    shown.add(draw);
-    return node;
+  // Each names its job, or none. Those of a row come and go with every news: only what is in the page is drawn again.
+  const pressed = (id) => String(id ? asked.jobs.includes(id) : asked.all);
+  function draw() {
+    for (const node of document.querySelectorAll("[data-bell]")) node.setAttribute("aria-pressed", pressed(node.dataset.bell));
   }
 
   function button(job) {
     const label = say("Tell me when {job} ends", { job: window.studio.jobs.number(job) });
-    return pressed((act) => el("button", { class: "btn ghost sq bell", type: "button", "aria-label": label, title: label, onclick: act }, window.studio.jobs.icon("bell")),
-      () => toggle(job.id), () => asked.jobs.includes(job.id));
+    return el("button", { class: "btn ghost sq bell", type: "button", "data-bell": job.id, "aria-pressed": pressed(job.id), "aria-label": label, title: label, onclick: () => toggle(job.id) },
+      window.studio.jobs.icon("bell"));
   }
 
   function allButton() {
-    return pressed((act) => el("button", { class: "btn bell", type: "button", title: say("A notification of the browser whenever a job ends while this page is open, also in the background"), onclick: act },
-      window.studio.jobs.icon("bell"), say("Tell me when jobs end")), toggleAll, () => asked.all);
+    return el("button", { class: "btn bell", type: "button", "data-bell": "", "aria-pressed": pressed(""),
+      title: say("A notification of the browser whenever a job ends while this page is open, also in the background"), onclick: toggleAll },
+    window.studio.jobs.icon("bell"), say("Tell me when jobs end"));
   }
 
   // --- ends ----------------------------------------------------------------------------------------------------------

@@ -116,7 +116,9 @@ window.studio.components.job_list = (element) => {
     table.hidden = !nodes.length;
     further.hidden = !source.more;
     further.textContent = say("Load more: {n} of {total} are shown", { n: source.heads.length.toLocaleString("en"), total: source.total.toLocaleString("en") });
-    message.replaceChildren(...(source.trouble ? [trouble()] : nothing && filters.narrowed ? [noMatch()] : []));
+    const told = source.trouble || (nothing && filters.narrowed ? "none" : "");
+    if (message.dataset.told !== told) message.replaceChildren(...(source.trouble ? [trouble()] : told ? [noMatch()] : []));
+    message.dataset.told = told; // with each news it would lose the focus, and be read out again
     if (source.more) again();
     strip.draw(source.live.values());
     mark();

@@ -4,7 +4,7 @@
   const { el, call, say } = window.studio;
   const field = (label, input, help) => el("label", { class: "fieldset" }, el("b", { text: label }), input, el("span", { class: "small muted", text: help }));
 
-  function open(button, job) {
+  function open(job) {
     const words = window.studio.jobs;
     const dialog = window.studio.dialog.open(words.name(job));
     const known = el("datalist", { id: "more-tags" });
@@ -26,6 +26,7 @@
     dialog.body.append(form);
     dialog.row.append(el("button", { class: "btn primary", type: "submit", form: form.id, text: say("Save"), "data-server": "" }));
     tags.focus();
+    dialog.closed.then(() => document.activeElement === document.body && document.querySelector(`[data-more="${CSS.escape(job.id)}"]`)?.focus()); // its row was drawn anew
     call("GET", "/api/tags").then(({ tags: used }) => known.append(...Object.keys(used).map((value) => el("option", { value })))).catch(() => null); // then a tag is typed whole
   }
 

@@ -15,7 +15,7 @@
         reason ? el("span", { class: "why", text: reason }) : null),
       reason ? null : el("td", { class: "p" }, progress(job)),
       el("td", { class: "d num", text: words.devices(job) }),
-      el("td", { class: "s num" }, job.state === "queued" ? "" : words.clock(job.started_at || job.created_at), el("span", { class: "sub ran", text: words.duration(job) })),
+      el("td", { class: "s num" }, job.state === "queued" ? "" : words.clock(job.started_at || job.created_at), el("span", { class: "sub ran", "data-label": say("ran for"), text: words.duration(job) })),
       el("td", { class: "a" }, actions(job)),
     ];
     row.className = [job.kind === "serve" && "quiet", member && "member"].filter(Boolean).join(" ");
@@ -63,8 +63,8 @@
         { ...about(say("Delete")), class: "ghost" }));
     }
     if (!words.ENDED.has(job.state)) row.append(window.studio.bells.button(job));
-    row.append(el("button", { class: "btn ghost sq", type: "button", "data-open": MORE, "aria-haspopup": "dialog", title: say("Tags and priority"),
-      "aria-label": say("More about {job}", { job: words.number(job) }), onclick: (event) => window.studio.jobMore.open(event.currentTarget, job) }, words.icon(MORE)));
+    row.append(el("button", { class: "btn ghost sq", type: "button", "data-more": job.id, "aria-haspopup": "dialog", title: say("Tags and priority"),
+      "aria-label": say("More about {job}", { job: words.number(job) }), onclick: () => window.studio.jobMore.open(job) }, words.icon(MORE)));
     return row;
   }
 

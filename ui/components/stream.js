@@ -48,9 +48,29 @@
     if (reached === true) online();
     if (reached === false) offline();
     if (!data) return;
+    if (pressed) held.push(data);
+    else tell(data);
+  }
+
+  function tell(data) {
     const message = JSON.parse(data);
     for (const handler of [...(handlers.get(message.topic) || [])]) handler(message);
   }
+
+  // What is drawn anew between press and release gets no click: news that comes meanwhile waits.
+  const LONGEST = 3000; // milliseconds; a press that lasts longer is no click
+  const held = [];
+  let pressed = 0; // a timer
+  function release() {
+    clearTimeout(pressed);
+    pressed = 0;
+    held.splice(0).forEach(tell);
+  }
+  window.addEventListener("pointerdown", () => {
+    clearTimeout(pressed);
+    pressed = setTimeout(release, LONGEST);
+  }, true);
+  for (const end of ["pointerup", "pointercancel"]) window.addEventListener(end, () => pressed && setTimeout(release), true); // after the click
 
   function online() {
     if (!document.documentElement.classList.contains("studio-offline")) return;
@@ -143,7 +163,7 @@
   window.addEventListener("popstate", () => {
     for (const key of Object.keys(params)) delete params[key];
     Object.assign(params, Object.fromEntries(new URLSearchParams(location.search)));
-    if (params.tab) selectTab(params.tab);
+    selectTab(params.tab || "home"); // the bare address
     window.dispatchEvent(new CustomEvent("studio:open", { detail: { ...params } }));
   });
 
