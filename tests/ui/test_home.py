@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.fakes.browser import PHONE, PageServer, watch
+from tests.fakes.processes import until
 from tests.ui.test_jobs import start, tiny
 
 Open = Callable[..., Any]
@@ -51,6 +52,11 @@ def test_what_ended_and_what_waits_is_told(open_tab: Open, server: PageServer):
     ended.get_by_role("link", name=name, exact=True).click()
     page.locator(".runhead").get_by_text(name).wait_for()
     assert f"run={done}" in page.url
+    page.goto(server.url)
+    ended.get_by_role("link", name=name, exact=True).click()
+    page.locator(".runhead").get_by_text(name).wait_for()
+    page.go_back()
+    ended.wait_for()
     assert httpx.post(f"{server.url}/api/jobs/{held}/stop", timeout=30).is_success
 
 
@@ -67,6 +73,7 @@ def test_a_sweep_under_way_leads_to_its_jobs_and_progress_asks_for_nothing(
     reply = httpx.post(f"{server.url}/api/groups", json={"spec": sweep}, timeout=60)
     group = reply.json()["id"]
     (job,) = (each["id"] for each in reply.json()["jobs"])
+    until(lambda: httpx.get(f"{server.url}/api/jobs/{job}").json()["state"] == "running", 120, "its start")
     page = open_tab("home")
     section(page, "Running").get_by_text("%").wait_for()
     link = section(page, "Pipelines and sweeps under way").get_by_role("link", name="Long")

@@ -115,6 +115,20 @@ def test_a_note_written_while_the_server_was_away_is_saved_by_itself(
     page.get_by_text("saved", exact=True).wait_for()
 
 
+def test_a_run_that_is_left_at_once_keeps_what_was_typed(open_tab: Open, server: PageServer, job: str):
+    page = show(open_tab, job, refused="/tags")
+    page.get_by_label("Add a tag").fill("two words?")
+    page.get_by_label("Add a tag").press("Enter")
+    page.locator(".remarks").get_by_text("is no tag").wait_for()
+    note_of(page).fill("in a hurry")
+    other = start(server, tiny("Other", 5, queue={"hold": True}))
+    page.evaluate("(id) => window.studio.open('jobs', {run: id})", other)
+    until(lambda: page.title() and ask(server, job)["note"] == "in a hurry", what="the note")
+    until(lambda: note_of(page).input_value() == "", what="the other run's note")
+    assert page.get_by_label("Add a tag").input_value() == ""
+    assert not page.locator(".remarks [role=alert]").first.is_visible()
+
+
 def test_a_run_tagged_keep_is_deleted_only_after_saying_so(open_tab: Open, server: PageServer, job: str):
     httpx.post(f"{server.url}/api/jobs/{job}/stop", timeout=30).raise_for_status()
     ask(server, job, "/tags", add=["keep"])

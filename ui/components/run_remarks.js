@@ -1,7 +1,7 @@
 // What people write about a run: tags as chips, and a note that saves itself. Nobody's words are written over unseen.
 (() => {
   "use strict";
-  const { el, call, say } = window.studio;
+  const { el, call, toast, say } = window.studio;
   const icon = (name) => el("span", { class: `i i-${name}`, "aria-hidden": "true" });
   const PAUSE = 1500; // ms without a key, after which a note is saved
   const LONGEST_TAG = 40, LONGEST_NOTE = 10000; // as in backend/remarks.py
@@ -55,6 +55,12 @@
       }
     }
 
+    // Another run: nothing of the last one stays.
+    clear() {
+      this.input.value = "";
+      this.trouble.hidden = true;
+    }
+
     async suggest() {
       const { tags } = await call("GET", "/api/tags").catch(() => ({ tags: {} })); // without it a tag is typed whole
       this.known.replaceChildren(...Object.keys(tags).filter((tag) => !this.job.tags.includes(tag)).map((value) => el("option", { value })));
@@ -90,6 +96,12 @@
       this.fit();
     }
 
+    // Another run is shown, or none: what was just typed is saved.
+    clear() {
+      if (this.id) this.save();
+      this.id = null;
+    }
+
     // The server's note, again or anew.
     show({ note }) {
       if (note === this.base) return this.waiting && this.save(); // the server is back
@@ -117,7 +129,7 @@
       this.waiting = false;
       const answer = await call("POST", `/api/jobs/${id}/note`, { note, before }).catch((error) => error);
       this.saving = false;
-      if (this.id !== id) return;
+      if (this.id !== id) return answer instanceof Error && toast(`${id.replace("-", " ")}: ${say("Not saved. {why}", { why: answer.message })}`, "bad");
       if (answer.status === 409) return this.compare();
       this.waiting = answer instanceof Error && !answer.status; // no answer: once more when the server is back
       if (answer instanceof Error) return this.say(say("Not saved. {why}", { why: answer.message }));
@@ -189,7 +201,8 @@
     }
 
     clear() {
-      this.note.id = null;
+      this.tags.clear();
+      this.note.clear();
     }
 
     // The run was deleted: only a note that was not saved stays to be seen.
