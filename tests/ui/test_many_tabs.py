@@ -19,6 +19,10 @@ BROKEN = """window.SharedWorker = class {
   port = { postMessage() {} };
   constructor() { setTimeout(() => this.onerror(), 50); }
 }"""
+FORBIDDEN = """window.SharedWorker = class {
+  constructor() { throw new DOMException("The operation is insecure.", "SecurityError"); }
+}"""
+OFFLINE = "document.documentElement.classList.contains('studio-offline')"
 STILL_MASKED = ".lane .canvas .m"
 
 
@@ -87,7 +91,17 @@ def test_four_lanes_in_each_of_three_tabs_stall_nothing_and_miss_nothing(open_ta
         assert one.locator(STILL_MASKED).count() == 0
 
 
-@pytest.mark.parametrize("lacks", [NONE, BROKEN], ids=["none", "broken"])
+def test_a_page_that_comes_back_learns_that_the_server_answers_again(open_tab: Open):
+    page = open_tab("jobs")
+    page.evaluate("""() => {
+      dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+      document.documentElement.classList.add("studio-offline"); // as it was left
+    }""")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+    until(lambda: not page.evaluate(OFFLINE), what="the page at work again")
+
+
+@pytest.mark.parametrize("lacks", [NONE, BROKEN, FORBIDDEN], ids=["none", "broken", "forbidden"])
 def test_a_browser_without_shared_workers_has_a_stream_of_its_own(open_tab: Open, endless: str, lacks: str):
     page = open_tab("jobs")
     page.add_init_script(lacks)

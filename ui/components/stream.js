@@ -33,7 +33,12 @@
 
   function shared() {
     if (!window.SharedWorker) return null;
-    const worker = new SharedWorker(`/static/stream_hub.js${VERSION}`, "studio");
+    let worker;
+    try {
+      worker = new SharedWorker(`/static/stream_hub.js${VERSION}`, "studio");
+    } catch {
+      return null; // a browser that keeps nothing for this site allows none
+    }
     worker.onerror = () => { // it could not be loaded
       line = alone();
       want([...handlers.keys()]);

@@ -19,7 +19,7 @@
       return {
         // All topics that are wanted from now on; those in `fresh` from their beginning.
         want: (topics, fresh) => {
-          if (!this.readers.has(mark) && !this.reached) hear({ reached: false });
+          if (!this.readers.has(mark)) hear({ reached: this.reached }); // a page that comes back may believe otherwise
           this.readers.set(mark, { topics, hear });
           for (const topic of fresh) this.fresh.add(`${topic}@${mark}`);
           this.schedule();
