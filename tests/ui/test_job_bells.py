@@ -1,5 +1,6 @@
 """Told when a job ends: by the browser where somebody asked, in the title of a page that nobody looks at."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.fakes.page_runs import start, tiny
 from tests.fakes.processes import until
 from tests.ui.test_jobs import row
 
+ASKED_FOR = "JSON.parse(localStorage.getItem('studio.bells')).jobs"
 Open = Callable[..., Any]
 SLOW = 120_000
 # Notes what would be shown, and lets a test say whether the page is looked at.
@@ -71,6 +73,22 @@ def test_all_jobs_can_be_asked_for_and_survive_a_reload(open_tab: Open, server: 
     until(lambda: page.evaluate("told.length") == 1, 120, "a notification")
     everything.click()
     assert everything.get_attribute("aria-pressed") == "false"
+
+
+def test_a_job_that_only_left_the_streams_list_has_not_ended(open_tab: Open, server: PageServer):
+    job = held(server, "Far back")
+    page = open_tab("jobs")
+    page.add_init_script(
+        f"delete window.SharedWorker; localStorage.setItem('studio.bells', '{{\"jobs\": [\"{job}\"]}}')"
+    )
+    waits = httpx.get(f"{server.url}/api/jobs?search={job}").json()["jobs"]
+    told = [{"reset": True, "total": 999, "jobs": waits}, {"reset": False, "total": 999, "removed": [job]}]
+    body = "".join(f"event: 1\ndata: {json.dumps({'topic': 'jobs', **news})}\n\n" for news in told)
+    page.route("**/api/events*", lambda route: route.fulfill(content_type="text/event-stream", body=body))
+    with page.expect_response(f"**/api/jobs/{job}"):
+        page.reload()
+    page.wait_for_timeout(500)  # what was answered has been heard
+    assert page.evaluate(ASKED_FOR) == [job]
 
 
 def test_a_browser_that_says_no_is_told_of(open_tab: Open, server: PageServer):

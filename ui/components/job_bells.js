@@ -138,10 +138,10 @@
       states.set(job.id, job.state);
     };
     for (const job of news.jobs || []) told(job);
-    // Deleted, or ended and too old for the stream's list.
+    // Deleted, or too far back for the stream's list: it ended, or many others go before it.
     const left = news.reset ? [...states.keys()].filter((id) => !news.jobs.some((job) => job.id === id)) : news.removed || [];
     for (const id of left) {
-      if (goes(id)) call("GET", `/api/jobs/${id}`).then(ended).catch(() => null); // it was deleted
+      if (goes(id)) call("GET", `/api/jobs/${id}`).then((job) => ENDED.has(job.state) && ended(job)).catch(() => null); // it was deleted
       states.delete(id);
     }
   }
