@@ -25,19 +25,13 @@
       this.loaded = false;
       this.trouble = "";
       this.stored = null; // how many jobs the studio has
-      this.turn = 0; // of the newest question: answers to older ones are dropped
+      this.turn = this.answered = 0; // of the newest question: answers to older ones are dropped
       this.leave = subscribe("jobs", (news) => this.hear(news));
       this.ask();
     }
 
     job(id) {
       return this.live.get(id) || this.asked.get(id);
-    }
-
-    // The jobs that have a row; of a folded group the first.
-    shown() {
-      const ids = new Set([...this.heads, ...[...this.members.values()].flat()]);
-      return [...ids].map((id) => this.job(id));
     }
 
     get more() {
@@ -67,8 +61,10 @@
       } catch (error) {
         if (turn !== this.turn) return;
         this.trouble = error.message;
+        clearTimeout(this.timer);
         this.timer = setTimeout(() => this.ask(), AGAIN); // a server that comes back need not have news
       }
+      this.answered = turn;
       this.loaded = true;
       this.changed();
     }
@@ -149,13 +145,19 @@
       this.changed();
     }
 
+    // A question that is under way is waited for: where much happens, none would ever be answered else.
     soon() {
-      if (!this.timer) this.timer = setTimeout(() => this.ask(), PAUSE);
+      if (this.timer) return;
+      this.timer = setTimeout(() => {
+        this.timer = 0;
+        if (this.answered === this.turn) this.ask();
+        else this.soon();
+      }, PAUSE);
     }
 
     close() {
       clearTimeout(this.timer);
-      this.turn += 1;
+      this.answered = this.turn += 1; // nothing is waited for any more
       this.leave();
     }
   };
