@@ -127,6 +127,21 @@ def test_where_a_run_came_from_and_what_came_of_it_are_links(page: Any, runs: li
     page.locator(".runhead h1", has_text="Zoom 8").wait_for()
 
 
+def test_the_last_runs_panels_do_not_come_after_all(page: Any, runs: list[str]):
+    late: list[Any] = []
+    for name in ("relatives", "checkpoints"):
+        page.route(f"**/api/jobs/{runs[0]}/{name}", lambda route: late.append(route))
+    page.evaluate("(id) => window.studio.open('jobs', {run: id})", runs[0])
+    until(lambda: page.title() and len(late) == 2, what="two questions about the first run")
+    page.evaluate("(id) => window.studio.open('jobs', {run: id})", runs[1])
+    page.get_by_role("button", name=f"Try, step {STEPS}").wait_for()
+    for route in late:
+        with page.expect_response(route.request.url):
+            route.fulfill(json={"parents": [], "children": [], "data": [], "checkpoints": []})
+    page.wait_for_timeout(300)  # it would be drawn by then
+    page.get_by_role("button", name=f"Try, step {STEPS}").wait_for()
+
+
 def test_the_noise_levels_share_the_cursor_of_the_charts(page: Any):
     levels = page.locator(".levels svg")
     levels.locator("rect.h0").first.wait_for()

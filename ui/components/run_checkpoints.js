@@ -28,13 +28,15 @@
 
   async function checkpoints(panel, job, metrics) {
     const head = (more) => el("div", { class: "head" }, el("h2", { text: say("Checkpoints") }), el("span", { class: "small muted", text: more }));
-    if (!panel.children.length) panel.replaceChildren(head(""));
+    if (panel.dataset.run !== job.id) panel.replaceChildren(head("")); // there may be those of the last run
+    panel.dataset.run = job.id;
     let found;
     try {
       found = (await call("GET", `/api/jobs/${job.id}/checkpoints`)).checkpoints;
     } catch {
       return; // the note over the page says that the server is away
     }
+    if (panel.dataset.run !== job.id) return; // another one is shown meanwhile
     const newest = found.filter((item) => item.whole).pop();
     const rows = found.reverse().map((item) => el("tr", {},
       el("td", { class: "num", text: item.step.toLocaleString("en") }),

@@ -46,8 +46,10 @@
   }
 
   async function lineage(panel, job) {
+    if (panel.dataset.run !== job.id) panel.hidden = true; // it is the last run's
+    panel.dataset.run = job.id;
     const found = await call("GET", `/api/jobs/${job.id}/relatives`).catch(() => null); // a note over the page says that the server is away
-    if (!found) return;
+    if (!found || panel.dataset.run !== job.id) return;
     const known = found.parents.filter((one) => one.run || one.place !== "model.new.tokenizer"); // else it is among the settings
     const parents = known.flatMap((one) => [line(PLACES[one.place][0], who(one)), ...(one.place === "data.path" && found.data.length ? [versions(found.data)] : [])]);
     if (job.spec.model && job.spec.model.new) parents.unshift(line(say("Began from"), [el("span", { text: say("random weights") })]));
