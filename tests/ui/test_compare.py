@@ -101,6 +101,19 @@ def test_runs_are_searched_and_chosen_by_keyboard(open_tab: Open, pair: list[str
     assert rows(page).count() == 1
 
 
+def test_a_press_that_becomes_a_scroll_chooses_nothing(open_tab: Open, pair: list[str]):
+    page = open_tab("compare")
+    page.get_by_role("combobox", name="Add a run").focus()
+    option = page.get_by_role("option", name=pair[0].replace("-", " "))
+    option.hover()
+    page.mouse.down()
+    page.mouse.move(5, 5)
+    page.mouse.up()
+    assert option.is_visible() and "runs=" not in page.url
+    option.click()
+    page.wait_for_url(f"**runs={pair[0]}*")
+
+
 def test_two_runs_are_laid_over_each_other_and_one_is_hidden(open_tab: Open, pair: list[str]):
     page = opened(open_tab("compare"), pair)
     until(lambda: curves(page, "Training loss").count() == 2, what="two curves")
@@ -220,6 +233,21 @@ def test_parallel_coordinates_are_brushed_by_keyboard_and_mouse(open_tab: Open, 
     page.mouse.move(x, other["y"] + 30, steps=4)
     page.mouse.up()
     page.get_by_text("2 of 6 runs in the chosen ranges").wait_for()
+
+
+def test_a_range_is_of_values_and_open_where_it_was_not_narrowed(open_tab: Open):
+    kept = open_tab("compare").evaluate("""() => {
+      const axes = new window.StudioCompareAxes({ choose: () => null, light: () => null });
+      const held = (...losses) => {
+        const rows = losses.map((loss, rate) => ({ settings: { rate }, results: { loss } }));
+        axes.set(rows.map((row, i) => ({ id: `${i}`, row })), ["rate"], "loss");
+        return losses.filter((loss, rate) => axes.holds(`${rate}`));
+      };
+      held(4, 3, 2, 1);
+      axes.keep(axes.axes[1], 0, 2);
+      return [held(4, 3, 2, 1), held(4, 3, 2, 0.1), held(4, 5, 2, 0.1)];
+    }""")
+    assert kept == [[3, 2, 1], [3, 2, 0.1], [2, 0.1]]
 
 
 def test_a_run_that_goes_on_keeps_growing(open_tab: Open, server: PageServer, pair: list[str]):

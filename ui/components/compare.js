@@ -237,9 +237,11 @@ window.studio.components.compare = (element) => {
   }
 
   function tellGone() {
-    gone.hidden = !found.gone.length;
-    if (gone.hidden) return;
-    gone.replaceChildren(words.icon("warn"), el("span", {}, say("Not here any more, or never was: {runs}.", { runs: found.gone.join(", ") }), " ",
+    const those = found.gone.join(", ");
+    gone.hidden = !those;
+    if (gone.hidden || gone.dataset.told === those) return; // with each news it would lose the focus, and be read out again
+    gone.dataset.told = those;
+    gone.replaceChildren(words.icon("warn"), el("span", {}, say("Not here any more, or never was: {runs}.", { runs: those }), " ",
       el("button", { class: "link", type: "button", text: say("Take it out"), onclick: () => go({ runs: wish.runs.filter((id) => !found.gone.includes(id)) }) })));
   }
 

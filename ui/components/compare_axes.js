@@ -15,7 +15,7 @@
   class Axes {
     // `choose()`: another range; `light(id)`: this run is looked at, or null.
     constructor({ choose, light }) {
-      Object.assign(this, { choose, light, ranges: new Map(), runs: [], axes: [], at: -1 });
+      Object.assign(this, { choose, light, ranges: new Map(), runs: [], axes: [], at: -1, dragged: false });
       this.svg = el("svg", { role: "group", "aria-label": say("Settings and results of the runs as lines over axes") });
       this.said = el("p", { class: "small num said", role: "status" });
       this.count = el("span", { class: "small muted", role: "status" });
@@ -35,7 +35,8 @@
       this.axes = [...named.map((field) => axis(field, looks.end(field), this.runs.map(({ row }) => row.settings[field]))),
         axis(result, looks.figure(result), this.runs.map(({ row }) => row.results[result]))];
       this.result = result;
-      for (const name of this.ranges.keys()) if (!this.axes.some((one) => one.name === name)) this.ranges.delete(name);
+      const there = new Map(this.axes.map((one) => [one.name, one]));
+      for (const [name, range] of this.ranges) if (!range.every((held) => there.has(name) && (held === null || Number.isFinite(there.get(name).part(held))))) this.ranges.delete(name);
       this.root.hidden = this.runs.length < 2 || !named.length || !result;
       const left = [fields.length > MOST && say("{n} more settings differ; the first {most} are drawn.", { n: fields.length - MOST, most: MOST }),
         this.runs.length < runs.length && say("{n} runs have no result, and so no line.", { n: runs.length - this.runs.length })].filter(Boolean);
@@ -49,9 +50,24 @@
       if (!this.ranges.size || this.root.hidden) return true;
       const i = this.runs.findIndex((run) => run.id === id);
       return i >= 0 && this.axes.every((one) => {
-        const range = this.ranges.get(one.name);
-        return !range || (one.places[i] >= range[0] - 1e-9 && one.places[i] <= range[1] + 1e-9);
+        const [low, high] = this.kept(one);
+        return one.places[i] >= low - 1e-9 && one.places[i] <= high + 1e-9;
       });
+    }
+
+    // The parts of an axis between which runs are kept.
+    kept(one) {
+      const [low, high] = this.ranges.get(one.name) || [null, null];
+      return [low === null ? one.stops[0] : one.part(low), high === null ? one.stops[one.stops.length - 1] : one.part(high)];
+    }
+
+    // Keeps the runs from one stop of an axis to another. The range is one of values, which move along the axis as
+    // results come in; null: it is open to that side, for what comes in may be the best.
+    keep(one, from, to) {
+      const range = [from > 0 ? one.held[from] : null, to < one.stops.length - 1 ? one.held[to] : null];
+      if (range.every((held) => held === null)) this.ranges.delete(one.name);
+      else this.ranges.set(one.name, range);
+      this.changed();
     }
 
     reset() {
@@ -69,6 +85,7 @@
       if (this.waiting) return;
       this.waiting = requestAnimationFrame(() => {
         this.waiting = 0;
+        if (this.dragged) return; // it would take away what is dragged
         const width = Math.floor(this.box.clientWidth);
         if (width > 120 && this.axes.length && !this.root.hidden) this.paint(width);
       });
@@ -109,7 +126,8 @@
       this.svg.replaceChildren(...drawn.map(([below]) => below), list, ...drawn.map(([, above]) => above), this.shade, ...this.axes.map((one, i) => this.handles(one, i)));
       const inside = this.runs.filter(({ id }) => this.holds(id)).length;
       this.clear.hidden = !this.ranges.size;
-      this.count.textContent = this.ranges.size ? say("{n} of {total} runs in the chosen ranges", { n: inside, total: this.runs.length }) : "";
+      const count = this.ranges.size ? say("{n} of {total} runs in the chosen ranges", { n: inside, total: this.runs.length }) : "";
+      if (this.count.textContent !== count) this.count.textContent = count; // it is read out
       if (at >= 0 && at < this.runs.length) this.look(at);
       if (focused) (this.svg.querySelector(`[data-focus="${CSS.escape(focused)}"]`) || list).focus();
     }
@@ -135,11 +153,11 @@
 
     // The chosen range of an axis, and the two handles at its ends.
     handles(one, i) {
-      const range = this.ranges.get(one.name) || [0, 1];
+      const range = this.ranges.has(one.name) ? this.kept(one).map((part) => Math.max(0, Math.min(1, part))) : [0, 1];
       const [low, high] = range.map((part) => this.place(i, part));
       const shade = this.ranges.has(one.name) ? el("rect", { class: "chosen", ...box(low, high, 9), "aria-hidden": "true" }) : null;
       const handle = (end, [x, y]) => {
-        const at = one.stops.findIndex((stop) => Math.abs(stop - (this.ranges.has(one.name) ? range[end] : end ? one.stops[one.stops.length - 1] : one.stops[0])) < 1e-9);
+        const at = nearest(one.stops, this.kept(one)[end]);
         const node = el("rect", { class: "handle", role: "slider", tabindex: 0, "data-focus": `${one.name} ${end}`, x: x - (this.flat ? 4 : 9), y: y - (this.flat ? 9 : 4), width: this.flat ? 8 : 18, height: this.flat ? 18 : 8, rx: 2,
           "aria-label": end ? say("{axis}, highest that is kept", { axis: one.title }) : say("{axis}, lowest that is kept", { axis: one.title }),
           "aria-orientation": this.flat ? "horizontal" : "vertical", "aria-valuemin": 0, "aria-valuemax": one.stops.length - 1, "aria-valuenow": at, "aria-valuetext": one.texts[at],
@@ -187,6 +205,7 @@
       const range = (event) => [fixed ?? began.part, this.part(event)].sort((a, b) => a - b);
       node.addEventListener("pointerdown", (event) => {
         began = { part: this.part(event), x: event.clientX, y: event.clientY };
+        this.dragged = true;
         node.setPointerCapture(event.pointerId);
       });
       node.addEventListener("pointermove", (event) => {
@@ -194,16 +213,18 @@
         const [low, high] = range(event).map((part) => this.place(i, part));
         for (const [name, figure] of Object.entries(box(low, high, 9))) this.shade.setAttribute(name, figure);
       });
-      node.addEventListener("pointercancel", () => (began = null, this.draw()));
+      node.addEventListener("lostpointercapture", () => { // let go of, or taken away
+        began = null;
+        this.dragged = false;
+        this.draw();
+      });
       node.addEventListener("pointerup", (event) => {
         if (!began) return;
         const far = Math.hypot(event.clientX - began.x, event.clientY - began.y) >= LEAST;
         const [low, high] = range(event);
-        began = null;
-        const kept = one.stops.filter((stop) => stop >= low - 1e-9 && stop <= high + 1e-9);
-        if (far && kept.length) this.ranges.set(one.name, [kept[0], kept[kept.length - 1]]);
-        else if (fixed === null) this.ranges.delete(one.name);
-        this.changed();
+        const kept = one.stops.flatMap((stop, n) => (stop >= low - 1e-9 && stop <= high + 1e-9 ? [n] : []));
+        if (far && kept.length) this.keep(one, kept[0], kept[kept.length - 1]);
+        else if (fixed === null) this.keep(one, 0, one.stops.length - 1);
       });
     }
 
@@ -212,12 +233,10 @@
       const to = { ArrowUp: at + 1, ArrowRight: at + 1, ArrowDown: at - 1, ArrowLeft: at - 1, Home: 0, End: last, Escape: end ? last : 0 }[event.key];
       if (to === undefined) return;
       event.preventDefault();
-      const range = [...(this.ranges.get(one.name) || [one.stops[0], one.stops[last]])];
-      range[end] = one.stops[Math.max(0, Math.min(last, to))];
+      const range = this.kept(one).map((part) => nearest(one.stops, part));
+      range[end] = Math.max(0, Math.min(last, to));
       if (range[0] > range[1]) range[1 - end] = range[end];
-      if (range[0] === one.stops[0] && range[1] === one.stops[last]) this.ranges.delete(one.name);
-      else this.ranges.set(one.name, range);
-      this.changed();
+      this.keep(one, ...range);
     }
 
     walk(event) {
@@ -234,14 +253,18 @@
   const box = ([x0, y0], [x1, y1], half) => ({ x: Math.min(x0, x1) - (x0 === x1 ? half : 0), y: Math.min(y0, y1) - (y0 === y1 ? half : 0),
     width: Math.abs(x1 - x0) + (x0 === x1 ? 2 * half : 0), height: Math.abs(y1 - y0) + (y0 === y1 ? 2 * half : 0) });
 
-  // An axis of the values of all runs: where each lies (0 to 1), the distinct places and their texts, ticks.
+  // The number of the stop that is nearest to a part.
+  const nearest = (stops, part) => stops.reduce((best, stop, n) => (Math.abs(stop - part) < Math.abs(stops[best] - part) ? n : best), 0);
+
+  // An axis of the values of all runs: where each lies (0 to 1), the distinct places, their values and texts, ticks.
   function axis(name, title, values) {
     const figures = values.every((held) => typeof held === "number" && Number.isFinite(held));
     const found = figures ? ofFigures(values) : ofWords(values.map(looks.value));
     const stops = [...new Set(found.places)].sort((a, b) => a - b);
+    const held = stops.map((stop) => values[found.places.indexOf(stop)]);
     const texts = stops.map((stop) => found.shown[found.places.indexOf(stop)]);
     const every = stops.map((part, i) => ({ part, text: texts[i] }));
-    return { name, title, ...found, stops, texts, ticks: every.length <= TICKS || !figures ? every : found.ticks };
+    return { name, title, ...found, stops, held, texts, ticks: every.length <= TICKS || !figures ? every : found.ticks };
   }
 
   function ofFigures(values) {
@@ -249,12 +272,13 @@
     const logs = low > 0 && high / low >= WIDE;
     const part = (held) => (high === low ? 0.5 : logs ? Math.log(held / low) / Math.log(high / low) : (held - low) / (high - low));
     const ticks = [0, 0.25, 0.5, 0.75, 1].map((at) => ({ part: at, text: format.number(logs ? low * (high / low) ** at : low + at * (high - low)) }));
-    return { places: values.map(part), shown: values.map((held) => (String(held).length < 8 ? String(held) : format.number(held))), ticks };
+    return { part, places: values.map(part), shown: values.map((held) => (String(held).length < 8 ? String(held) : format.number(held))), ticks };
   }
 
   function ofWords(values) {
     const distinct = [...new Set(values)].sort((a, b) => a.localeCompare(b, "en", { numeric: true }));
-    return { places: values.map((text) => (distinct.length > 1 ? distinct.indexOf(text) / (distinct.length - 1) : 0.5)), shown: values, ticks: [] };
+    const place = (text) => (!distinct.includes(text) ? NaN : distinct.length > 1 ? distinct.indexOf(text) / (distinct.length - 1) : 0.5);
+    return { part: (held) => place(looks.value(held)), places: values.map(place), shown: values, ticks: [] };
   }
 
   window.StudioCompareAxes = Axes;

@@ -52,7 +52,7 @@
 
     option(take, number, name, ...about) {
       const item = el("li", { role: "option", id: `compare-option-${(this.count = (this.count || 0) + 1)}`, "aria-selected": "false",
-        onpointerdown: (event) => (event.preventDefault(), take(), this.soon(0)) }, el("b", { class: "num", text: number }), el("span", { class: "name", text: name }), el("span", { class: "small muted about" }, ...about));
+        onmousedown: (event) => event.preventDefault(), onclick: () => (take(), this.soon(0)) }, el("b", { class: "num", text: number }), el("span", { class: "name", text: name }), el("span", { class: "small muted about" }, ...about));
       item.take = take;
       return item;
     }

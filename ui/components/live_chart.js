@@ -328,6 +328,10 @@
     return kept;
   }
 
+  // Of more figures than a call takes arguments.
+  const least = (values) => values.reduce((a, b) => Math.min(a, b));
+  const greatest = (values) => values.reduce((a, b) => Math.max(a, b));
+
   function round(value) {
     const size = 10 ** Math.floor(Math.log10(value));
     return size * [1, 2, 2.5, 5, 10].find((step) => step * size >= value * 0.999);
@@ -335,8 +339,8 @@
 
   // From zero, or with `close` from the lowest value, in two to five round steps. What is always zero reads as 0 of 0.01.
   function linear(values, close) {
-    const low = close ? Math.min(...values) : Math.min(0, ...values);
-    const most = Math.max(...values);
+    const low = close ? least(values) : Math.min(0, least(values));
+    const most = greatest(values);
     const high = most > low ? most : low + Math.max(0.01, 0.1 * Math.abs(low));
     const step = round((high - low) / 4);
     const ticks = [];
@@ -345,7 +349,7 @@
   }
 
   function decades(values) {
-    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const [low, high] = [least(values), greatest(values)];
     const wide = high / low > 100;
     const steps = wide ? [1] : [1, 2, 5];
     const all = [];
