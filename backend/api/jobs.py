@@ -32,7 +32,8 @@ class Place(BaseModel):
     """The id of another queued job."""
     after: str | None = None
     """The id of another queued job."""
-    to: Literal["top", "bottom"] | None = None
+    to: Literal["top", "bottom", "up", "down"] | None = None
+    """An end of the queue, or one place from where it is."""
 
 
 def known(job_id: str, request: Request) -> str:

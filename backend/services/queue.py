@@ -14,7 +14,8 @@ from jobs.protocol.errors import JobError
 from jobs.protocol.folder import RunFolder
 from jobs.protocol.states import State
 
-PLACES = ("top", "bottom")
+STEPS = {"up": -1, "down": 1}
+PLACES = ("top", "bottom", *STEPS)
 
 
 class QueueService:
@@ -40,16 +41,22 @@ class QueueService:
     def move(
         self, job_id: str, *, before: str | None = None, after: str | None = None, to: str | None = None
     ) -> None:
-        """Give a queued job another turn: right before or after another queued one, or to the top or bottom.
+        """Give a queued job another turn: right before or after another queued one, to the top or bottom, or
+        one place up or down.
 
         It takes the priority of its new neighbour, without which it could not stand there.
         Raises: JobError for a job that does not wait, or for none or several of the three places.
         """
         if sum(place is not None for place in (before, after, to)) != 1 or to not in (None, *PLACES):
-            raise JobError("Say one place: before or after another job, or to the top or bottom.")
+            raise JobError("Say one place: before or after another job, or top, bottom, up or down.")
         with self.store.write() as conn:
             _waiting(conn, job_id)
-            order = [row for row in conn.execute(queue_order()).all() if row.id != job_id]
+            order = conn.execute(queue_order()).all()
+            if to in STEPS:  # of the order as it is now, which who asks may not have seen
+                at = next(i for i, row in enumerate(order) if row.id == job_id) + STEPS[to]
+                other = order[at].id if 0 <= at < len(order) else job_id
+                before, after = (other, None) if to == "up" else (None, other)
+            order = [row for row in order if row.id != job_id]
             if job_id in (before, after) or not order:
                 return  # it stands there
             if other := before or after:

@@ -168,7 +168,7 @@ window.studio.components.job_list = (element) => {
     ...["62%", "100%", "84%", "40%"].map((width) => el("div", { class: "sk", style: `width:${width}` }))), 400);
 
   // Not of the stream alone, which may come after the first rows.
-  window.studio.queue.arrange(body, { get: (id) => source.job(id), values: () => source.shown() });
+  window.studio.queue.arrange(body, { get: (id) => source.job(id) });
   selection.arrange(body);
   const timer = setInterval(() => {
     for (const [key, { node: one }] of rows) {

@@ -19,24 +19,17 @@
     return job.queue_position === 1 ? [hold] : [top, hold];
   }
 
-  // `jobs`: those that are listed; a Map by id, or what has its `get` and `values`.
-  function waiting(jobs) {
-    return [...jobs.values()].filter((job) => job.state === "queued").sort((a, b) => a.queue_position - b.queue_position);
-  }
-
-  // Rows of `body` that wait take Alt with the arrow keys, and are dragged onto one another.
+  // `jobs.get(id)`: a job that is listed. Rows of `body` that wait take Alt with the arrow keys, and are dragged onto one another.
   function arrange(body, jobs) {
     const of = (node) => node instanceof Element && jobs.get(node.closest("tr")?.dataset.job);
     const queued = (node) => (of(node)?.state === "queued" ? of(node) : null);
     let dragged = null;
     body.addEventListener("keydown", (event) => {
-      const move = event.altKey && { ArrowUp: -1, ArrowDown: 1 }[event.key];
-      const job = move && queued(event.target);
+      const to = event.altKey && { ArrowUp: "up", ArrowDown: "down" }[event.key];
+      const job = to && queued(event.target);
       if (!job) return;
       event.preventDefault();
-      const order = waiting(jobs);
-      const other = order[order.findIndex((one) => one.id === job.id) + move];
-      if (other) post(job, "move", move < 0 ? { before: other.id } : { after: other.id });
+      post(job, "move", { to });
     });
     body.addEventListener("dragstart", (event) => (dragged = queued(event.target)));
     body.addEventListener("dragover", (event) => {

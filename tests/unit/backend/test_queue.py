@@ -128,6 +128,19 @@ def test_the_order_can_be_changed(studio):
     assert submit(studio) == order(studio)[-1]
 
 
+def test_a_step_up_and_down(studio):
+    a, b, c = (submit(studio) for _ in range(3))
+    for job_id, to, wanted in (
+        (b, "up", [b, a, c]),
+        (b, "up", [b, a, c]),  # it stands at the end already
+        (b, "down", [a, b, c]),
+        (b, "down", [a, c, b]),
+        (b, "down", [a, c, b]),
+    ):
+        studio.queue.move(job_id, to=to)
+        assert order(studio) == wanted
+
+
 def test_many_moves_between_the_same_two(studio):
     """Between two numbers is only so much room; the order holds when it is used up."""
     first, second, *others = [submit(studio) for _ in range(6)]
