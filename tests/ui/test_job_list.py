@@ -170,7 +170,7 @@ def test_what_goes_on_in_a_dialog_is_not_closed_over(open_tab: Open, server: Pag
     page.goto(f"{server.url}/?tab=jobs&search=run+9970")
     box(page, "train-09970").check()
     waiting: list[Any] = []
-    page.route("**/api/jobs/bulk", waiting.append)
+    page.route("**/api/jobs/bulk", lambda route: waiting.append(route))
     bulk(page).get_by_role("button", name=re.compile("^Delete")).click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_role("button", name="Delete", exact=True).click()

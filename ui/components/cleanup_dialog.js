@@ -30,7 +30,10 @@
       field(say("Keep of prepared data at most, GB"), prepared, say("What was not used for longest goes; it is made again where it is wanted.")),
       flag(say("Checkpoints only"), only, say("Models, curves and logs stay.")),
       flag(say("Also what others were made from"), sources, say("Runs whose model or data another run began with.")));
-    form.addEventListener("input", () => offer([]));
+    form.addEventListener("input", () => {
+      asked = null; // an answer that is on its way is to another wish
+      offer([]);
+    });
     dialog.body.append(form, found);
     offer([]);
     let goes = []; // what was shown last
@@ -52,16 +55,20 @@
     async function plan() {
       look.disabled = true;
       found.replaceChildren(el("p", { class: "muted", role: "status", text: say("Looking through all runs") }));
+      const mine = (asked = wish());
       try {
-        asked = wish();
-        const reply = await call("POST", "/api/cleanup/plan", asked);
-        goes = reply.items;
-        offer(goes);
-        found.replaceChildren(...account(goes, reply.kept));
+        const reply = await call("POST", "/api/cleanup/plan", mine);
+        if (asked === mine) tell(reply);
       } catch (error) {
-        found.replaceChildren(note("bad", "warn", error.message));
+        if (asked === mine) found.replaceChildren(note("bad", "warn", error.message));
       }
       look.disabled = false;
+    }
+
+    function tell({ items, kept }) {
+      goes = items;
+      offer(goes);
+      found.replaceChildren(...account(goes, kept));
     }
 
     function confirm() {

@@ -16,8 +16,11 @@
     const root = el("dialog", { class: "studio-dialog", "aria-labelledby": id }, el("div", { class: "head" }, el("h2", { id, text: title }), shut), body, row);
     let working = false;
     root.addEventListener("cancel", (event) => working && event.preventDefault());
+    const stay = (event) => working && event.key === "Escape" && event.preventDefault(); // a second one is no `cancel`
+    document.addEventListener("keydown", stay, true);
     const closed = new Promise((done) => root.addEventListener("close", () => {
       root.remove();
+      document.removeEventListener("keydown", stay, true);
       if (before?.isConnected) before.focus();
       done();
     }));
