@@ -90,7 +90,7 @@
           placeholder: field.optional ? "none" : null, onchange: () => set(typed(input.value, field)) });
       }
       const changed = field.name in settings && settings[field.name] !== first;
-      return el("label", { class: changed ? "setting changed" : "setting", title: say(field.help) }, el("span", { text: field.name }), input);
+      return el("label", { class: changed ? "setting changed" : "setting", title: say(field.help) }, el("span", { text: field.name, "data-mark": say("changed") }), input);
     }
 
     set(name, value, first) {

@@ -79,6 +79,17 @@ def test_every_text_of_the_page_has_its_words(language: str):
     assert sorted(words.keys() - texts.keys()) == []
 
 
+def test_no_style_sheet_has_words_of_its_own():
+    """They would be English in every language."""
+    held = [
+        (path.name, text)
+        for path in UI.rglob("*.css")
+        for value in re.findall(r"(?<!-)content:([^;}]*)", path.read_text("utf-8"))
+        for text in re.findall(r'"([^"]*)"', re.sub(r"\\[0-9a-f]+", "", value))
+    ]
+    assert held and [(name, text) for name, text in held if re.search("[a-z]{2}", text)] == []
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_help_of_a_setting_has_its_words(language: str):
     texts, words = of_the_specs(), named(language, "settings.json")
