@@ -12,6 +12,13 @@ from tests.fakes.processes import until
 from tests.ui.test_accessibility import violations
 
 Open = Callable[..., Any]
+SLOW_NOTES = """() => {
+  const ask = window.fetch;
+  window.fetch = async (path, ...more) => {
+    if (String(path).endsWith("/note")) await new Promise((done) => setTimeout(done, 1500));
+    return ask(path, ...more);
+  };
+}"""
 XSS = "<img src=x onerror=\"document.title='broken'\"><script>document.title='broken'</script>"
 
 
@@ -127,6 +134,19 @@ def test_a_run_that_is_left_at_once_keeps_what_was_typed(open_tab: Open, server:
     until(lambda: note_of(page).input_value() == "", what="the other run's note")
     assert page.get_by_label("Add a tag").input_value() == ""
     assert not page.locator(".remarks [role=alert]").first.is_visible()
+
+
+def test_a_run_that_is_left_and_opened_again_at_once_keeps_what_was_typed(
+    open_tab: Open, server: PageServer, job: str
+):
+    page = show(open_tab, job)
+    page.evaluate(SLOW_NOTES)
+    note_of(page).fill("in a hurry")
+    page.evaluate("(id) => window.studio.open('jobs', {run: null})")
+    page.evaluate("(id) => window.studio.open('jobs', {run: id})", job)
+    until(lambda: ask(server, job)["note"] == "in a hurry", what="the note")
+    page.wait_for_timeout(2500)  # longer than until a text is saved by itself
+    assert ask(server, job)["note"] == note_of(page).input_value() == "in a hurry"
 
 
 def test_a_run_tagged_keep_is_deleted_only_after_saying_so(open_tab: Open, server: PageServer, job: str):

@@ -70,6 +70,7 @@
   class Note {
     constructor() {
       this.base = ""; // the server's note that the text began with
+      this.visit = {}; // another one whenever a run is left
       this.text = el("textarea", { class: "in", rows: 2, maxlength: LONGEST_NOTE, "aria-label": say("Note"), "aria-describedby": "note-help",
         placeholder: say("What is this run for, and what came out?"),
         oninput: () => this.typed(),
@@ -98,8 +99,8 @@
 
     // Another run is shown, or none: what was just typed is saved.
     clear() {
-      if (this.id) this.save();
-      this.id = null;
+      this.save();
+      [this.id, this.visit, this.saving, this.waiting] = [null, {}, false, false];
     }
 
     // The server's note, again or anew.
@@ -122,14 +123,14 @@
 
     async save() {
       clearTimeout(this.timer);
-      if (!this.changed || this.saving || !this.other.hidden || this.text.readOnly) return;
-      const { id, base: before } = this;
+      if (!this.id || !this.changed || this.saving || !this.other.hidden || this.text.readOnly) return;
+      const { id, base: before, visit } = this;
       const note = this.text.value;
       this.saving = true;
       this.waiting = false;
       const answer = await call("POST", `/api/jobs/${id}/note`, { note, before }).catch((error) => error);
+      if (this.visit !== visit) return answer instanceof Error && toast(`${id.replace("-", " ")}: ${say("Not saved. {why}", { why: answer.message })}`, "bad");
       this.saving = false;
-      if (this.id !== id) return answer instanceof Error && toast(`${id.replace("-", " ")}: ${say("Not saved. {why}", { why: answer.message })}`, "bad");
       if (answer.status === 409) return this.compare();
       this.waiting = answer instanceof Error && !answer.status; // no answer: once more when the server is back
       if (answer instanceof Error) return this.say(say("Not saved. {why}", { why: answer.message }));
