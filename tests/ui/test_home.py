@@ -60,6 +60,13 @@ def test_what_ended_and_what_waits_is_told(open_tab: Open, server: PageServer):
     assert httpx.post(f"{server.url}/api/jobs/{held}/stop", timeout=30).is_success
 
 
+def test_an_address_that_names_no_tab_opens_on_home(open_tab: Open, server: PageServer):
+    page = open_tab("jobs")
+    page.goto(f"{server.url}/?tab=nothing")
+    page.get_by_role("tab", name="Home").and_(page.locator(".selected")).wait_for()
+    page.locator(".home h1").wait_for()
+
+
 def test_home_is_no_wider_than_a_phone(open_tab: Open):
     page = open_tab("home", size=PHONE)
     section(page, "Disk").wait_for()

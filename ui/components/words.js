@@ -46,7 +46,7 @@
   if (language !== ENGLISH && window.gradio_config) window.gradio_config.components.forEach(part);
   // A link to a tab begins with that one; else the first would be drawn too, for nothing.
   const tab = new URLSearchParams(location.search).get("tab");
-  const tabs = tab && window.gradio_config && window.gradio_config.components.find(({ props }) => props.elem_id === "tabs");
-  if (tabs) tabs.props.selected = tab;
+  const named = (id) => window.gradio_config && window.gradio_config.components.find(({ props }) => props.elem_id === id);
+  if (tab && named(`${tab}-page`)) named("tabs").props.selected = tab;
   window.studio = { say, language, choose };
 })();
