@@ -11,6 +11,7 @@
   const TICKS = 6;
   const WIDE = 10; // a range of figures of so many times is spread by logarithms
   const LEAST = 5; // px of a drag
+  const [LINE, ASIDE] = [13, 72]; // px between ticks below each other, and beside each other
 
   class Axes {
     // `choose()`: another range; `light(id)`: this run is looked at, or null.
@@ -140,12 +141,12 @@
       const anchor = this.flat || i === 0 ? "start" : last ? "end" : "middle";
       const room = this.flat ? 40 : Math.max(8, Math.floor((this.width / this.axes.length - 12) / 6.5));
       const name = el("text", { class: "name", x: this.flat ? PAD.left / 2 : i === 0 ? 4 : last ? this.width - 4 : x1, y: this.flat ? y0 - 14 : 18, "text-anchor": anchor }, looks.cut(one.title, room));
-      const ticks = one.ticks.map(({ part, text }, n) => {
+      const ticks = apart(one.ticks, this.flat ? ASIDE / (this.width - PAD.left) : LINE / (HEIGHT - PAD.top - PAD.bottom)).map(({ part, text }) => {
         const [x, y] = this.place(i, part);
         const side = last ? { x: x + 12, "text-anchor": "start" } : { x: x - 12, "text-anchor": "end" };
         const end = part > 0.95 ? "end" : part < 0.05 ? "start" : "middle";
-        return this.flat ? (one.ticks.length > 4 && n % 2 && part < 1 ? null : el("text", { x, y: y + 22, "text-anchor": end }, looks.cut(text, 12))) : el("text", { ...side, y: y + 4 }, looks.cut(text, 10));
-      }).filter(Boolean);
+        return this.flat ? el("text", { x, y: y + 22, "text-anchor": end }, looks.cut(text, 12)) : el("text", { ...side, y: y + 4 }, looks.cut(text, 10));
+      });
       const wide = el("rect", { class: "reach", ...box([x0, y0], [x1, y1], 18), "aria-hidden": "true" });
       this.listen(wide, one, i);
       return [el("g", {}, wide, bar), el("g", {}, name, ...ticks)];
@@ -252,6 +253,17 @@
 
   const box = ([x0, y0], [x1, y1], half) => ({ x: Math.min(x0, x1) - (x0 === x1 ? half : 0), y: Math.min(y0, y1) - (y0 === y1 ? half : 0),
     width: Math.abs(x1 - x0) + (x0 === x1 ? 2 * half : 0), height: Math.abs(y1 - y0) + (y0 === y1 ? 2 * half : 0) });
+
+  // The last of the ticks, and those before it that do not touch.
+  function apart(ticks, least) {
+    const end = ticks[ticks.length - 1];
+    let before = -Infinity;
+    return ticks.filter((tick) => {
+      if (tick !== end && (tick.part - before < least || end.part - tick.part < least)) return false;
+      before = tick.part;
+      return true;
+    });
+  }
 
   // The number of the stop that is nearest to a part.
   const nearest = (stops, part) => stops.reduce((best, stop, n) => (Math.abs(stop - part) < Math.abs(stops[best] - part) ? n : best), 0);

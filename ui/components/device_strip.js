@@ -2,7 +2,7 @@
 (() => {
   "use strict";
   const { el, call, say } = window.studio;
-  const short = (device) => device.label.replace(/^(CPU slot \d+) of \d+$/, "$1");
+  const short = (device) => (device.kind === "cuda" ? device.label : window.studio.jobs.devices({ devices: [device.id] }));
 
   window.StudioDeviceStrip = class {
     constructor() {

@@ -97,7 +97,7 @@ window.studio.components.home = (element) => {
 
   function device(one) {
     const job = [...jobs.values()].find((each) => (each.devices || []).includes(one.id));
-    return el("li", { class: "plain" }, el("span", { text: one.label }), job ? words.link(job, words.number(job)) : el("span", { class: "muted", text: say("free") }));
+    return el("li", { class: "plain" }, el("span", { text: one.kind === "cuda" ? one.label : words.devices({ devices: [one.id] }) }), job ? words.link(job, words.number(job)) : el("span", { class: "muted", text: say("free") }));
   }
 
   function group(one) {
