@@ -115,6 +115,7 @@ def prompt_and_answer(messages: tuple[Message, ...], tokenizer: Any) -> tuple[st
     start = whole.rfind(answer)
     if start < 0:
         raise DataError(
-            "the model's chat template changes the answer's text, so it cannot be told from the prompt."
+            "the model's chat template changes the answer's text, so it cannot be told from the prompt.",
+            "template",
         )
     return prompt, whole[start:]

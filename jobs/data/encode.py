@@ -96,7 +96,7 @@ def nothing_left(place: str, data: DataSpec, encoded: Encoded) -> DataError:
     if encoded.skipped:
         reason = f"no row fits into {data.max_length} tokens; raise data.max_length."
     elif encoded.refused:
-        reason = "the model's chat template refuses every row; choose another data.template or model."
+        reason = "the model's chat template refuses every row; set another data.template or data.answers."
     else:
         reason = "the tokenizer makes no tokens of these rows."
     return DataError(f"{place}: {reason}")
