@@ -112,9 +112,12 @@ class GroupService:
 
     def get(self, group: str) -> GroupDetail:
         """One group. Raises: JobError if there is none."""
-        found = self._members(group)
-        facts = next(iter(self.views([group]))).model_dump()
-        return GroupDetail(**facts, jobs=found, comparison=compare(self.store, [job.id for job in found]))
+        found, views = self._members(group), self.views([group])
+        if not views:  # deleted between the two
+            raise _no_group(group)
+        return GroupDetail(
+            **views[0].model_dump(), jobs=found, comparison=compare(self.store, [job.id for job in found])
+        )
 
     def exists(self, name: str) -> bool:
         """Whether a name is that of a group with jobs."""
@@ -195,7 +198,7 @@ class GroupService:
             rows = sorted(rows, key=lambda row: int(row.id.rpartition("-")[2]))  # as they were submitted
             found = build_views(conn, rows, str(self.jobs.runs), scheduled)
         if not found:
-            raise JobError(f"There is no pipeline or sweep {group!r}. `studio groups` lists them.")
+            raise _no_group(group)
         return found
 
     def _each_waiting(self, group: str, act: Callable[[str], None]) -> Jobs:
@@ -265,3 +268,7 @@ def _title(spec: GroupSpec) -> str:
     if spec.name or isinstance(spec, PipelineSpec):
         return spec.name
     return spec.base if isinstance(spec.base, str) else str(spec.base.get("name") or "")
+
+
+def _no_group(group: str) -> JobError:
+    return JobError(f"There is no pipeline or sweep {group!r}. `studio groups` lists them.")
