@@ -62,7 +62,8 @@
     const today = new Date().setHours(0, 0, 0, 0);
     if (then >= today) return hour;
     if (then >= today - 86400000) return say("yesterday {time}", { time: hour });
-    return `${then.toLocaleDateString(language === "en" ? "en-GB" : language, { day: "numeric", month: "short" })} ${hour}`;
+    const year = then.getFullYear() === new Date().getFullYear() ? undefined : "numeric";
+    return `${then.toLocaleDateString(language === "en" ? "en-GB" : language, { day: "numeric", month: "short", year })} ${hour}`;
   }
 
   // Cause and remedy in one go. A reason may come without its full stop.
