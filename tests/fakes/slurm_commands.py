@@ -5,16 +5,15 @@ import os
 from pathlib import Path
 
 SCRIPT = """#!/bin/sh
-for word in "$@"; do printf '%s\\037' "$word"; done >>"{folder}/{name}.asked"
-printf '\\n' >>"{folder}/{name}.asked"
+printf '%s\\n' "$(printf '%s\\037' "$@")" >>"{folder}/{name}.asked" # in one piece: others ask meanwhile
 env -0 >"{folder}/{name}.env"
 cat "{folder}/{name}.answer" 2>/dev/null
 cat "{folder}/{name}.error" >&2 2>/dev/null && exit 1
 exit 0
 """
 SSH = """#!/bin/sh
-for word in "$@"; do printf '%s\\037' "$word"; last=$word; done >>"{folder}/ssh.asked"
-printf '\\n' >>"{folder}/ssh.asked"
+printf '%s\\n' "$(printf '%s\\037' "$@")" >>"{folder}/ssh.asked"
+for last; do :; done
 exec sh -c "$last"
 """
 AWAY = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
