@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from backend.remarks import TAG_LENGTH, TAGS
+from backend.api.remarks import Tags
 from backend.services.bulk import Action, Outcome
 from backend.services.job_search import JobBrief, JobPage, Order, Wanted
 from backend.studio import Studio
@@ -14,7 +14,6 @@ from jobs.protocol.states import State
 MOST_AT_ONCE = 1000
 MOST_OFFSET = 2**31
 Words = Annotated[Annotated[list[str], Field(max_length=50)] | None, Query()]
-Tags = Annotated[list[Annotated[str, Field(max_length=10 * TAG_LENGTH)]], Field(max_length=2 * TAGS)]
 
 
 class Bulk(BaseModel):

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from backend.listed import value_at
 from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.specs.references import PLACES, RUN_PREFIX
 
@@ -26,13 +27,15 @@ def checkpoint_sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[st
 
 def paths(specs: Iterable[Mapping[str, Any]]) -> set[Path]:
     """Where the data of jobs lies, by their specs."""
-    return {Path(text) for spec in specs if isinstance(text := _value(spec, "data.path"), str)}
+    return {Path(text) for spec in specs if isinstance(text := value_at(spec, "data.path"), str)}
 
 
 def named(kind: str, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
     """(place, text) where a spec may name a run: models and data by name or path, those before it by id."""
-    found = [(place, text) for place in PLACES.get(kind, {}) if isinstance(text := _value(spec, place), str)]
-    return found + [(AFTER, job_id) for job_id in _value(spec, AFTER) or ()]
+    found = [
+        (place, text) for place in PLACES.get(kind, {}) if isinstance(text := value_at(spec, place), str)
+    ]
+    return found + [(AFTER, job_id) for job_id in value_at(spec, AFTER) or ()]
 
 
 def _is_checkpoint(path: Path, run: RunFolder) -> bool:
@@ -48,9 +51,3 @@ def run_of(text: str, runs: Path) -> str | None:
             name = Path(text).relative_to(root).parts[:1]
             return name[0] if name and RUN_ID.match(name[0]) else None
     return None
-
-
-def _value(spec: Any, place: str) -> Any:
-    for name in place.split("."):
-        spec = spec.get(name) if isinstance(spec, Mapping) else None
-    return spec

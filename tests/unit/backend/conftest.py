@@ -15,8 +15,14 @@ def clock():
 
 
 @pytest.fixture
-def studio(studio_home):
-    with make_studio(studio_home, executor=InlineExecutor({"train": program}), cpu=8) as studio:
+def trains():
+    """What a job of kind train does."""
+    return program
+
+
+@pytest.fixture
+def studio(studio_home, trains):
+    with make_studio(studio_home, executor=InlineExecutor({"train": trains}), cpu=8) as studio:
         yield studio
 
 

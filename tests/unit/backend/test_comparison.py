@@ -5,10 +5,9 @@ from fastapi.testclient import TestClient
 
 from backend.api.app import create_app
 from backend.services.comparison import compare, members
-from jobs.executors import InlineExecutor
 from jobs.protocol.events import EventWriter
 from jobs.protocol.folder import write_json
-from tests.fakes.studio import make_studio, train_spec
+from tests.fakes.studio import train_spec
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -27,9 +26,8 @@ def trained(run, attempt):
 
 
 @pytest.fixture
-def studio(studio_home):
-    with make_studio(studio_home, executor=InlineExecutor({"train": trained}), cpu=8) as studio:
-        yield studio
+def trains():
+    return trained
 
 
 @pytest.fixture
