@@ -121,17 +121,47 @@ def test_the_list_is_filtered_by_state_and_words(open_tab: Open, server: PageSer
     row(page, job).wait_for()
 
 
+def queued(page: Any, ids: list[str]) -> list[str]:
+    """Those of `ids` that wait, in the order shown."""
+    listed = page.locator('tr[data-state="queued"]').evaluate_all("rows => rows.map((r) => r.dataset.job)")
+    return [job for job in listed if job in ids]
+
+
+def hold(server: PageServer, *names: str) -> list[str]:
+    return [start(server, tiny(name, 2, queue={"hold": True})) for name in names]
+
+
+def test_an_order_that_was_taken_back_before_any_news_of_it_does_not_stay(open_tab: Open, server: PageServer):
+    """A list that is read between a move and its opposite, of which the stream then has nothing to tell."""
+    ids = hold(server, "Before", "Behind")
+    page = open_tab("jobs")
+    until(lambda: queued(page, ids) == ids, what="the order in which they came")
+
+    def between(route: Any) -> None:
+        answer = route.fetch()
+        told = answer.json()
+        there = [told["jobs"].index(next(job for job in told["jobs"] if job["id"] == id)) for id in ids]
+        one, other = (told["jobs"][place] for place in there)
+        one["queue_position"], other["queue_position"] = other["queue_position"], one["queue_position"]
+        told["jobs"][there[0]], told["jobs"][there[1]] = other, one
+        route.fulfill(response=answer, json=told)
+
+    page.route("**/api/jobs?*", between, times=1)
+    third = hold(server, "Latest")  # news: the page asks
+    until(lambda: queued(page, ids) == ids[::-1], what="the order in between")
+    until(lambda: queued(page, ids) == ids, what="the order as it is")
+    for job in ids + third:
+        httpx.post(f"{server.url}/api/jobs/{job}/stop").raise_for_status()
+
+
 def test_the_queue_is_put_in_order_by_buttons_keys_and_mouse(open_tab: Open, server: PageServer):
-    ids = [start(server, tiny(name, 2, queue={"hold": True})) for name in ("First", "Second", "Third")]
+    ids = hold(server, "First", "Second", "Third")
     first, second, third = ids
+    page = open_tab("jobs")
 
     def order() -> list[str]:
-        listed = page.locator('tr[data-state="queued"]').evaluate_all(
-            "rows => rows.map((r) => r.dataset.job)"
-        )
-        return [job for job in listed if job in ids]
+        return queued(page, ids)
 
-    page = open_tab("jobs")
     until(lambda: order() == [first, second, third], what="the order in which they came")
     row(page, second).get_by_role("link").press("Alt+ArrowUp")
     until(lambda: order() == [second, first, third], what="one place up")

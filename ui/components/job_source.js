@@ -7,6 +7,7 @@
   const AT_ONCE = 1000; // as many as the route gives in one answer
   const AGAIN = 3000; // milliseconds after a question that was not answered
   const PAUSE = 300; // milliseconds in which several changes become one question
+  const DOUBT = 1000; // milliseconds until what the route and the stream tell differently is asked again
 
   // What may put a job elsewhere in the list, or change its group: then the server is asked again.
   const place = (job) => [job.state, job.queue_position, job.held, job.priority, job.attempt, job.name, (job.tags || []).join()].join("\n");
@@ -58,6 +59,8 @@
         pages.forEach((page) => this.take(page));
         members.forEach(([group, jobs]) => this.members.has(group) && this.keep(group, jobs));
         this.trouble = "";
+        // A change that was taken back before the stream told of it shows in this answer alone: no news will undo it.
+        if (this.doubts([...pages.flatMap((page) => page.jobs), ...members.flatMap(([, jobs]) => jobs)])) this.soon(DOUBT);
       } catch (error) {
         if (turn !== this.turn) return;
         this.trouble = error.message;
@@ -67,6 +70,10 @@
       this.answered = turn;
       this.loaded = true;
       this.changed();
+    }
+
+    doubts(jobs) {
+      return jobs.some((job) => this.live.has(job.id) && place(this.live.get(job.id)) !== place(job));
     }
 
     // Other filters: from the beginning.
@@ -146,13 +153,13 @@
     }
 
     // A question that is under way is waited for: where much happens, none would ever be answered else.
-    soon() {
+    soon(pause = PAUSE) {
       if (this.timer) return;
       this.timer = setTimeout(() => {
         this.timer = 0;
         if (this.answered === this.turn) this.ask();
         else this.soon();
-      }, PAUSE);
+      }, pause);
     }
 
     close() {

@@ -48,7 +48,7 @@ def test_files_and_builders_are_listed(service: DatasetService):
     [
         ("a.csv", b"prompt,completion\nq,a\nq,b\n", ("messages", 2, "")),
         ("a.tsv", b"text\tid\nhello\t1\n", ("text", 1, "")),
-        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 3), ("text", 3, "")),
+        ("a.jsonl.gz", gzip.compress(b'{"text": "a"}\n' * 3, mtime=0), ("text", 3, "")),
         ("a.txt.xz", lzma.compress(b"a\nb\n"), ("text", 2, "")),
         ("a.jsonl.bz2", bz2.compress(b'{"text": "a"}\n'), ("text", 1, "")),
         ("a.jsonl.gz", b"none", ("unknown", None, "a.jsonl.gz is no whole .gz file")),

@@ -167,7 +167,7 @@ def test_ids_that_come_twice_and_fields_that_differ_are_remarked(tmp_path: Path)
         ("rows.csv", "text,id\na,1\n".encode("utf-16"), "line 1: not UTF-8 text"),
         ("rows.csv", b"", "is empty: it holds no rows"),
         ("rows.csv", b"text,text\na,b\n", "must name every field, each once"),
-        ("rows.csv.gz", gzip.compress(b"text\na\n")[:-9], "is no whole .gz file"),
+        ("rows.csv.gz", gzip.compress(b"text\na\n", mtime=0)[:-9], "is no whole .gz file"),
         ("rows.parquet", b"PAR1", "is no whole Parquet file"),
         ("rows.arrow", b"", "rows.arrow"),
     ],

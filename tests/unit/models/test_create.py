@@ -100,6 +100,7 @@ def test_one_token_a_character():
 )
 def test_lora_trains_little_and_merges_to_the_same_outputs(architecture, config, targets):
     new = create(spec(architecture, config), 0)
+    torch.manual_seed(0)  # peft draws one half of the matrices, GPT-2 drops activations
     tuned = adapters.add_lora(new.model, TuningSpec(method="lora", rank=2, targets=targets))
     assert isinstance(tuned, PeftModel)
     trained = [name for name, p in tuned.named_parameters() if p.requires_grad]
