@@ -106,7 +106,7 @@ def steps(values: dict[str, Any], preview: Preview, changes: int) -> list[dict[s
     wrong = {STEP_OF.get(re.split(r"[.,:]", p["key"] or p["text"])[0], "") for p in problems(preview.problem)}
     if preview.need is not None and preview.need.problem:
         wrong.add("resources")
-    of_changes = say("1 setting changed") if changes == 1 else say("{n} settings changed")
+    of_changes = say("{n} {n:setting|settings} changed")
     return [
         {
             "name": name,
@@ -137,7 +137,7 @@ def _data(values: dict[str, Any]) -> Said:
     data = values["data.builder"] if made else values["data.path"]
     if not data:
         return say("none chosen"), {}
-    return say("{data}, up to {n} tokens"), {"data": data, "n": values["data.max_length"]}
+    return say("{data}, up to {n} {n:token|tokens}"), {"data": data, "n": values["data.max_length"]}
 
 
 def _recipe(values: dict[str, Any], preview: Preview) -> Said:
@@ -146,10 +146,10 @@ def _recipe(values: dict[str, Any], preview: Preview) -> Said:
     chosen = values["objective.name"]
     figures = {"n": values["optimisation.steps"], "name": found if chosen == train_form.FOLLOW else chosen}
     if figures["name"] is None:
-        return say("{n} steps"), figures
+        return say("{n} {n:step|steps}"), figures
     if values["tuning.method"] == "lora":
-        return say("{name}, {n} steps of LoRA"), figures
-    return say("{name}, {n} steps"), figures
+        return say("{name}, {n} {n:step|steps} of LoRA"), figures
+    return say("{name}, {n} {n:step|steps}"), figures
 
 
 def _resources(values: dict[str, Any]) -> Said:

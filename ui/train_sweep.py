@@ -73,7 +73,7 @@ def wire(form: Form, sweep: Sweep) -> None:
             jobs = sweep_of(rows, train_form.to_data(train_form.named(settings))).points()
         except StudioError as error:
             return ("" if not any(rows) else str(error)), gr.update(interactive=False)
-        return say("{n} jobs.", n=len(jobs)), gr.update(interactive=True)
+        return say("{n} {n:job|jobs}.", n=len(jobs)), gr.update(interactive=True)
 
     def submit(*values: Any) -> str:
         rows, settings = values[: 2 * ROWS], values[2 * ROWS :]

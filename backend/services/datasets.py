@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from backend.services.first_rows import can_look, count_rows, first_rows, form_of
 from backend.services.models import RUN_PREFIX
 from backend.services.places import ASSETS, absolute, is_path, under
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError
 from jobs.protocol.folder import RUN_ID, RunFolder, read_json
 from jobs.specs.builders import BUILDERS
@@ -196,7 +197,7 @@ def _folder(path: Path) -> dict[str, Any]:
     files = _files_in(path)
     form = form_of(next(first_rows(files[0]), None)) if can_look(files[0]) else "unknown"
     size = sum(file.stat().st_size for file in files)
-    return {"format": form, "size_bytes": size, "note": f"a folder, {len(files)} files; {UNSEEN}"}
+    return {"format": form, "size_bytes": size, "note": f"a folder, {counted(len(files), 'file')}; {UNSEEN}"}
 
 
 def _prepared(path: Path) -> dict[str, Any]:
@@ -208,7 +209,7 @@ def _prepared(path: Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{PREPARED} cannot be read ({error}); prepare the data again.") from None
     source = data.get("path") or f"builder {data.get('builder')}"
-    note = f"{Path(source).name}: {tokens} tokens for data.max_length {data.get('max_length')}"
+    note = f"{Path(source).name}: {counted(tokens, 'token')} for data.max_length {data.get('max_length')}"
     size = sum(file.stat().st_size for file in path.iterdir() if file.is_file())
     return {"format": kind, "rows": rows, "size_bytes": size, "note": note}
 

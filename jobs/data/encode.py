@@ -16,6 +16,7 @@ from typing import Any
 from jobs.data import chat
 from jobs.data.images import PictureReader
 from jobs.data.rows import Row
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError, ModelError
 from jobs.specs.data import DataSpec
 
@@ -63,7 +64,7 @@ class Encoded:
                 f"{self.refused} of {self.rows} rows were left out: the model's chat template refuses them."
             )
         if self.unknown:
-            found.append(f"{self.unknown} tokens are unknown to the tokenizer.")
+            found.append(f"{counted(self.unknown, 'token is', 'tokens are')} unknown to the tokenizer.")
         return found
 
 

@@ -13,6 +13,7 @@ from jobs.data.prepared import is_prepared
 from jobs.data.rows import Row
 from jobs.data.sources import Source, from_builder, open_source
 from jobs.data.split import is_held_out, split
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
 from jobs.specs.mix import Part, parse
@@ -167,7 +168,8 @@ class RowStream:
         """What was read, in sentences."""
         told = [part.note() for _, part in self.parts if part.form]
         if self._twice:
-            told.append(f"{self._twice} rows to train on were left out, for they are held out too.")
+            left_out = counted(self._twice, "row to train on was", "rows to train on were")
+            told.append(f"{left_out} left out, being held out too.")
         if self.bad.counts:
             told.append(self.bad.sentence())
         return " ".join(told)
@@ -240,8 +242,8 @@ class _Reading:
         unread = [name for name in self.source.splits if name != "train"]
         splits = f" Its other splits: {', '.join(unread)}." if unread else ""
         return (
-            f"{self.source.name}: {self.count} rows read as {self.form} for their fields {', '.join(read)} "
-            f"({formats.FORMATS[self.form].NOTE}{others}){self.source.note()}.{splits}"
+            f"{self.source.name}: {counted(self.count, 'row')} read as {self.form} for their fields "
+            f"{', '.join(read)} ({formats.FORMATS[self.form].NOTE}{others}){self.source.note()}.{splits}"
         )
 
 

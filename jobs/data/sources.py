@@ -11,6 +11,7 @@ from jobs.data.builders import build
 from jobs.data.files import files_in, read_file
 from jobs.data.prepared import is_prepared, load_manifest, rows_of
 from jobs.data.readers import Broken, text
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
 from jobs.specs.data_files import kind_of
@@ -115,7 +116,7 @@ def _folder(name: str, data: DataSpec) -> Source | None:
     count = len(found.get("train", []))
     files = [file for split in found.values() for file in split]
     sizes = str([(split, len(files)) for split, files in found.items()])
-    return Source(path.name, splits, files, sizes, path.resolve(), note=lambda: f", {count} files")
+    return Source(path.name, splits, files, sizes, path.resolve(), note=lambda: f", {counted(count, 'file')}")
 
 
 def _one_by_one(folder: Path, files: list[Path], broken: Broken) -> Iterator[tuple[str, dict]]:

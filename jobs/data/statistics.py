@@ -13,6 +13,7 @@ from jobs.data.checks.repeats import Repeats
 from jobs.data.checks.scan import texts
 from jobs.data.encode import encode
 from jobs.data.rows import Row
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError
 from jobs.specs.data import DataSpec
 
@@ -128,28 +129,32 @@ class Statistics:
         """What a person should look at before training, a sentence each."""
         told = []
         if self.mask_is_a_word:
+            holding = counted(self.mask_is_a_word, "row holds", "rows hold")
             told.append(
-                f"{self.mask_is_a_word} rows hold the mask token as a word of their own: the model would "
-                "take these words for masks. Choose another mask token when converting."
+                f"{holding} the mask token as a word of its own: the model would take that for a mask. "
+                "Choose another mask token when converting."
             )
         for token, found in self.special.items():
             told.append(
-                f"The special token {token} stands in the text of {found['rows']} rows "
+                f"The special token {token} stands in the text of {counted(found['rows'], 'row')} "
                 f"({', '.join(found['places'])}); there it is read as the special token."
             )
         if self.truncated:
             share = self.truncated / max(self.rows, 1)
-            told.append(f"{self.truncated} rows ({share:.1%}) are longer than {self.max_length} tokens.")
+            told.append(
+                f"Longer than {self.max_length} tokens: {counted(self.truncated, 'row')} ({share:.1%})."
+            )
         if self.repeats.count:
             about = "" if self.repeats.exact else "about "
-            told.append(f"{about}{self.repeats.count} rows repeat an earlier one word for word.")
+            repeated = counted(self.repeats.count, "row repeats", "rows repeat")
+            told.append(f"{about}{repeated} an earlier one word for word.")
         if self.empty_answers:
-            told.append(f"{self.empty_answers} rows have an empty answer or text.")
+            told.append(f"{counted(self.empty_answers, 'row has', 'rows have')} an empty answer or text.")
         if self.unknown:
             share = self.unknown / max(self.tokens, 1)
-            told.append(f"{self.unknown} tokens ({share:.1%}) are unknown to the tokenizer.")
+            told.append(f"Unknown to the tokenizer: {counted(self.unknown, 'token')} ({share:.1%}).")
         if self.unusable:
-            told.append(f"{self.unusable} rows cannot be tokenized.")
+            told.append(f"{counted(self.unusable, 'row')} cannot be tokenized.")
         return told
 
 

@@ -18,6 +18,7 @@ from jobs.data.prepare import Plan, prepare
 from jobs.data.prepared import Manifest, PreparedSequences, is_prepared, load_manifest, validation_sequences
 from jobs.models.tokenizers import load_tokenizer
 from jobs.programs.process import Countdown, Process, main
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import ResourceError
 from jobs.specs.data_files import LOCK
 from jobs.specs.job import PrepareSpec
@@ -57,7 +58,7 @@ def watched(process: Process, rows: int | None):
         if rows:
             countdown(min(done, rows))
         else:
-            process.say(f"{done} rows")
+            process.say(counted(done, "row"))
 
     return report
 
@@ -81,7 +82,9 @@ def finish(process: Process, folder: Path, manifest: Manifest) -> None:
         process.note(note, "warning")
     found = PreparedSequences(folder)
     validation = len(validation_sequences(folder))
-    process.note(f"{len(found):,} sequences with {found.tokens:,} tokens, {validation:,} held out.")
+    process.note(
+        f"{counted(len(found), 'sequence')} with {counted(found.tokens, 'token')}, {validation:,} held out."
+    )
     process.note(f"They are in {folder}.")
     process.finish(
         "succeeded",

@@ -7,6 +7,7 @@ ones underlined and slanted. What the last step wrote is bold. A masked token is
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from jobs.protocol.counted import counted
 from studio.cli.render import duration, safe
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ class Canvas:
     def status(self) -> str:
         """One line of figures: how far it is."""
         known = self.total - len(self.masked)
-        words = f"{known} of {self.total} tokens  {self.nfe} forward passes  {duration(self.seconds)}"
+        passes = counted(self.nfe, "forward pass", "forward passes")
+        words = f"{known} of {counted(self.total, 'token')}  {passes}  {duration(self.seconds)}"
         return f"{words}  {self.reason}" if self.reason and self.reason != "finished" else words
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import StudioError
 from studio.cli.render import size
 
@@ -80,7 +81,9 @@ def machine(home: Path) -> Iterator[Finding]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     memory = psutil.virtual_memory()
     yield Finding(
-        "machine", OK, f"{cores} cores, {size(memory.total)} memory, {size(memory.available)} of it free"
+        "machine",
+        OK,
+        f"{counted(cores or 1, 'core')}, {size(memory.total)} memory, {size(memory.available)} of it free",
     )
     there = gpus()
     for gpu in there:
@@ -151,7 +154,7 @@ def records(home: Path) -> Iterator[Finding]:
         jobs, models = studio.jobs.list(), studio.models.list()
     finally:
         studio.close()
-    yield Finding("home", OK, f"{home}: {len(jobs)} jobs, {len(models)} models")
+    yield Finding("home", OK, f"{home}: {counted(len(jobs), 'job')}, {counted(len(models), 'model')}")
     for job in jobs:
         if job.state == "lost":
             yield Finding(

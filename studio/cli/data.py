@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError
 from studio.cli.session import Home, Json, services
 
@@ -153,7 +154,8 @@ def draw(told: dict[str, Any], console: "Console") -> None:
     """The picture of jobs.data.preview in a terminal."""
     low, high = told["levels"]
     console.print(
-        f"{told['objective']} at {told['level']:.0%} masked: {told['masked']} of {told['maskable']} tokens "
+        f"{told['objective']} at {told['level']:.0%} masked: {told['masked']} of "
+        f"{counted(told['maskable'], 'token')} "
         f"(it draws {low:.1%} to {high:.1%})."
     )
     console.print(told["attention"]["sentence"])
@@ -161,7 +163,7 @@ def draw(told: dict[str, Any], console: "Console") -> None:
     for number, row in enumerate(told["rows"]):
         console.print()
         place = told["places"][number] if number < len(told["places"]) else f"sequence {number + 1}"
-        console.print(f"{place}: {row['real']} tokens", style="bold", highlight=False)
+        console.print(f"{place}: {counted(row['real'], 'token')}", style="bold", highlight=False)
         console.print(_row(row), soft_wrap=False)
     console.print()
     console.print(_legend(told))

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import JobError
 from studio.cli.session import Home, Json, home_folder, services
 
@@ -67,7 +68,7 @@ def _rebuild(home: Path) -> None:
         with services(home) as studio:
             count = len(studio.jobs.rebuild())
         typer.echo(f"The damaged database is kept as {aside.name}.")
-    typer.echo(f"{count} jobs are listed again.")
+    typer.echo(f"{counted(count, 'job is', 'jobs are')} listed again.")
 
 
 def _put_aside(home: Path) -> Path:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from jobs.protocol.counted import counted
 from studio.cli.session import Home, Json, services
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def run_group(studio: "Studio", spec: "GroupSpec", wait: bool) -> None:
     """Submit a pipeline or a sweep, and with `wait` end with it."""
     made = studio.groups.submit(spec)
     typer.echo(made.id)
-    typer.echo(f"{len(made.jobs)} jobs: {', '.join(job.id for job in made.jobs)}", err=True)
+    typer.echo(f"{counted(len(made.jobs), 'job')}: {', '.join(job.id for job in made.jobs)}", err=True)
     _after_queueing(studio, made.id, wait)
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs.protocol.counted import counted
 from studio.cli.session import Home, Json, services
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def _tell(found: "Lengths", max_length: int, json: bool) -> None:
     for first, last, rows in found.bars:
         typer.echo(f"{first:>7} to {last:>6}  {rows:>8}  {'#' * round(BAR * rows / top)}")
     typer.echo(
-        f"{found.rows} rows, {found.tokens} tokens; half have at most {found.at(0.5)}, 90 % {found.at(0.9)}, "
-        f"99 % {found.at(0.99)}, the longest {found.at(1)}."
+        f"{counted(found.rows, 'row')}, {counted(found.tokens, 'token')}; half have at most {found.at(0.5)}, "
+        f"90 % {found.at(0.9)}, 99 % {found.at(0.99)}, the longest {found.at(1)}."
     )
-    typer.echo(f"Longer than {max_length}: {cut} rows ({cut / found.rows:.1%}).")
+    typer.echo(f"Longer than {max_length}: {counted(cut, 'row')} ({cut / found.rows:.1%}).")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from jobs.protocol.counted import counted
 from studio.cli.session import Home, services
 
 if TYPE_CHECKING:
@@ -93,10 +94,11 @@ def _of_training(studio: "Studio", name: str) -> tuple[dict, str]:
 
 def _told(result: dict) -> str:
     bad = sum(result["bad_rows"].values())
+    left_out = f"; {counted(bad, 'bad row')} left out" if bad else ""
     return (
-        f"{result['rows']:,} rows to train on, {result['tokens']:,} tokens, {result['sequences']:,} "
-        f"sequences; {result['validation']:,} sequences held out"
-        f"{f'; {bad:,} bad rows left out' if bad else ''}."
+        f"{counted(result['rows'], 'row')} to train on, {counted(result['tokens'], 'token')}, "
+        f"{counted(result['sequences'], 'sequence')}; {counted(result['validation'], 'sequence')} held out"
+        f"{left_out}."
     )
 
 
@@ -117,9 +119,9 @@ def convert_data(
         spec = studio.resolver.data(DataSpec.parse(data_spec(data, set_ or [])))
     done = convert(spec, form, output)
     typer.echo(done.note)
-    typer.echo(f"{output}: {done.rows} rows written as {form}.")
+    typer.echo(f"{output}: {counted(done.rows, 'row')} written as {form}.")
     for what, rows in sorted(done.lost.items()):
-        typer.echo(f"Lost in {rows} rows: {what}.")
+        typer.echo(f"Lost in {counted(rows, 'row')}: {what}.")
     if not done.lost:
         typer.echo("Nothing was lost.")
 

@@ -43,8 +43,12 @@ def test_what_ended_and_what_waits_is_told(open_tab: Open, server: PageServer):
     name = "<b>Short</b> one"
     done = start(server, tiny(name, 2))
     held = start(server, tiny("Held", 2, queue={"hold": True}))
+    own = start(server, {"kind": "serve", "model": "stories", "queue": {"hold": True}})
     page = open_tab("home")
     section(page, "Waiting").get_by_text("held, until it is released").wait_for()
+    page.locator(".frame-bar").get_by_role(
+        "button", name="1 queued", exact=True
+    ).wait_for()  # none of its own
     ended = section(page, "Ended since your last visit")
     ended.get_by_role("link", name=name, exact=True).wait_for()
     section(page, "Your newest models").get_by_role("button", name=f"Try {done.replace('-', ' ')}").wait_for()
@@ -57,7 +61,8 @@ def test_what_ended_and_what_waits_is_told(open_tab: Open, server: PageServer):
     page.locator(".runhead").get_by_text(name).wait_for()
     page.go_back()
     ended.wait_for()
-    assert httpx.post(f"{server.url}/api/jobs/{held}/stop", timeout=30).is_success
+    for job in (held, own):
+        assert httpx.post(f"{server.url}/api/jobs/{job}/stop", timeout=30).is_success
 
 
 def test_an_address_that_names_no_tab_opens_on_home(open_tab: Open, server: PageServer):

@@ -201,6 +201,16 @@ def test_older_parts_of_the_log_come_on_scrolling_up(open_tab: Open, server: Pag
     page.evaluate("(id) => window.studio.open('jobs', {run: id})", job)
     log = page.locator(".log")
     log.get_by_text("line 3999 ").wait_for()
+    search, none = page.get_by_label("Find in log"), page.get_by_text("No line matches.")
+    search.fill("nowhere")
+    none.wait_for()
+    with folder.attempt(1).log.open("a", encoding="utf-8") as more:
+        more.write("one more\n")
+    log.get_by_text("one more").wait_for(state="attached")
+    assert none.is_visible(), "a new line that does not match changes nothing"
+    search.fill("")
+    none.wait_for(state="hidden")
+    lines.append("one more")
     first = "document.querySelector('.log').firstChild.textContent"
     count = page.evaluate("document.querySelectorAll('.log > div').length")
     seen = page.evaluate(first)

@@ -20,6 +20,8 @@ def test_the_browser_chooses_the_language_and_the_switch_remembers(browser: Any,
     page.reload()
     page.get_by_role("tab", name="Models", exact=True).wait_for()
     assert page.evaluate("document.documentElement.lang") == "en"
+    for n, told in ((1, "1 row"), ("1", "1 row"), (0, "0 rows"), ("1,001", "1,001 rows")):
+        assert page.evaluate("(n) => window.studio.say('{n} {n:row|rows}', { n })", n) == told
     page.get_by_role("button", name="中文").click()
     page.get_by_role("tab", name="模型", exact=True).wait_for()
     assert errors == []

@@ -45,7 +45,7 @@
   };
 
   function title({ parent, sampler, reason, nfe }) {
-    const settings = [sampler && sampler.name, nfe ? say("{n} forwards", { n: nfe }) : null,
+    const settings = [sampler && sampler.name, nfe ? say("{n} {n:forward|forwards}", { n: nfe }) : null,
       reason && reason !== "finished" ? (reason === "error" ? say("failed") : reason) : null].filter(Boolean).join(", ");
     if (!parent) return say("Original") + (settings ? ` (${settings})` : "");
     const [pins, masks] = [Object.keys(parent.pins || {}).length, (parent.remask || []).length];

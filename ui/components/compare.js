@@ -210,7 +210,7 @@ window.studio.components.compare = (element) => {
     table.root.hidden = !found.rows.length;
     table.set(found, shown, by);
     every.hidden = !found.rows.length && !found.gone.length;
-    about.textContent = wish.group ? looks.number(wish.group) : found.rows.length === 1 ? say("One run. Add another to compare it with.") : say("{n} runs", { n: found.rows.length });
+    about.textContent = wish.group ? looks.number(wish.group) : found.rows.length === 1 ? say("One run. Add another to compare it with.") : say("{n} {n:run|runs}", { n: found.rows.length });
     tellGone();
     tellCommon(lines);
     for (const id of plotted) points.need(id, curves.wanted());
@@ -232,7 +232,7 @@ window.studio.components.compare = (element) => {
     const over = all.length - lines.length - bare.filter((run) => !run.plotted).length;
     return [
       bare.length && lines.length && say("Without figures, so in the table only: {runs}.", { runs: bare.map((run) => run.label).join(", ") }),
-      over > 0 && say("Curves of {n} runs, the best when the page was opened; the table has all {total}.", { n: lines.length, total: all.length }),
+      over > 0 && say("Curves of {shown} runs, the best when the page was opened; the table has all {total}.", { shown: lines.length, total: all.length }),
     ].filter(Boolean);
   }
 

@@ -39,8 +39,8 @@
       const there = new Map(this.axes.map((one) => [one.name, one]));
       for (const [name, range] of this.ranges) if (!range.every((held) => there.has(name) && (held === null || Number.isFinite(there.get(name).part(held))))) this.ranges.delete(name);
       this.root.hidden = this.runs.length < 2 || !named.length || !result;
-      const left = [fields.length > MOST && say("{n} more settings differ; the first {most} are drawn.", { n: fields.length - MOST, most: MOST }),
-        this.runs.length < runs.length && say("{n} runs have no result, and so no line.", { n: runs.length - this.runs.length })].filter(Boolean);
+      const left = [fields.length > MOST && say("{n} more {n:setting differs|settings differ}; the first {most} are drawn.", { n: fields.length - MOST, most: MOST }),
+        this.runs.length < runs.length && say("{n} {n:run has|runs have} no result, and so no line.", { n: runs.length - this.runs.length })].filter(Boolean);
       this.note.hidden = !left.length;
       this.note.textContent = left.join(" ");
       this.draw();
@@ -127,7 +127,7 @@
       this.svg.replaceChildren(...drawn.map(([below]) => below), list, ...drawn.map(([, above]) => above), this.shade, ...this.axes.map((one, i) => this.handles(one, i)));
       const inside = this.runs.filter(({ id }) => this.holds(id)).length;
       this.clear.hidden = !this.ranges.size;
-      const count = this.ranges.size ? say("{n} of {total} runs in the chosen ranges", { n: inside, total: this.runs.length }) : "";
+      const count = this.ranges.size ? say("{n} of {total} {total:run|runs} in the chosen ranges", { n: inside, total: this.runs.length }) : "";
       if (this.count.textContent !== count) this.count.textContent = count; // it is read out
       if (at >= 0 && at < this.runs.length) this.look(at);
       if (focused) (this.svg.querySelector(`[data-focus="${CSS.escape(focused)}"]`) || list).focus();

@@ -9,7 +9,7 @@
   // name -> the metric that tells where a run stands, and how a place is said
   const AXES = {
     steps: null,
-    tokens: { by: "tokens_seen", tick: (x, last) => (last ? say("{n} tokens", { n: short(x) }) : short(x)), place: (x) => say("{n} tokens", { n: format.number(Math.round(x)) }) },
+    tokens: { by: "tokens_seen", tick: (x, last) => (last ? say("{n} {n:token|tokens}", { n: short(x) }) : short(x)), place: (x) => say("{n} {n:token|tokens}", { n: format.number(Math.round(x)) }) },
     time: { by: "seconds_trained", tick: (x) => format.seconds(x), place: (x) => say("{time} of training", { time: format.seconds(x) }) },
   };
 
@@ -91,7 +91,7 @@
         const data = this.placed(name, (run) => run.metrics);
         const having = shown.filter((run) => (data[run.id] || []).length);
         const series = having.map((run) => ({ ...run, name: run.id, dots: DOTS.test(name), smooth: !DOTS.test(name) }));
-        chart.note.textContent = shown.length > having.length ? say("{n} of {total} runs", { n: having.length, total: shown.length }) : "";
+        chart.note.textContent = shown.length > having.length ? say("{n} of {total} {total:run|runs}", { n: having.length, total: shown.length }) : "";
         chart.show(series, data, { smooth: this.smooth, log: this.log, axis });
         chart.zoom(this.range, this.details && this.placed(name, (run) => this.details[run.id] || {}));
         return chart.root;

@@ -44,7 +44,7 @@
       const words = window.studio.jobs;
       const options = [
         ...sets.map((group) => this.option(() => this.addGroup(group.id), looks.number(group.id), group.name,
-          say("{n} runs", { n: Object.values(group.counts).reduce((sum, n) => sum + n, 0) }))),
+          say("{n} {n:run|runs}", { n: Object.values(group.counts).reduce((sum, n) => sum + n, 0) }))),
         ...jobs.filter(({ id }) => !there.has(id)).slice(0, LISTED).map((job) => this.option(() => this.add(job.id), looks.number(job.id), job.name, words.badge(job.state), words.clock(job.created_at))),
       ];
       this.open(options.length ? options : [el("li", { class: "none", role: "option", "aria-disabled": "true", text: text ? say("Nothing matches.") : say("No runs yet.") })], options.length);

@@ -85,7 +85,7 @@
       this.order.replaceChildren(...results.map((name) => el("option", { value: name, text: say("Sort by {name}", { name: looks.figure(name) }), selected: name === this.column })),
         ...settings.map((name) => el("option", { value: name, text: say("Sort by {name}", { name }), selected: name === this.column })));
       const more = this.found.fields.length - settings.length;
-      this.note.textContent = !this.found.fields.length && this.runs.length > 1 ? say("No setting differs.") : more ? say("{n} more settings differ: All settings shows them.", { n: more }) : "";
+      this.note.textContent = !this.found.fields.length && this.runs.length > 1 ? say("No setting differs.") : more ? say("{n} more {n:setting differs|settings differ}: All settings shows {n:it|them}.", { n: more }) : "";
       this.note.hidden = !this.note.textContent;
       this.drawSame();
       this.drawGroups(results);

@@ -9,7 +9,7 @@
 
   // How far an answer is that has not come yet.
   function progress({ state, rows, phase }) {
-    if (state === "running") return say("reading, {n} rows so far", { n: (rows || 0).toLocaleString("en") });
+    if (state === "running") return say("reading, {n} {n:row|rows} so far", { n: (rows || 0).toLocaleString("en") });
     return phase ? say("starting: {phase}", { phase }) : say("starting");
   }
 

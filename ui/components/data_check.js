@@ -24,8 +24,8 @@
 
     function draw(found) {
       const n = found.bad_rows;
-      panel.badge.replaceChildren(n ? data.badge("lost", "warn", say("{n} of {all} rows bad", { n: n.toLocaleString("en"), all: found.read.toLocaleString("en") }))
-        : data.badge("ok", "ok", say("{n} rows, all good", { n: found.read.toLocaleString("en") })));
+      panel.badge.replaceChildren(n ? data.badge("lost", "warn", say("{n} of {all} {all:row|rows} bad", { n: n.toLocaleString("en"), all: found.read.toLocaleString("en") }))
+        : data.badge("ok", "ok", say("{n} {n:row|rows}, all good", { n: found.read.toLocaleString("en") })));
       const help = el("span", { class: "help", text: DECISIONS.stop });
       const choice = segments(say("Bad rows"), Object.keys(DECISIONS), "stop", (name) => {
         about.decide(name);
@@ -93,7 +93,7 @@
     const parts = bars.map(([from, to, n]) => {
       const height = n ? Math.max(1, (n / most) * HEIGHT) : 0;
       const bar = el("rect", { x: x(from) + 0.5, y: HEIGHT - height, width: Math.max(0.5, x(to + 1) - x(from) - 1), height, class: from >= cut ? "over" : "" });
-      bar.append(title(say("{from} to {to} tokens: {n} rows", { from, to, n })));
+      bar.append(title(say("{from} to {to} tokens: {n} {n:row|rows}", { from, to, n })));
       return bar;
     });
     parts.push(el("line", { x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT, class: "axis" }));

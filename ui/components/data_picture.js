@@ -46,7 +46,7 @@
     function draw(found) {
       const [low, high] = found.levels;
       opening.hidden = found.opens <= 1;
-      opening.lastChild.textContent = say("Attention opens over the first {n} steps. Empty: open.", { n: found.opens });
+      opening.lastChild.textContent = say("Attention opens over the first {n} {n:step|steps}. Empty: open.", { n: found.opens });
       panel.badge.replaceChildren(el("span", { class: "small muted", text: found.packed ? say("{objective}, as {kind}, packed", found) : say("{objective}, as {kind}", found) }));
       where.textContent = found.places[0] || say("from row {n}", { n: state.first + 1 });
       const limited = state.level < low - 0.005 || state.level > high + 0.005;
@@ -67,7 +67,7 @@
         return [newBlock ? el("span", { class: "edge", title: say("block {n}", { n: row.blocks[at] + 1 }) }) : "",
           el("span", { class: `k ${kind}${masked ? " masked" : ""}`, title: about, text: shown }), "\u200b"];
       });
-      const told = row.kinds.length > row.real ? say("{n} tokens, filled up to {all}", { n: row.real, all: row.kinds.length }) : say("{n} tokens", { n: row.real });
+      const told = row.kinds.length > row.real ? say("{n} {n:token|tokens}, filled up to {all}", { n: row.real, all: row.kinds.length }) : say("{n} {n:token|tokens}", { n: row.real });
       return el("div", { class: "seen" },
         el("h3", {}, found.places[number] || say("Sequence {n}", { n: number + 1 }), el("span", { class: "small muted", text: ` ${told}` })),
         el("p", { class: "tokens" }, ...tokens.flat()));
@@ -93,7 +93,7 @@
       const rows = Object.entries(found.share).map(([kind, share]) => el("div", { class: "share" },
         el("span", { text: kind }), el("span", { class: "meter" }, el("span", { style: `width:${100 * share}%` })), el("b", { class: "num", text: data.percent(share) })));
       return el("div", { class: "shares" }, el("h3", { text: say("Share of the loss") }),
-        el("p", { class: "small muted", text: say("{masked} of {maskable} tokens count, if all are equally hard to guess.", found) }), ...rows);
+        el("p", { class: "small muted", text: say("{masked} of {maskable} {maskable:token|tokens} count, if all are equally hard to guess.", found) }), ...rows);
     }
 
     function attention(found) {

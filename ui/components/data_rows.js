@@ -90,7 +90,7 @@
       const marks = [item.problem && data.badge("fail", "bad", say("bad")), out && data.badge("", "stop", say("left out")), edited && data.badge("run", "ok", say("edited"))];
       return el("article", { class: `row-card${out ? " out" : ""}`, "aria-label": item.place },
         el("div", { class: "head" },
-          el("span", { class: "small muted", text: item.count === null ? item.place : `${item.place}, ${say("{n} tokens", { n: item.count })}` }),
+          el("span", { class: "small muted", text: item.count === null ? item.place : `${item.place}, ${say("{n} {n:token|tokens}", { n: item.count })}` }),
           el("span", { class: "row" }, ...marks.filter(Boolean),
             el("button", { class: "btn small", type: "button", text: say("Edit"), onclick: (event) => edit(event.target.closest("article"), item) }),
             el("button", { class: "btn small", type: "button", text: out ? say("Keep") : say("Leave out"),
@@ -136,7 +136,7 @@
       try {
         const made = await call("POST", "/api/data/versions", words);
         if (made.state) throw new Error(say("The process that looks at data is starting; try again."));
-        toast(say("{target}: {rows} rows written.", { target: words.target, rows: made.rows }));
+        toast(say("{target}: {rows} {rows:row|rows} written.", { target: words.target, rows: made.rows }));
         forget();
         use(words.target);
       } catch (error) {

@@ -34,7 +34,7 @@
     function told(item) {
       const changes = [item.edited.length && say("{n} edited", { n: item.edited.length }), item.excluded.length && say("{n} left out", { n: item.excluded.length })].filter(Boolean).join(", ") || say("nothing changed");
       const figures = { n: item.rows.toLocaleString("en"), source: file(item.source), changes, time: format.ago(item.created) };
-      const line = say("{n} rows, from {source}: {changes}, {time}", figures);
+      const line = say("{n} {n:row|rows}, from {source}: {changes}, {time}", figures);
       return item.note ? `${line}. ${item.note}` : line;
     }
 

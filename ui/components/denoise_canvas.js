@@ -267,7 +267,7 @@
       this.cells.forEach((cell, i) => cell.classList.toggle("wrong", wrong.has(i)));
       const open = this.film.figures(this.frame).masked;
       const text = wrong.size
-        ? say("{n} cells break a rule: the same digit stands twice in a row, column or box.", { n: wrong.size })
+        ? say("{n} {n:cell breaks|cells break} a rule: the same digit stands twice in a row, column or box.", { n: wrong.size })
         : open ? say("No row, column or box breaks a rule so far.") : say("Solved: no row, column or box breaks a rule.");
       if (this.film.done || wrong.size || this.frame) {
         this.message.replaceChildren(el("div", { class: `note ${wrong.size ? "bad" : "info"}` },

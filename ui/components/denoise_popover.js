@@ -46,7 +46,7 @@
     if (state.event === "closed") return say("position {n}, after the end of the text; the model was not asked", { n: position });
     const figures = { n: position, block: state.block + 1, p: state.p.toFixed(2) };
     const line = say("position {n}, block {block}, probability {p}", figures);
-    return state.entropy === undefined ? line : line + say(", entropy {n} nats", { n: state.entropy.toFixed(2) });
+    return state.entropy === undefined ? line : line + say(", entropy {value} nats", { value: state.entropy.toFixed(2) });
   }
 
   function candidate([word, p], place) {

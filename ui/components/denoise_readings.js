@@ -135,7 +135,7 @@
     tell(i) {
       const value = this.values[i];
       if (!value || value.mean === undefined) return "";
-      const range = value.low === undefined ? "" : say(", from {low} to {high}, {n} tokens", { low: value.low.toFixed(2), high: value.high.toFixed(2), n: value.n });
+      const range = value.low === undefined ? "" : say(", from {low} to {high}, {n} {n:token|tokens}", { low: value.low.toFixed(2), high: value.high.toFixed(2), n: value.n });
       return `${say("step {step}", { step: i + 1 })}: ${value.mean.toFixed(2)}${this.unit}${range}`;
     }
 
@@ -160,7 +160,7 @@
     let forward = 0;
     for (let i = 1; i < frames.length; i++) if (frames[i] >= frames[i - 1]) forward += 1;
     const percent = frames.length > 1 ? Math.round((100 * forward) / (frames.length - 1)) : 100;
-    return say("Order of writing: {n} tokens in {steps} steps; {percent} % of neighbours were written from left to right.",
+    return say("Order of writing: {n} {n:token|tokens} in {steps} {steps:step|steps}; {percent} % of neighbours were written from left to right.",
       { n: frames.length, steps: film.frames, percent });
   }
 

@@ -101,8 +101,8 @@
       this.text.hidden = Boolean(grid);
       const figures = { n: Math.max(0, steps - this.back), steps, count: all.length };
       this.about.textContent = !film || !film.start ? ""
-        : grid ? say("one fixed puzzle, unmasked to step {n} of {steps}; evaluations: {count}", figures)
-          : say("one fixed prompt, unmasked to step {n} of {steps}; evaluations: {count}", figures);
+        : grid ? say("one fixed puzzle, unmasked to step {n} of {steps}; {count} {count:evaluation|evaluations}", figures)
+          : say("one fixed prompt, unmasked to step {n} of {steps}; {count} {count:evaluation|evaluations}", figures);
       this.earlier.disabled = !film || this.back >= steps;
       this.later.disabled = !film || this.back <= 0;
     }

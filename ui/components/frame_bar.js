@@ -67,7 +67,7 @@
     subscribe("jobs", (message) => {
       if (message.error) return;
       if (message.reset) jobs.clear();
-      for (const job of message.jobs || []) jobs.set(job.id, job.state);
+      for (const job of message.jobs || []) if (!window.studio.jobs.OWN.has(job.kind)) jobs.set(job.id, job.state);
       for (const id of message.removed || []) jobs.delete(id);
       draw();
     });
@@ -87,7 +87,7 @@
       const gpus = found.filter((device) => device.kind === "cuda").length;
       const slots = found.length - gpus;
       const parts = [gpus && `${gpus} GPU`,
-        slots && (slots === 1 ? say("1 CPU slot") : say("{n} CPU slots", { n: slots }))];
+        slots && say("{n} CPU {n:slot|slots}", { n: slots })];
       devices.textContent = parts.filter(Boolean).join(", ");
     }).catch(() => (devices.textContent = ""));
     draw();

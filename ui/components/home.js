@@ -4,7 +4,6 @@ window.studio.components.home = (element) => {
   const { el, subscribe, whenGone, call, open, format, say } = window.studio;
   const words = window.studio.jobs;
   const root = element.querySelector(".home") || element;
-  const OWN = new Set(["serve", "inspect"]); // the studio's own processes: seen at the devices only
   const SHOWN = 6; // rows of a list
   const jobs = new Map();
   let devices = [];
@@ -119,7 +118,7 @@ window.studio.components.home = (element) => {
 
   // --- drawing -----------------------------------------------------------------------------------------------------
   function draw() {
-    const all = [...jobs.values()].filter((job) => !OWN.has(job.kind));
+    const all = [...jobs.values()].filter((job) => !words.OWN.has(job.kind)); // those are seen at the devices only
     const byEnd = (a, b) => (b.ended_at || 0) - (a.ended_at || 0);
     empty.hidden = all.length > 0;
     fill("running", all.filter((job) => words.ACTIVE.has(job.state)), running);

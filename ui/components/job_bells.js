@@ -4,7 +4,6 @@
   "use strict";
   const { el, call, toast, subscribe, say } = window.studio;
   const KEY = "studio.bells";
-  const OWN = new Set(["serve", "inspect"]); // the studio's own processes
   const states = new Map(); // id -> state, as of the last news
   let unseen = 0;
 
@@ -80,6 +79,7 @@
 
   // --- ends ----------------------------------------------------------------------------------------------------------
   function ended(job) {
+    const { OWN } = window.studio.jobs;
     const told = wanted(job.id) && !OWN.has(job.kind);
     if (asked.jobs.includes(job.id)) {
       asked.jobs = asked.jobs.filter((id) => id !== job.id);

@@ -11,15 +11,15 @@
   // action -> its name, to which jobs it can be done, what is asked before (nothing: no question), and what is said after
   const ACTIONS = {
     stop: { name: say("Stop"), fits: (job) => !ended(job) && job.state !== "stopping",
-      ask: (n) => (n === "1" ? say("Stop 1 job?") : say("Stop {n} jobs?", { n })), what: say("What runs saves its work and ends; what waits is taken out of the queue. All can be resumed."),
+      ask: (n) => say("Stop {n} {n:job|jobs}?", { n }), what: say("What runs saves its work and ends; what waits is taken out of the queue. All can be resumed."),
       done: (n) => say("Jobs asked to stop: {n}", { n }) },
     resume: { name: say("Resume"), fits: (job) => job.resumable,
-      ask: (n) => (n === "1" ? say("Resume 1 job?") : say("Resume {n} jobs?", { n })), what: say("Each is queued again and goes on from its last checkpoint."),
+      ask: (n) => say("Resume {n} {n:job|jobs}?", { n }), what: say("Each is queued again and goes on from its last checkpoint."),
       done: (n) => say("Jobs queued again: {n}", { n }) },
     hold: { name: say("Hold"), fits: (job) => job.state === "queued" && !job.held, done: (n) => say("Jobs held: {n}", { n }) },
     release: { name: say("Release"), fits: (job) => job.state === "queued" && job.held, done: (n) => say("Jobs released: {n}", { n }) },
     delete: { name: say("Delete"), fits: ended, danger: true,
-      ask: (n) => (n === "1" ? say("Delete 1 job and its folder?") : say("Delete {n} jobs and their folders?", { n })), what: say("Models, checkpoints, curves and logs go for good."),
+      ask: (n) => say("Delete {n} {n:job and its folder|jobs and their folders}?", { n }), what: say("Models, checkpoints, curves and logs go for good."),
       done: (n) => say("Jobs deleted: {n}", { n }) },
   };
 
@@ -43,7 +43,7 @@
     draw(matching) {
       const jobs = this.selection.list();
       this.root.hidden = !jobs.length;
-      this.count.textContent = jobs.length === 1 ? say("1 job selected") : say("{n} jobs selected", { n: jobs.length.toLocaleString("en") });
+      this.count.textContent = say("{n} {n:job|jobs} selected", { n: jobs.length.toLocaleString("en") });
       this.all.hidden = jobs.length >= matching;
       this.all.textContent = say("Select all {n} that match", { n: matching.toLocaleString("en") });
       for (const [action, button] of this.buttons) {
@@ -51,7 +51,7 @@
         button.textContent = n ? `${ACTIONS[action].name} ${n.toLocaleString("en")}` : ACTIONS[action].name;
         this.able(button, n > 0, say("None of the selected jobs is in a state for this"));
       }
-      this.able(this.compare, jobs.length > 1 && jobs.length <= COMPARED, say("Compare takes 2 to {n} jobs", { n: COMPARED }));
+      this.able(this.compare, jobs.length > 1 && jobs.length <= COMPARED, say("Compare takes 2 to {most} jobs", { most: COMPARED }));
     }
 
     // The server's absence disables buttons too, and enables them again.

@@ -49,7 +49,7 @@
     row.replaceChildren(
       tick(group.id, name(group)),
       el("td", { class: "st" }, words.badge(group.state)),
-      el("td", { class: "n" }, unfold, el("span", { class: "sub" }, el("span", { class: "num", text: group.id.replace("-", " ") }), el("span", { text: say("jobs: {n}", { n: total }) }))),
+      el("td", { class: "n" }, unfold, el("span", { class: "sub" }, el("span", { class: "num", text: group.id.replace("-", " ") }), el("span", { text: say("{n} {n:job|jobs}", { n: total }) }))),
       el("td", { class: "p", colspan: 2 },
         el("div", { class: "pb" }, words.meter({ step: done, total }, text), el("span", { class: "num", text: counts(group) })), best(group)),
       el("td", { class: "s num", text: words.clock(group.created_at) }),

@@ -99,7 +99,7 @@ window.studio.components.job_list = (element) => {
 
   // --- the whole -----------------------------------------------------------------------------------------------------
   function draw() {
-    if (!source.loaded) return;
+    if (!source.loaded || dragging()) return; // a row that is put elsewhere is not dragged any more
     clearTimeout(waiting);
     const nodes = lines().map((line) => node(...line));
     if (nodes.length !== body.children.length || nodes.some((one, i) => body.children[i] !== one)) {
@@ -168,7 +168,7 @@ window.studio.components.job_list = (element) => {
     ...["62%", "100%", "84%", "40%"].map((width) => el("div", { class: "sk", style: `width:${width}` }))), 400);
 
   // Not of the stream alone, which may come after the first rows.
-  window.studio.queue.arrange(body, { get: (id) => source.job(id) });
+  const dragging = window.studio.queue.arrange(body, { get: (id) => source.job(id) }, draw);
   selection.arrange(body);
   const timer = setInterval(() => {
     for (const [key, { node: one }] of rows) {

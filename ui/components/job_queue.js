@@ -19,11 +19,12 @@
     return job.queue_position === 1 ? [hold] : [top, hold];
   }
 
-  // `jobs.get(id)`: a job that is listed. Rows of `body` that wait take Alt with the arrow keys, and are dragged onto one another.
-  function arrange(body, jobs) {
+  // `jobs.get(id)`: a job that is listed; `drop()`: called when a drag is over. Rows of `body` that wait take Alt with
+  // the arrow keys, and are dragged onto one another. Returns whether one is being dragged.
+  function arrange(body, jobs, drop) {
     const of = (node) => node instanceof Element && jobs.get(node.closest("tr")?.dataset.job);
     const queued = (node) => (of(node)?.state === "queued" ? of(node) : null);
-    let dragged = null;
+    let dragged = null; // a row
     body.addEventListener("keydown", (event) => {
       const to = event.altKey && { ArrowUp: "up", ArrowDown: "down" }[event.key];
       const job = to && queued(event.target);
@@ -31,17 +32,24 @@
       event.preventDefault();
       post(job, "move", { to });
     });
-    body.addEventListener("dragstart", (event) => (dragged = queued(event.target)));
+    body.addEventListener("dragstart", (event) => (dragged = queued(event.target) && event.target.closest("tr")));
     body.addEventListener("dragover", (event) => {
       if (dragged && queued(event.target)) event.preventDefault(); // it may be dropped here
     });
     body.addEventListener("drop", (event) => {
       const other = queued(event.target);
-      if (!dragged || !other || other.id === dragged.id) return;
+      const job = dragged && jobs.get(dragged.dataset.job);
+      if (!job || !other || other.id === job.id) return;
       event.preventDefault();
-      post(dragged, "move", other.queue_position < dragged.queue_position ? { before: other.id } : { after: other.id });
+      // Of the rows as they are seen: the positions that are known may be older, or newer.
+      const upwards = dragged.compareDocumentPosition(event.target) & Node.DOCUMENT_POSITION_PRECEDING;
+      post(job, "move", upwards ? { before: other.id } : { after: other.id });
     });
-    body.addEventListener("dragend", () => (dragged = null));
+    body.addEventListener("dragend", () => {
+      dragged = null;
+      drop();
+    });
+    return () => dragged !== null;
   }
 
   window.studio.queue = { buttons, arrange };

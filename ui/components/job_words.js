@@ -16,6 +16,7 @@
   };
   const ACTIVE = new Set(["starting", "running", "stopping"]);
   const ENDED = new Set(["succeeded", "failed", "stopped", "lost"]);
+  const OWN = new Set(["serve", "inspect"]); // kinds that are the studio's own processes: nobody submitted them
 
   const icon = (name) => el("span", { class: `i i-${name}`, "aria-hidden": "true" });
 
@@ -95,7 +96,7 @@
   function result(job) {
     const metrics = job.metrics || {};
     const parts = [];
-    if (job.kind === "train" && job.step) parts.push(say("{n} steps", { n: format.number(job.step) }));
+    if (job.kind === "train" && job.step) parts.push(say("{n} {n:step|steps}", { n: format.number(job.step) }));
     if (Number.isFinite(metrics.validation_loss)) parts.push(say("validation loss {n}", { n: format.number(metrics.validation_loss) }));
     return parts.join(", ");
   }
@@ -188,7 +189,7 @@
   }
 
   window.studio.jobs = {
-    ACTIVE, ENDED, icon, badge, number, name, share, percent, left, duration, clock, why, standing, devices, lower, meter,
+    ACTIVE, ENDED, OWN, icon, badge, number, name, share, percent, left, duration, clock, why, standing, devices, lower, meter,
     stop, resume, remove, again, button, confirm, demo, show, link, result,
   };
 })();

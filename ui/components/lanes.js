@@ -179,7 +179,7 @@
     // Whoever watched them come, one after another, now sees them in step.
     finish() {
       this.ended = true;
-      this.polite.textContent = this.views.map((view) => `${view.letter}: ${view.highest().nfe} ${say("forwards")}`).join(", ");
+      this.polite.textContent = this.views.map((view) => `${view.letter}: ${say("{n} {n:forward|forwards}", { n: view.highest().nfe })}`).join(", ");
       if (!STILL.matches) this.clock.play();
     }
 

@@ -159,7 +159,7 @@
       const [level, loss] = [this.level, column.loss[this.level]];
       const steps = column.from === column.to ? say("step {n}", { n: column.to }) : say("steps {from} to {to}", column);
       this.tip.replaceChildren(el("b", { text: steps }), " " + (loss === null ? say("{n} % masked, no token", { n: middle(level) })
-        : say("{n} % masked, loss {loss}, {count} tokens", { n: middle(level), loss: loss.toFixed(3), count: format.number(column.count[level]) })));
+        : say("{n} % masked, loss {loss}, {count} {count:token|tokens}", { n: middle(level), loss: loss.toFixed(3), count: format.number(column.count[level]) })));
       this.tip.hidden = false;
       const width = this.tip.offsetWidth;
       this.tip.style.left = `${Math.max(0, x + 12 + width > this.width ? x - 12 - width : x + 12)}px`;

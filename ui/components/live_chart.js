@@ -200,7 +200,7 @@
     }
 
     tick(step, last) {
-      return last ? say("{n} steps", { n: short(step) }) : short(step);
+      return last ? say("{n} {n:step|steps}", { n: short(step) }) : short(step);
     }
 
     upright(step, look, dash) {

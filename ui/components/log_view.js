@@ -17,6 +17,7 @@
       this.pre = el("div", { class: "log", tabindex: 0, role: "log", "aria-label": say("Log"), "aria-live": "off" });
       this.older = el("button", { type: "button", class: "link", "data-server": "", text: say("Show what is older"), onclick: () => this.more() });
       this.above = el("p", { class: "small muted", hidden: true }, this.older);
+      this.none = el("p", { class: "small muted", role: "status" });
       this.follow = el("button", { type: "button", class: "badge run", onclick: () => this.setFollowing(!this.following) });
       const search = el("input", { class: "in", type: "search", placeholder: say("Find in log"), "aria-label": say("Find in log"), oninput: () => {
         this.words = search.value.trim().toLowerCase();
@@ -28,7 +29,7 @@
             this.level = name;
             this.filter();
           }), this.follow)),
-        this.above, this.pre);
+        this.above, this.none, this.pre);
       this.pre.addEventListener("scroll", () => {
         const atEnd = this.pre.scrollHeight - this.pre.scrollTop - this.pre.clientHeight < 24;
         if (atEnd !== this.following) this.setFollowing(atEnd, false);
@@ -60,6 +61,7 @@
       this.rest = "";
       this.loading = null;
       this.pre.replaceChildren();
+      this.none.hidden = true; // nothing is known yet
       this.begins(0);
     }
 
@@ -84,6 +86,7 @@
       const lines = found.text.slice(cut).split("\n").slice(0, -1);
       const height = this.pre.scrollHeight;
       this.pre.prepend(...lines.map((line) => this.line(line)));
+      this.tellNone();
       this.pre.scrollTop += this.pre.scrollHeight - height;
       this.begins(lines.length ? from + bytes(found.text.slice(0, cut)) : from);
     }
@@ -91,9 +94,9 @@
     add(text) {
       const lines = (this.rest + text).split("\n");
       this.rest = lines.pop();
-      if (lines.length) this.pre.querySelector(".none")?.remove();
       this.pre.append(...lines.map((line) => this.line(line)));
       this.drop();
+      this.tellNone();
       this.scroll();
     }
 
@@ -123,16 +126,15 @@
     }
 
     filter() {
-      let shown = 0;
-      for (const node of this.pre.children) {
-        if (!node.dataset.serious) continue;
-        node.hidden = !this.shows(node);
-        shown += !node.hidden;
-      }
-      const none = this.pre.querySelector(".none");
-      if (none) none.remove();
-      if (!shown) this.pre.append(el("div", { class: "none d_", text: this.words || this.level !== "all" ? say("No line matches.") : say("Nothing written yet.") }));
+      for (const node of this.pre.children) node.hidden = !this.shows(node);
+      this.tellNone();
       this.scroll();
+    }
+
+    // Why there is no line to be seen, until there is one.
+    tellNone() {
+      this.none.hidden = this.pre.querySelector(":scope > :not([hidden])") !== null;
+      if (!this.none.hidden) this.none.textContent = this.words || this.level !== "all" ? say("No line matches.") : say("Nothing written yet.");
     }
 
     setFollowing(on, jump = true) {

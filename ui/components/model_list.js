@@ -38,7 +38,7 @@ window.studio.components.model_list = (element) => {
 
   function card(model) {
     const task = model.grid ? say("grid {rows} x {columns}", model.grid) : model.chat ? say("chat") : model.task;
-    const sampler = model.sampler && model.sampler.steps ? `${model.sampler.name}, ${say("{n} steps", { n: model.sampler.steps })}` : "";
+    const sampler = model.sampler && model.sampler.steps ? `${model.sampler.name}, ${say("{n} {n:step|steps}", { n: model.sampler.steps })}` : "";
     const facts = [[say("family"), model.family || model.architecture], [say("parameters"), size(model.parameters)],
       [say("numbers"), model.dtype], [say("on disk"), format.bytes(model.size_bytes)], [say("sampler"), sampler],
       [say("predicts"), model.is_dllm ? (model.shifted ? say("the next position") : say("its own position")) : ""]];

@@ -92,7 +92,7 @@
     summary(known, last) {
       const ends = known.filter(({ points }) => points.length).map(({ label, points }) => [points[points.length - 1][1], label]).sort((a, b) => a[0] - b[0]);
       const [low, high] = [ends[0], ends[ends.length - 1]];
-      return say("{title} of {n} runs up to {place}. At their ends: lowest {low} of {low_run}, highest {high} of {high_run}", {
+      return say("{title} of {n} {n:run|runs} up to {place}. At their ends: lowest {low} of {low_run}, highest {high} of {high_run}", {
         title: this.title, n: ends.length, place: this.axis ? this.axis.place(last) : say("step {n}", { n: last.toLocaleString("en") }),
         low: format.number(low[0]), low_run: low[1], high: format.number(high[0]), high_run: high[1] });
     }

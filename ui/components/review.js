@@ -25,7 +25,7 @@ window.studio.components.review = (element, props, watch) => {
 
   function state(value, problems) {
     if (problems.length) {
-      const text = problems.length === 1 ? say("1 problem") : say("{n} problems", { n: problems.length });
+      const text = say("{n} {n:problem|problems}", { n: problems.length });
       return el("span", { class: "badge fail" }, el("span", { class: "i i-bad", "aria-hidden": "true" }), text);
     }
     if (!value.yaml) return null;

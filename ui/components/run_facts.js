@@ -132,7 +132,7 @@
   function outcome(job, metrics) {
     const ends = before(metrics);
     if (job.kind !== "train") return say("Done");
-    const steps = say("{n} steps", { n: (job.step || 0).toLocaleString("en") });
+    const steps = say("{n} {n:step|steps}", { n: (job.step || 0).toLocaleString("en") });
     return ends ? say("{steps}, validation loss {before} \u2192 {after}", { steps, before: format.number(ends[0]), after: format.number(ends[1]) }) : steps;
   }
 

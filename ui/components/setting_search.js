@@ -37,7 +37,7 @@ window.studio.components.setting_search = (element, props) => {
     if (!screen.hasAttribute("data-searching")) return;
     const absent = hits.filter(({ id }) => !document.getElementById(id)).map(({ name }) => name);
     const shown = hits.length - absent.length;
-    const count = shown === 1 ? say("1 setting") : say("{n} settings", { n: shown });
+    const count = say("{n} {n:setting|settings}", { n: shown });
     told.textContent = absent.length ? say("{count}; not with the present choices: {names}", { count, names: absent.slice(0, 6).join(", ") }) : count;
   }
 

@@ -254,7 +254,7 @@
       if (s < 90) return `${Math.round(s)} s`;
       if (s < 5400) return say("{n} min", { n: Math.round(s / 60) });
       const hours = Math.floor(s / 3600);
-      return hours < 48 ? say("{h} h {n} min", { h: hours, n: Math.round((s % 3600) / 60) }) : say("{n} days", { n: Math.round(s / 86400) });
+      return hours < 48 ? say("{h} h {n} min", { h: hours, n: Math.round((s % 3600) / 60) }) : say("{n} {n:day|days}", { n: Math.round(s / 86400) });
     },
     number(x) {
       if (x === null || x === undefined || !Number.isFinite(x)) return "";

@@ -8,10 +8,15 @@
   const catalogue = window.studioWords || {}; // the server names a catalogue in the page's head unless it is English
   const language = document.documentElement.lang || ENGLISH;
 
-  // say("{n} rows", {n: 3})
+  // say("{n} {n:row|rows}", {n: 3}): the first of two words is for one, the second for any other number
   function say(text, values) {
     const found = catalogue[text] || text;
-    return values ? found.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? values[name] : whole)) : found;
+    if (!values) return found;
+    return found.replace(/\{(\w+)(?::([^|{}]*)\|([^|{}]*))?\}/g, (whole, name, one, many) => {
+      if (!(name in values)) return whole;
+      if (one === undefined) return values[name];
+      return String(values[name]) === "1" ? one : many;
+    });
   }
 
   function choose(name) {

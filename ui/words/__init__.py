@@ -2,13 +2,15 @@
 
 `say("Start training")` marks a text of the page. Where the page is built it stays English: words.js puts the
 reader's language into it before it is drawn. In an event it comes in the language of whoever asked. The
-scripts have a `say()` of the same meaning.
+scripts have a `say()` of the same meaning. What is counted names both forms, `say("{n} {n:row|rows}", n=3)`;
+a language with one form for all numbers leaves that part out.
 
 A language is a folder here: `interface.json` has what the code says, `settings.json` the help of the specs'
 settings. tests/unit/ui/test_words.py finds what is missing or left over.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
 from http.cookies import SimpleCookie
@@ -20,6 +22,8 @@ from gradio.context import LocalContext
 ENGLISH = "en"
 LANGUAGES = ("zh-CN",)
 """What there is besides English."""
+SLOT = re.compile(r"\{(\w+)(?::([^|{}]*)\|([^|{}]*))?\}")
+"""{n}, a value; {n:row|rows}, the first word where n is one, else the second."""
 COOKIE = "studio_language"
 """A choice made in the frame bar; without one, the browser's languages decide."""
 
@@ -29,7 +33,16 @@ def say(text: str, /, **values: Any) -> str:
     request = LocalContext.request.get(None)
     language = language_of(request.headers) if request is not None else ENGLISH
     found = catalogue(language).get(text, text)
-    return found.format(**values) if values else found
+    return SLOT.sub(lambda slot: _filled(slot, values), found) if values else found
+
+
+def _filled(slot: re.Match[str], values: Mapping[str, Any]) -> str:
+    name, one, many = slot.groups()
+    if name not in values:
+        return slot[0]
+    if one is None:
+        return str(values[name])
+    return one if str(values[name]) == "1" else many
 
 
 def language_of(headers: Mapping[str, str]) -> str:

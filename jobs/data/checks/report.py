@@ -12,6 +12,7 @@ from jobs.data.checks.repeats import Repeats
 from jobs.data.checks.scan import Found, scan
 from jobs.data.load import look, opened
 from jobs.data.readers import opening
+from jobs.protocol.counted import counted
 from jobs.specs.data import DataSpec
 from jobs.specs.data_files import kind_of
 
@@ -54,7 +55,7 @@ class Report:
 
     def sentence(self) -> str:
         """The outcome in one line."""
-        rows = f"{self.source}: {self.read} rows read"
+        rows = f"{self.source}: {counted(self.read, 'row')} read"
         if not self.bad:
             return f"{rows}, all good."
         told = ", ".join(f"{count} with {KINDS[kind]}" for kind, count in _ordered(self.bad))
@@ -125,9 +126,10 @@ def _about_rows(rows: Repeats, ids: Repeats, fields: set[tuple[str, ...]]) -> li
     told = []
     about = "" if rows.exact else "about "
     if rows.count:
-        told.append(f"{about}{rows.count} rows repeat an earlier one word for word.".capitalize())
+        repeated = counted(rows.count, "row repeats", "rows repeat")
+        told.append(f"{about}{repeated} an earlier one word for word.".capitalize())
     if ids.count:
-        told.append(f"{ids.count} rows have the id of an earlier row.")
+        told.append(f"{counted(ids.count, 'row has', 'rows have')} the id of an earlier row.")
     if len(fields) > 1:
         common = set.intersection(*map(set, fields))
         only = sorted({name for names in fields for name in names} - common)

@@ -17,6 +17,7 @@ from jobs.data.prepared import PreparedSequences, is_prepared, validation_sequen
 from jobs.data.rows import Row
 from jobs.programs.process import Countdown, Process
 from jobs.programs.training.ahead import is_ahead, prepared_ahead
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.data import DataSpec
 from jobs.specs.diffusion_config import DiffusionConfig
@@ -207,14 +208,14 @@ def _fits(lengths: Iterable[int], collator: Collator, positions: int | None, dat
 def _describe(
     process: Process, train: int, tokens: int, validation: int, held_out: int, data: DataSpec
 ) -> None:
-    text = f"Training on {train} sequences with {tokens} tokens"
+    text = f"Training on {counted(train, 'sequence')} with {counted(tokens, 'token')}"
     if validation:
         unused = (
             f" (the first {VALIDATION_ROWS} of {held_out} rows held out)"
             if held_out > VALIDATION_ROWS
             else ""
         )
-        process.note(f"{text}; validation on {validation} sequences{unused}.")
+        process.note(f"{text}; validation on {counted(validation, 'sequence')}{unused}.")
     elif data.validation > 0:
         process.note(
             f"{text}; there are too few different rows to hold any out, so no validation.", "warning"

@@ -3,6 +3,7 @@ tasks/train_llada2_bd.py)."""
 
 from typing import Any
 
+from jobs.protocol.counted import counted
 from jobs.specs.importing.base import CHOSEN, LOADING, OWN_FOLDER, Import, plain, truth, whole
 
 TITLE: str = "dFactory"
@@ -98,7 +99,7 @@ def _batches(work: Import) -> None:
     work.put("optimisation.batch_size", micro)
     work.put("optimisation.gradient_accumulation", max(1, together // (micro * work.processes)))
     work.notes.append(
-        f"{together} sequences a step, on {work.processes} process{'' if work.processes == 1 else 'es'}: "
+        f"{counted(together, 'sequence')} a step, on {counted(work.processes, 'process', 'processes')}: "
         "with another number (--processes) gradient_accumulation changes too."
     )
     work.steps("train.num_train_epochs", work.take("train.num_train_epochs"), together)

@@ -115,7 +115,7 @@ FILES: dict[str, tuple[str, bytes, int, dict[str, int], str]] = {
         TABLE + b"a,1\r\nb,1\r\n",
         2,
         {},
-        "1 rows have the id of an earlier row",
+        "1 row has the id of an earlier row",
     ),
     "cells that lack": ("a.csv", TABLE + b"a,1\r\nb\r\nc,3\r\n", 2, {"row": 1}, ""),
     "a table in another encoding": ("a.csv", TABLE + b"a,1\r\ncaf\xe9,2\r\nb,3\r\n", 2, {"encoding": 1}, ""),
@@ -144,14 +144,14 @@ def test_a_byte_order_mark_and_windows_line_ends_are_remarked_and_passed_over(tm
     assert [remark.split(",")[0] for remark in report.remarks] == [
         "rows.jsonl begins with a byte order mark",
         "rows.jsonl has Windows line ends (CR LF)",
-        "1 rows repeat an earlier one word for word.",
+        "1 row repeats an earlier one word for word.",
     ]
 
 
 def test_ids_that_come_twice_and_fields_that_differ_are_remarked(tmp_path: Path):
     others = [{**GOOD, "id": 7}, {"messages": [*GOOD["messages"], *GOOD["messages"]], "id": 7}]
     report = check(write(tmp_path, line(GOOD), *map(line, others)))
-    assert "1 rows have the id of an earlier row." in report.remarks
+    assert "1 row has the id of an earlier row." in report.remarks
     assert "Rows differ in their fields: not all have 'id'." in report.remarks
 
 

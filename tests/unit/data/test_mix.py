@@ -130,7 +130,7 @@ def test_a_folder_has_splits_of_its_own_and_what_is_held_out_is_not_trained(file
     found = read(files, "parts[train,test]")
     assert [row.text for row in found.held_out] == ["y 0", "x 1"]
     assert [row.text for row in found.rows] == ["x 0"]
-    assert "1 rows to train on were left out, for they are held out too." in found.note
+    assert "1 row to train on was left out, being held out too." in found.note
 
 
 def test_a_folder_alone_gives_its_rows_to_train_on_and_says_what_it_leaves(files: Path):

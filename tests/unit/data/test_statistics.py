@@ -44,13 +44,13 @@ def test_special_tokens_in_the_text_are_warned_of_with_their_place():
     assert found.special == {"<mask>": {"rows": 1, "places": ["rows, line 1"]}}
     assert found.mask_is_a_word == 1
     assert any(
-        "The special token <mask> stands in the text of 1 rows (rows, line 1)" in w for w in found.warnings()
+        "The special token <mask> stands in the text of 1 row (rows, line 1)" in w for w in found.warnings()
     )
 
 
 def test_a_mask_that_is_a_real_word_is_a_warning():
     found = figures(texts("abc", "xyz"), mask_id=TOKENIZER.convert_tokens_to_ids("x"))
-    assert found.mask_is_a_word == 1 and "would take these words for masks" in found.warnings()[0]
+    assert found.mask_is_a_word == 1 and "would take that for a mask" in found.warnings()[0]
 
 
 def test_rows_that_the_tokenizer_refuses_are_counted_and_the_others_too():

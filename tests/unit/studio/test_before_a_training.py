@@ -96,6 +96,6 @@ def test_lengths_of_rows(studio, tmp_path):
     file.write_text("".join(json.dumps({"text": "12" * n}) + "\n" for n in (1, 2, 20)))
     words = ("lengths", str(file), "--tokenizer", "characters:12", "--max-length", "10")
     code, out, _ = studio(*words)
-    assert code == 0 and "Longer than 10: 1 rows (33.3%)" in out
+    assert code == 0 and "Longer than 10: 1 row (33.3%)" in out
     found = json.loads(studio(*words, "--json")[1])
     assert (found["rows"], found["tokens"], found["longer"]) == (3, 49, 1)

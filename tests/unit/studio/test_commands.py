@@ -129,7 +129,7 @@ def test_doctor_rebuilds_a_broken_database(studio, spec, studio_home):
     code, _, err = studio("jobs")
     assert code == 2 and "studio doctor --rebuild" in err
     code, out, _ = studio("doctor", "--rebuild")
-    assert code == 0 and "1 jobs are listed again" in out
+    assert code == 0 and "1 job is listed again" in out
     assert "The damaged database is kept as studio.db.broken-" in out
     (job,) = json.loads(studio("jobs", "--json")[1])
     assert (job["id"], job["state"], job["metrics"]) == ("train-0001", "succeeded", {"loss": 0.25})

@@ -121,6 +121,19 @@ def test_the_cookie_and_then_the_browser_choose(headers: dict[str, str], languag
     assert language_of(headers) == language
 
 
+@pytest.mark.parametrize(
+    ("n", "told"),
+    [(1, "1 row of 2 is"), ("1", "1 row of 2 is"), (0, "0 rows of 2 are"), ("1,001", "1,001 rows of 2 are")],
+)
+def test_what_is_counted_has_the_form_of_its_number(n: Any, told: str):
+    assert say("{n} {n:row|rows} of {all} {n:is|are}", n=n, all=2) == told
+
+
+def test_no_text_of_the_page_says_1_rows():
+    counted = re.compile(r"\{(?:n|count|total)\} (?:[a-z]+ )?[a-z]{2,}s\b")
+    assert [f"{place}: {text}" for text, place in said().items() if counted.search(text)] == []
+
+
 @pytest.fixture
 def asked_in_chinese() -> Iterator[None]:
     token = LocalContext.request.set(SimpleNamespace(headers={"accept-language": "zh-CN"}))  # type: ignore[arg-type]
