@@ -22,7 +22,8 @@ from fastapi.responses import StreamingResponse
 
 from backend.api.job_feed import JobFeed
 from backend.api.run_index import RunIndexes
-from backend.api.topics import TOPICS, Sources, Topic
+from backend.api.shared_looks import SharedLooks, next_moment
+from backend.api.topics import LOOK_SECONDS, TOPICS, Sources, Topic
 from backend.studio import Studio
 from jobs.protocol.errors import ResourceError, SpecError, StudioError
 
@@ -38,7 +39,7 @@ HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 def router(studio: Studio) -> APIRouter:
     """Routes under /api."""
     routes = APIRouter()
-    sources = Sources(studio, JobFeed(studio), RunIndexes())
+    sources = Sources(studio, JobFeed(studio), RunIndexes(), SharedLooks(LOOK_SECONDS))
 
     @routes.get("/events")
     async def events(request: Request, topics: str, after: str = "") -> StreamingResponse:
@@ -76,7 +77,8 @@ async def stream(
             async for text in look(topic):
                 yield message({t.place: t.cursor for t in topics}, text, topic.reader)
                 spoken = time.monotonic()
-            due[topic.place] = time.monotonic() + (TROUBLE_SECONDS if topic.trouble else topic.pause)
+            pause = TROUBLE_SECONDS if topic.trouble else topic.pause
+            due[topic.place] = next_moment(time.monotonic(), pause)
         topics = [topic for topic in topics if not topic.finished or topic.cursor]
         if time.monotonic() - spoken > HEARTBEAT_SECONDS:
             yield ": still here\n\n"

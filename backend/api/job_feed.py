@@ -1,4 +1,4 @@
-"""The list of jobs for all open streams: asked of the database once, however many pages look."""
+"""Jobs for all open streams: asked of the database once, however many pages look."""
 
 import asyncio
 import time
@@ -15,7 +15,7 @@ LISTED = 200  # that wait, and so many of the newest; what runs is always listed
 
 
 class JobFeed:
-    """Job views as JSON by id, newest first, with a digest that names the state of the whole list."""
+    """The list of jobs as JSON by id, newest first, with a digest that names the state of the whole list."""
 
     def __init__(self, studio: Studio):
         self.views: dict[str, str] = {}
@@ -27,6 +27,8 @@ class JobFeed:
         self._stamp = 0
         self._checked = self._refreshed = self._listed = float("-inf")
         self._lock = asyncio.Lock()
+        self._whole: dict[str, str] = {}  # views of single jobs
+        self._whole_of = 0  # `changes` when they were read
 
     async def check(self) -> int:
         """`changes` as of now."""
@@ -53,3 +55,14 @@ class JobFeed:
             told = f"{self.total}{''.join(self.views.values())}"
             self.digest = blake2s(told.encode(), digest_size=6).hexdigest()
             self._listed = changes
+
+    async def job(self, job_id: str) -> str:
+        """One job with all that is known of it, as JSON. Raises: JobError if there is none."""
+        changes = await self.check()
+        async with self._lock:
+            if self._whole_of != changes:
+                self._whole_of, self._whole = changes, {}
+            if job_id not in self._whole:
+                view = await run_sync(self._jobs.get, job_id)
+                self._whole[job_id] = view.model_dump_json()
+            return self._whole[job_id]

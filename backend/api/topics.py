@@ -8,12 +8,14 @@ import re
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from anyio.to_thread import run_sync
 
 from backend.api.job_feed import JobFeed
-from backend.api.run_index import LISTS, RunIndexes, news, with_newest
+from backend.api.run_index import LISTS, News, RunIndexes, news, with_newest
+from backend.api.shared_looks import SharedLooks
 from backend.services.samples import ends
 from backend.studio import Studio
 from jobs.protocol.errors import JobError
@@ -36,6 +38,7 @@ class Sources:
     studio: Studio
     feed: JobFeed
     indexes: RunIndexes
+    looks: SharedLooks
 
     def run(self, run_id: str) -> RunFolder:
         """A run folder. Raises: JobError where there is none."""
@@ -79,20 +82,20 @@ class JobsTopic(Topic):
     async def look(self) -> AsyncIterator[str]:
         feed = self.sources.feed
         await feed.refresh()
-        known, views = self._known, feed.views
+        known, views, digest = self._known, feed.views, feed.digest
         self._known = views
-        if self.cursor == feed.digest:
+        if self.cursor == digest:
             return
-        self.cursor = feed.digest
-        if known is None:
-            yield self._list(True, list(views.values()))
-            return
-        changed = [text for job_id, text in views.items() if known.get(job_id) != text]
-        yield self._list(False, changed, [job_id for job_id in known if job_id not in views])
+        asked = (self.name, known is not None and self.cursor, digest)
+        self.cursor = digest
+        yield await self.sources.looks.find(asked, partial(self._list, known, views, feed.total))
 
-    def _list(self, reset: bool, views: list[str], removed: list[str] | None = None) -> str:
-        head = self.message(reset=reset, removed=removed or [], total=self.sources.feed.total)
-        return f'{head[:-1]},"jobs":[{",".join(views)}]}}'
+    def _list(self, known: dict[str, str] | None, views: dict[str, str], total: int) -> str:
+        reset, known = known is None, known or {}
+        changed = [text for job_id, text in views.items() if known.get(job_id) != text]
+        removed = [job_id for job_id in known if job_id not in views]
+        head = self.message(reset=reset, removed=removed, total=total)
+        return f'{head[:-1]},"jobs":[{",".join(changed)}]}}'
 
 
 class JobTopic(Topic):
@@ -101,80 +104,82 @@ class JobTopic(Topic):
     def __init__(self, sources: Sources, name: str, about: str, after: str | None):
         super().__init__(sources, name, about, after)
         self._offset = int(self.cursor) if self.cursor.isdecimal() else None
-        self._view: str | None = None
-        self._changes = -1
+        self._view = ""
 
     async def look(self) -> AsyncIterator[str]:
-        folder = self.sources.run(self.about) if self._view is None else None
-        changes = await self.sources.feed.check()
-        fields: dict[str, Any] = {}
-        if changes != self._changes:
-            self._changes = changes
-            try:
-                view = await run_sync(self.sources.studio.jobs.get, self.about)
-            except JobError:
-                if folder is not None:
-                    raise
-                self.finished = True
-                yield self.message(gone=True)
-                return
-            if (text := view.model_dump_json()) != self._view:
-                self._view = text
-                fields["job"] = view.model_dump(mode="json")
-        if self._offset is None:
-            fields |= await run_sync(self._everything)
-            reset = True
-        else:
-            fields |= await run_sync(self._appended, self._offset)
-            reset = False
+        if not self._view:
+            self.sources.run(self.about)
+        try:
+            view = await self.sources.feed.job(self.about)
+        except JobError:
+            if not self._view:
+                raise
+            self.finished = True
+            yield self.message(gone=True)
+            return
+        asked = self._offset, "" if view == self._view else view
+        text, self._offset = await self.sources.looks.find((self.name, *asked), partial(self._news, *asked))
+        self._view = view
         self.cursor = str(self._offset)
-        if fields:
-            yield self.message(reset=reset, **fields)
+        if text:
+            yield text
 
-    def _everything(self) -> dict[str, Any]:
+    def _news(self, offset: int | None, view: str) -> tuple[str, int]:
+        """The message, empty without news, and the offset behind it. `view`: the job, if it has changed."""
+        fields, following = self._everything() if offset is None else self._appended(offset)
+        if not fields and not view:
+            return "", following
+        head = self.message(reset=offset is None, **fields)
+        return (f'{head[:-1]},"job":{view}}}' if view else head), following
+
+    def _everything(self) -> tuple[News, int]:
         jobs = self.sources.studio.jobs
         index = self.sources.indexes.of(self.sources.run(self.about).events)
-        self._offset, points, listed = index.offset, list(index.points), list(index.events)
+        offset, points, listed = index.offset, list(index.points), list(index.events)
         found = with_newest(jobs.metrics(self.about), jobs.levels(self.about), points)
-        return {**{key: [] for key in LISTS.values()}, **found, **news(listed), "tries": dict(index.tries)}
+        empty = {key: [] for key in LISTS.values()}
+        return {**empty, **found, **news(listed), "tries": dict(index.tries)}, offset
 
-    def _appended(self, offset: int) -> dict[str, Any]:
+    def _appended(self, offset: int) -> tuple[News, int]:
         path = RunFolder(self.sources.studio.runs / self.about).events
         if not path.exists() or path.stat().st_size <= offset:
-            return {}
+            return {}, offset
         found = list(read_events(path, offset))
-        if found:
-            self._offset = found[-1][0]
-        return news([event for _, event in found])
+        return news([event for _, event in found]), found[-1][0] if found else offset
 
 
 class LogTopic(Topic):
     """`log:ID`: the end of the latest attempt's log, then what is appended."""
 
     async def look(self) -> AsyncIterator[str]:
+        while True:
+            look = partial(self._next, self.cursor)
+            text, self.cursor = await self.sources.looks.find((self.name, self.cursor), look)
+            if not text:
+                return
+            yield text
+
+    def _next(self, cursor: str) -> tuple[str, str]:
+        """The message behind a place in the log, empty without news, and the place behind it."""
         latest = self.sources.run(self.about).latest_attempt()
         if latest is None or not latest.log.exists():
-            return
-        match = re.match(r"^(\d+)\.(\d+)$", self.cursor)
+            return "", cursor
+        match = re.match(r"^(\d+)\.(\d+)$", cursor)
         attempt, offset = (int(match[1]), int(match[2])) if match else (0, 0)
-        reset = attempt != latest.number
-        while True:
-            size = latest.log.stat().st_size
-            if reset:
-                offset = max(0, size - LOG_TAIL_BYTES)
-            elif size <= offset:
-                return
-            read = self.sources.studio.jobs.log
-            text, following = await run_sync(read, self.about, latest.number, offset, LOG_CHUNK_BYTES)
-            if reset and offset > 0:  # begin with a whole line
-                cut = text.find("\n") + 1
-                offset += len(text[:cut].encode())
-                text = text[cut:]
-            if following <= offset and not reset:
-                return
-            self.cursor = f"{latest.number}.{following}"
-            yield self.message(reset=reset, attempt=latest.number, offset=offset, text=text)
-            reset, offset = False, following
+        reset, size = attempt != latest.number, latest.log.stat().st_size
+        if reset:
+            offset = max(0, size - LOG_TAIL_BYTES)
+        elif size <= offset:
+            return "", cursor
+        text, following = self.sources.studio.jobs.log(self.about, latest.number, offset, LOG_CHUNK_BYTES)
+        if reset and offset > 0:  # begin with a whole line
+            cut = text.find("\n") + 1
+            offset += len(text[:cut].encode())
+            text = text[cut:]
+        if following <= offset and not reset:
+            return "", cursor
+        message = self.message(reset=reset, attempt=latest.number, offset=offset, text=text)
+        return message, f"{latest.number}.{following}"
 
 
 class SampleTopic(Topic):

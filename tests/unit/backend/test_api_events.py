@@ -12,6 +12,7 @@ from backend.api import events
 from backend.api.events import stream
 from backend.api.job_feed import JobFeed
 from backend.api.run_index import RunIndex, RunIndexes, news, thinned, with_newest
+from backend.api.shared_looks import SharedLooks
 from backend.api.topics import Sources
 from backend.studio import Studio
 from jobs.protocol import trajectory
@@ -35,7 +36,7 @@ def studio(studio_home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Studi
 
 @pytest.fixture
 def sources(studio: Studio) -> Sources:
-    return Sources(studio, JobFeed(studio), RunIndexes())
+    return Sources(studio, JobFeed(studio), RunIndexes(), SharedLooks(0.03))
 
 
 class Page:
@@ -116,7 +117,9 @@ def test_jobs_first_all_then_what_changed(sources: Sources, studio: Studio):
 def test_a_page_that_comes_back_hears_only_news(sources: Sources, studio: Studio):
     run_of(studio)
     page = listen(sources, "jobs", count("jobs", 1))
-    fresh = Sources(studio, JobFeed(studio), RunIndexes())  # the server was started anew in between
+    fresh = Sources(
+        studio, JobFeed(studio), RunIndexes(), SharedLooks(0.03)
+    )  # the server was started anew in between
     again = listen(fresh, "jobs,nonsense", count("nonsense", 1), page.cursor)
     assert not again.about("jobs")
     studio.jobs.stop("train-0001")
