@@ -9,7 +9,8 @@ ROUNDS ?= 200
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
-QUICK := not e2e and not ui and not chaos and not slurm and not slow and not benchmark
+TEST := not thorough and not slow
+QUICK := $(TEST) and not e2e and not ui and not chaos and not slurm and not benchmark
 NONE := 5 # what pytest ends with where a selection (PYTEST="-k ...") has no test in a part
 # Our own modules are read by hundreds of processes that the tests start; each would compile them anew.
 export PYTHONDONTWRITEBYTECODE :=
@@ -19,7 +20,7 @@ RUN_TESTS := OMP_NUM_THREADS=1 TOKENIZERS_PARALLELISM=false $(BIN)/python -m pyt
 # A part of `make test`; the others are run all the same where it fails.
 PART = $(RUN_TESTS) -n 2 $(1) $(PYTEST) || [ $$? -eq $(NONE) ] || failed=1
 
-.PHONY: help demo test lint check chaos slurm slow assets docs wheel clean
+.PHONY: help demo test thorough lint check chaos slurm slow assets docs wheel clean
 
 help:  ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1\t/' | expand -t 20
@@ -27,13 +28,16 @@ help:  ## what there is
 demo: .venv/.studio  ## install, then start the studio with its bundled models
 	$(BIN)/studio launch --demo $(if $(PORT),--port $(PORT))
 
-test: .venv/.dev  ## install, then every test but the slow ones
+test: .venv/.dev  ## install, then the tests: mathematics, processes, the page in a browser, kills
 	failed=; \
 	$(call PART,-m "$(QUICK)"); \
-	$(call PART,-m "e2e and not slow" tests/unit tests/contract tests/golden); \
-	$(call PART,--dist loadfile -m "not slow" tests/e2e tests/ui); \
-	$(call PART,-m "not slow" tests/chaos); \
+	$(call PART,-m "e2e and $(TEST)" tests/unit tests/contract tests/golden); \
+	$(call PART,--dist loadfile -m "$(TEST)" tests/e2e tests/ui); \
+	$(call PART,-m "$(TEST)" tests/chaos); \
 	[ -z "$$failed" ]
+
+thorough: .venv/.dev  ## the tests that take longer than the others for what they tell
+	$(RUN_TESTS) -n 2 --dist loadfile -m "thorough and not slow" $(PYTEST)
 
 lint: .venv/.dev  ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -41,7 +45,7 @@ lint: .venv/.dev  ## format, lint and types
 	$(BIN)/pyright
 
 check: lint  ## `make lint` and the quick tests, in under 90 seconds
-	$(RUN_TESTS) -q -n 2 -m "$(QUICK) and not thorough" $(PYTEST)
+	$(RUN_TESTS) -q -n 2 -m "$(QUICK)" $(PYTEST)
 
 chaos: .venv/.dev  ## kill servers, supervisors and jobs at random moments, for longer than `make test` does
 	CHAOS_ROUNDS=$(ROUNDS) $(RUN_TESTS) -n 2 tests/chaos/test_kills.py $(PYTEST)

@@ -157,6 +157,7 @@ def test_a_request_is_paused_goes_on_and_is_branched(tmp_path, trained):
     assert finish(process, run) == 0
 
 
+@pytest.mark.thorough
 def test_the_server_leaves_when_idle_or_told(tmp_path, trained):
     idle, told = (make_run(tmp_path, "serve", idle_seconds=s) for s in (5, 600))
     processes = [python(idle, "serve"), python(told, "serve")]

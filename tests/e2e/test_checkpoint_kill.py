@@ -8,7 +8,7 @@ import pytest
 from jobs.protocol.folder import RunFolder, is_whole, read_json
 from tests.fakes.programs import MODEL, events, finish, python, training, write_sums
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 
 STEPS = 30
 LARGE = {"n_embd": 256, "n_layer": 6}  # so that a checkpoint takes a while to write

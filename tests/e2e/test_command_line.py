@@ -87,6 +87,7 @@ def test_train_then_sample(spec: str, tmp_path: Path):
     assert [answer["prompt"] for answer in json.loads(sampled.stdout)] == [GRID, "." * 16]
 
 
+@pytest.mark.thorough
 def test_ctrl_c_leaves_the_job_running(spec: str):
     long = ["--set", "optimisation.steps=100000", "--set", "report.log_every=1"]
     waiting = subprocess.Popen(

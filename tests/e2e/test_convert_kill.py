@@ -15,7 +15,7 @@ from jobs.models.tokenizers import character_tokenizer
 from jobs.protocol.folder import RunFolder, read_json
 from tests.fakes.programs import events, finish, make_run, python, wait_for
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough]
 SEED = int(time.time())
 SIZES = {"hidden_size": 128, "moe_intermediate_size": 128, "num_experts": 64, "num_hidden_layers": 6}
 

@@ -85,7 +85,10 @@ def answers(run: RunFolder, folder) -> list[str]:
     return [path.read_text() for path in other.path.glob("*.jsonl") if path.name != "events.jsonl"]
 
 
-@pytest.mark.parametrize("launcher", ["python", "torchrun", "fsdp"])
+@pytest.mark.parametrize(
+    "launcher",
+    ["python", *(pytest.param(name, marks=pytest.mark.thorough) for name in ("torchrun", "fsdp"))],
+)
 def test_a_recipe_runs_under_its_launcher(launcher, studio):
     several = {} if launcher == "python" else {"processes": 2}
     run = make_run(studio, "llada-sft", launcher={"name": launcher, "device": "cpu", "threads": 1, **several})

@@ -14,7 +14,7 @@ from jobs.models import checkpoint
 from jobs.protocol.folder import RunFolder, read_json
 from tests.fakes.programs import curve, environment, finish, free_port, stop_at, training, write_sums
 
-pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]
 
 COMPILING = 420.0  # seconds for the first start
 

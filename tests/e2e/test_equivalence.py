@@ -29,7 +29,7 @@ from tests.fakes.programs import (
     write_sums,
 )
 
-pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.e2e, pytest.mark.thorough, pytest.mark.filterwarnings("ignore")]
 
 LOSS, WEIGHTS = 2e-5, 2e-4  # largest difference of a loss, and of a weight after ten AdamW steps
 STEPS = 10

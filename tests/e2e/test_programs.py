@@ -106,6 +106,7 @@ def test_a_stopped_and_resumed_training_is_the_uninterrupted_one(tmp_path, sums)
     )
 
 
+@pytest.mark.thorough
 def test_a_training_killed_after_its_last_step_only_saves_the_model(tmp_path, sums):
     run = training(tmp_path, sums, steps=6)
     assert train_here(run) == 0
@@ -119,6 +120,7 @@ def test_a_training_killed_after_its_last_step_only_saves_the_model(tmp_path, su
     assert all(again[name].equal(weights[name]) for name in weights)
 
 
+@pytest.mark.thorough
 def test_sigterm_stops_like_the_stop_file(tmp_path, sums):
     run = training(tmp_path, sums, steps=100000)
     process = python(run, "train")
@@ -205,6 +207,7 @@ def test_conversations_are_trained_and_their_template_is_kept(tmp_path):
     assert any(e["values"].get("eos_share", 0) > 0 for e in events(run, "metrics"))
 
 
+@pytest.mark.thorough
 def test_two_processes_train_stop_and_go_on(tmp_path, sums):
     launcher = {"name": "torchrun", "processes": 2, "device": "cpu"}
     run = training(tmp_path, sums, steps=40, launcher=launcher, optimisation={"gradient_accumulation": 1})

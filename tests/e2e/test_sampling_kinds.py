@@ -50,6 +50,7 @@ def test_diffusion_gemma_shows_its_canvases(folder, studio_home):
     assert steps[-1]["masked"] == 0
 
 
+@pytest.mark.thorough
 def test_a_picture_is_shown_to_a_model_that_sees(folder, studio_home, tmp_path):
     model, size = folder("qwen3_vl"), ("--max-new-tokens", "8", "--block-size", "8", "--steps", "4")
     Image.effect_noise((24, 16), 90).convert("RGB").save(tmp_path / "cat.png")
