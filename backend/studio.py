@@ -24,6 +24,7 @@ from jobs.specs.job import JobSpec
 
 if TYPE_CHECKING:
     from backend.services.bulk import BulkService
+    from backend.services.checkpoint_removal import CheckpointRemoval
     from backend.services.cleanup import CleanupService
     from backend.services.datasets import DatasetService
     from backend.services.disk import DiskGuard
@@ -106,6 +107,12 @@ class Studio:
         from backend.services.bulk import BulkService  # noqa: PLC0415
 
         return BulkService(self.jobs, self.queue, self.remarks)
+
+    @cached_property
+    def checkpoint_removal(self) -> "CheckpointRemoval":
+        from backend.services.checkpoint_removal import CheckpointRemoval  # noqa: PLC0415
+
+        return CheckpointRemoval(self.jobs)
 
     @cached_property
     def relatives(self) -> "RelativesService":

@@ -53,7 +53,7 @@ def load(studio: "Studio", chosen: str, kind: str = "train") -> tuple[dict[str, 
         return check(recipe.spec, kind, recipe.path), recipe.note
     if chosen.startswith(RUN):
         run = studio.jobs.get(chosen.removeprefix(RUN))
-        return check(_alone(run.spec), kind, run.id), say("The spec of {run}.", run=run.id)
+        return check(_clone(run.spec, run.id), kind, run.id), say("The spec of {run}.", run=run.id)
     if not chosen:
         raise SpecError(say("Choose a recipe or a run, or give the path of a YAML file."))
     path = Path(chosen).expanduser()
@@ -63,10 +63,11 @@ def load(studio: "Studio", chosen: str, kind: str = "train") -> tuple[dict[str, 
     return check(data, kind, str(path)), say("From {path}.", path=path)
 
 
-def _alone(spec: dict[str, Any]) -> dict[str, Any]:
-    """A run's spec for a run of its own: not one more of the sweep or pipeline that the run belonged to."""
+def _clone(spec: dict[str, Any], run: str) -> dict[str, Any]:
+    """A run's spec for a run of its own that knows its origin: not one more of the sweep or pipeline that the
+    run belonged to."""
     queue = {key: value for key, value in (spec.get("queue") or {}).items() if key not in ("group", "place")}
-    return {**spec, "queue": queue}
+    return {**spec, "queue": {**queue, "clone_of": run}}
 
 
 def from_link(text: str) -> tuple[dict[str, Any], str]:

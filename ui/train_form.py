@@ -45,7 +45,7 @@ RARE = {
     ],
 }
 """Settings that few want, by group; the form folds them away."""
-NUMBERED = ("queue.group", "queue.place")
+NUMBERED = ("queue.group", "queue.place", "queue.clone_of")
 """What the studio sets itself: kept for a spec that has it, and not shown."""
 OWN_KEYS = (
     "name",

@@ -55,4 +55,10 @@ def router(studio: Studio) -> APIRouter:
     def checkpoints(job_id: Known) -> dict:
         return {"checkpoints": studio.jobs.checkpoints(job_id)}
 
+    @routes.delete("/{job_id}/checkpoints/{step}")
+    def delete_checkpoint(job_id: Known, step: int, sure: bool = False) -> dict:
+        """`sure`: also the last one, or the best. Refused while a job needs it."""
+        studio.checkpoint_removal.remove(job_id, step, sure)
+        return {"deleted": step}
+
     return routes

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -115,8 +115,13 @@ def compare(store: Store, ids: Sequence[str]) -> Comparison:
 def members(store: Store, group: str) -> list[str]:
     """The ids of a group's jobs, as they were submitted."""
     with store.read() as conn:
-        found = conn.execute(select(jobs.c.id).where(jobs.c.group == group, jobs.c.group != "")).scalars()
-        return sorted(found, key=lambda job_id: int(job_id.rpartition("-")[2]))
+        found = conn.execute(select(jobs.c.id).where(jobs.c.group == group, jobs.c.group != "")).all()
+        return [row.id for row in in_order(found)]
+
+
+def in_order(rows: Iterable[Any]) -> list[Any]:
+    """Rows of a group's jobs as they were submitted: by the numbers in their ids."""
+    return sorted(rows, key=lambda row: int(row.id.rpartition("-")[2]))
 
 
 def _curves(rows: Sequence[Any]) -> list[str]:

@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import func, select
 
-from backend.services.comparison import Comparison, compare
+from backend.remarks import KEEP
+from backend.services.comparison import Comparison, compare, in_order
 from backend.services.job_view import JobView, build_views
 from backend.services.jobs import JobService
 from backend.services.queue import QueueService
@@ -59,6 +60,8 @@ class GroupView(BaseModel):
     created_at: float
     best: Best | None
     """The job with the lowest loss, on the rows held out where any job has that."""
+    kept: int
+    """Jobs with the tag `keep`: they should not be deleted without saying so."""
 
 
 class GroupDetail(GroupView):
@@ -102,6 +105,7 @@ class GroupService:
             job_rows.c.created_at,
             job_rows.c.id,
             job_rows.c.latest,
+            job_rows.c.tags,
         )
         members: dict[str, Rows] = {}
         with self.store.read() as conn:
@@ -195,8 +199,7 @@ class GroupService:
         scheduled = self.jobs.is_scheduled()
         with self.store.read() as conn:
             rows = conn.execute(select(job_rows).where(job_rows.c.group == group)).all() if group else []
-            rows = sorted(rows, key=lambda row: int(row.id.rpartition("-")[2]))  # as they were submitted
-            found = build_views(conn, rows, str(self.jobs.runs), scheduled)
+            found = build_views(conn, in_order(rows), str(self.jobs.runs), scheduled)
         if not found:
             raise _no_group(group)
         return found
@@ -214,7 +217,11 @@ class GroupService:
         kind = group.rpartition("-")[0] if match else ""
         counts = Counter(row.state for row in rows)
         told = {"id": group, "kind": kind, "name": record.get("name", ""), "best": _best(rows)}
-        told |= {"state": overall(counts), "created_at": min(row.created_at for row in rows)}
+        told |= {
+            "kept": sum(KEEP in json.loads(row.tags) for row in rows),
+            "state": overall(counts),
+            "created_at": min(row.created_at for row in rows),
+        }
         return told | {"counts": {str(state): count for state, count in counts.items()}}
 
     def _reserve(self, spec: GroupSpec) -> Path:

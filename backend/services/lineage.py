@@ -1,5 +1,6 @@
 """Which runs others were made from: read from the paths and names in their specs."""
 
+import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from backend.listed import value_at
 from jobs.protocol.folder import RUN_ID, RunFolder
 from jobs.specs.references import PLACES, RUN_PREFIX
 
-AFTER = "queue.after"
+AFTER, CLONE = "queue.after", "queue.clone_of"
 
 
 def sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[str]:
@@ -25,6 +26,16 @@ def checkpoint_sources(kind: str, spec: Mapping[str, Any], runs: Path) -> set[st
     return {run for path, run in found.items() if run and _is_checkpoint(path, RunFolder(runs / run))}
 
 
+def named_below(kind: str, spec: str, folder: Path) -> bool:
+    """Whether a job's spec, as JSON, names a folder or what is in it."""
+    there = folder.resolve()
+    return any(
+        Path(text).resolve().is_relative_to(there)
+        for place, text in named(kind, json.loads(spec))
+        if place != AFTER
+    )
+
+
 def paths(specs: Iterable[Mapping[str, Any]]) -> set[Path]:
     """Where the data of jobs lies, by their specs."""
     return {Path(text) for spec in specs if isinstance(text := value_at(spec, "data.path"), str)}
@@ -36,6 +47,12 @@ def named(kind: str, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
         (place, text) for place in PLACES.get(kind, {}) if isinstance(text := value_at(spec, place), str)
     ]
     return found + [(AFTER, job_id) for job_id in value_at(spec, AFTER) or ()]
+
+
+def related(kind: str, spec: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The same, and the run of which it is a clone: that need not be there for it."""
+    origin = value_at(spec, CLONE)
+    return named(kind, spec) + ([(CLONE, str(origin))] if origin else [])
 
 
 def _is_checkpoint(path: Path, run: RunFolder) -> bool:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from sqlalchemy import Connection, func, select
 
 from backend.services.jobs import JobService
-from backend.services.lineage import AFTER, named, run_of
+from backend.services.lineage import AFTER, CLONE, related, run_of
 from backend.services.models import ModelService
 from backend.store.tables import jobs as job_rows
 from jobs.protocol.errors import StudioError
@@ -19,6 +19,8 @@ from jobs.protocol.states import State
 
 MODEL_PLACES = ("model.path", "source", "lora_base", "model")
 SESSIONS = ("serve", "inspect")  # they look at a run and make nothing of it
+BY_ID = (AFTER, CLONE)
+"""Places that hold a run's id; the others hold paths and names."""
 MOST = 200  # runs that came of one
 STEP = re.compile(rf"(?:^|/){CHECKPOINT.pattern.strip('^$')}(?:/|$)")
 
@@ -62,13 +64,13 @@ class RelativesService:
         """Raises: JobError if there is no such job."""
         job = self.jobs.get(job_id)
         with self.jobs.store.read() as conn:
-            parents = [self._parent(conn, place, text) for place, text in named(job.kind, job.spec)]
+            parents = [self._parent(conn, place, text) for place, text in related(job.kind, job.spec)]
             children = self._children(conn, job_id)
         data = next((one.text for one in parents if one.place == "data.path"), "")
         return Relatives(parents=parents, children=children, data=self._versions(data) if data else [])
 
     def _parent(self, conn: Connection, place: str, text: str) -> Relative:
-        run = text if place == AFTER else run_of(text, self.jobs.runs)
+        run = text if place in BY_ID else run_of(text, self.jobs.runs)
         if run is None:
             name = self._model_name(text) if place in MODEL_PLACES else None
             return Relative(place=place, text=name or text, model=name)
@@ -90,8 +92,8 @@ class RelativesService:
         )
         found = []
         for row in conn.execute(query):
-            for place, text in named(row.kind, json.loads(row.spec)):
-                if job_id == (text if place == AFTER else run_of(text, self.jobs.runs)):
+            for place, text in related(row.kind, json.loads(row.spec)):
+                if job_id == (text if place in BY_ID else run_of(text, self.jobs.runs)):
                     more = {"place": place, "kind": row.kind, "state": row.state, "step": _step(text)}
                     found.append(Relative(run=row.id, text=row.name or row.id, **more))
                     break  # one line a run: by what it takes first

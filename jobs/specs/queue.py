@@ -31,6 +31,8 @@ class QueueSpec(Spec):
     """The pipeline or sweep that the job belongs to, as the studio numbered it."""
     place: str = Field(default="", max_length=120)
     """Which step of the pipeline, or which point of the sweep, it is."""
+    clone_of: str = Field(default="", max_length=80)
+    """The run whose settings it began with, where it was made by Clone; for its lineage alone."""
 
     @field_validator("group")
     @classmethod

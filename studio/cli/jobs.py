@@ -188,13 +188,29 @@ def _named(studio: "Studio", id: str) -> "list[JobView]":
     return studio.groups.get(id).jobs if studio.groups.exists(id) else [studio.jobs.get(id)]
 
 
+def _delete_checkpoints(studio: "Studio", ids: list[str], step: int, yes: bool) -> None:
+    for id in ids:
+        merits = studio.checkpoint_removal.merits(id, step)
+        if not yes:
+            about = f", {' and '.join(merits)} that there is" if merits else ""
+            typer.confirm(f"Delete the checkpoint of step {step} of {id}{about}, for good?", abort=True)
+        studio.checkpoint_removal.remove(id, step, sure=True)
+        typer.echo(f"The checkpoint of step {step} of {id} is deleted.")
+
+
 def delete(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Finished jobs, pipelines or sweeps.")],
+    checkpoint: Annotated[
+        int | None,
+        typer.Option(metavar="STEP", help="Only the checkpoint of this step; the run may be under way."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     home: Home = None,
 ) -> None:
     """Delete finished jobs with their folders: checkpoints, models and samples too."""
     with services(home) as studio:
+        if checkpoint is not None:
+            return _delete_checkpoints(studio, ids, checkpoint, yes)
         found = [job for id in ids for job in _named(studio, id)]
         if not yes:
             for job in found:

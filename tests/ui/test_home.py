@@ -88,8 +88,10 @@ def test_a_sweep_under_way_leads_to_its_jobs_and_progress_asks_for_nothing(
     until(lambda: httpx.get(f"{server.url}/api/jobs/{job}").json()["state"] == "running", 120, "its start")
     page = open_tab("home")
     section(page, "Running").get_by_text("%").wait_for()
-    link = section(page, "Pipelines and sweeps under way").get_by_role("link", name="Long")
+    link = section(page, "Pipelines and sweeps under way").get_by_role("link", name="Long", exact=True)
     link.wait_for()
+    comparison = section(page, "Pipelines and sweeps under way").get_by_role("link", name="Compare Long")
+    assert comparison.get_attribute("href") == f"?tab=compare&group={group}"
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.wait_for_timeout(6000)  # the training goes on, the page follows it

@@ -210,6 +210,12 @@ def test_the_demo_runs_from_an_empty_list_and_survives_the_server(browser: Any, 
         assert page.locator(".acts button").first.is_enabled()
         until(lambda: curve_step(page) > seen, seconds=60, what="the curve to go on")
         page.locator(".film .mini").first.wait_for()
+        server.end()
+        (server.home / "token").touch(mode=0o600)
+        (server.home / "token").write_text("a-token-of-some-length")
+        server = PageServer(server.home, port=int(server.url.rpartition(":")[2].split("/")[0]))
+        page.locator(".studio-offline-note").get_by_role("link", name="Enter the token").click()
+        page.get_by_label("Token").wait_for()
     finally:
         page.close()
         server.end()

@@ -94,9 +94,24 @@ def test_settings_that_differ_from_another_run(page: Any, runs: list[str]):
     assert panel.locator("tbody tr").all_inner_texts() == ["optimisation.batch_size\t4\t8"]
 
 
-def test_a_clone_fills_the_train_form(page: Any, runs: list[str]):
+def test_a_clone_knows_its_origin_and_is_freed_of_a_checkpoint(
+    page: Any, runs: list[str], server: PageServer
+):
     page.get_by_role("button", name="Clone").click()
     page.get_by_text(f"The spec of {runs[1]}.").wait_for()
+    page.locator("#train-start:not([disabled])").click()
+    page.locator(".lineage li", has_text="Cloned from").get_by_role("link", name="Zoom 8").wait_for()
+    clone = re.search(r"run=(train-\d+)", page.url)
+    assert clone and clone[1] not in runs
+    until(lambda: state(server, clone[1]) == "succeeded", seconds=120, what="its end")
+    rows = page.locator(".checkpoints tbody tr")
+    page.get_by_role("button", name=f"Delete, step {STEPS}", exact=True).click()
+    page.locator(".checkpoints").get_by_text("is the last checkpoint").wait_for()
+    page.locator(".checkpoints").get_by_role("button", name="Keep", exact=True).click()
+    page.get_by_role("button", name=f"Delete, step {STEPS // 2}", exact=True).click()
+    page.locator(".checkpoints .ask + button").click()
+    until(lambda: rows.count() == 1, what="one checkpoint less")
+    assert page.get_by_role("button", name=f"Delete, step {STEPS}", exact=True).is_visible()
 
 
 def test_a_checkpoint_is_tried_and_trained_from(page: Any, runs: list[str], server: PageServer):

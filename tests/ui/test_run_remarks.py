@@ -134,6 +134,9 @@ def test_a_run_that_is_left_at_once_keeps_what_was_typed(open_tab: Open, server:
     until(lambda: note_of(page).input_value() == "", what="the other run's note")
     assert page.get_by_label("Add a tag").input_value() == ""
     assert not page.locator(".remarks [role=alert]").first.is_visible()
+    note_of(page).fill("gone at once")
+    page.goto("about:blank")
+    until(lambda: ask(server, other)["note"] == "gone at once", what="the note of a page that was closed")
 
 
 def test_a_run_that_is_left_and_opened_again_at_once_keeps_what_was_typed(

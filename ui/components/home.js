@@ -84,7 +84,7 @@ window.studio.components.home = (element) => {
 
   function running(job) {
     const bar = words.share(job) === null ? null : words.meter(job, say("Progress of {job}", { job: words.number(job) }));
-    const far = bar ? [words.percent(job), words.left(job) || words.lower(job.phase || "")].filter(Boolean).join(", ") : words.standing(job);
+    const far = bar ? [words.percent(job), words.left(job) || words.phase(job)].filter(Boolean).join(", ") : words.standing(job);
     return el("li", {}, words.badge(job.state), titled(job, [words.number(job), words.devices(job)].filter(Boolean).join(", ")), el("span", { class: "num", text: far }), bar);
   }
   const waiting = (job) => el("li", {}, words.badge(job.state), titled(job, words.standing(job)));
@@ -103,7 +103,7 @@ window.studio.components.home = (element) => {
     const total = Object.values(one.counts).reduce((sum, n) => sum + n, 0);
     const done = Object.entries(one.counts).filter(([state]) => words.ENDED.has(state)).reduce((sum, [, n]) => sum + n, 0);
     const label = say("{done} of {total} ended", { done, total });
-    return el("li", { class: "plain" }, groupLink(one), el("span", { class: "num muted", text: label }),
+    return el("li", { class: "plain" }, groupLink(one), el("span", { class: "row" }, el("span", { class: "num muted", text: label }), window.studio.groupRow.compareLink(one, null)),
       words.meter({ step: done, total }, label));
   }
 

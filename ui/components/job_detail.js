@@ -1,7 +1,7 @@
 // One run (?run=ID): what it does, its curves, its film strip, its log, and what it was asked to do.
 window.studio.components.job_detail = (element) => {
   "use strict";
-  const { el, call, subscribe, whenGone, params, format, open, say } = window.studio;
+  const { el, call, subscribe, whenGone, params, format, open, say, told } = window.studio;
   const words = window.studio.jobs;
   const facts = window.StudioRunFacts;
   const root = element.querySelector(".job-detail") || element;
@@ -267,7 +267,7 @@ window.studio.components.job_detail = (element) => {
   function drawReason() {
     const text = words.why(job);
     const parts = [];
-    if (job.state === "queued" || job.waiting) parts.push(note("info", "queue", sentence(job.waiting || say("It waits for its turn"))));
+    if (job.state === "queued" || job.waiting) parts.push(note("info", "queue", sentence(told(job.waiting || "") || say("It waits for its turn"))));
     if (job.state === "stopping") parts.push(note("info", "stop", say("Stopping: it saves a checkpoint and ends. After 30 s it is made to.")));
     if (words.ENDED.has(job.state) && text) {
       const look = job.state === "failed" ? ["bad", "bad"] : job.state === "lost" ? ["", "lost"] : ["info", job.state === "stopped" ? "stop" : "info"];
@@ -292,7 +292,7 @@ window.studio.components.job_detail = (element) => {
     const bits = [];
     if (part !== null) bits.push(bold(words.percent(job)), say("step {n} of {total}", { n: (job.step || 0).toLocaleString("en"), total: job.total.toLocaleString("en") }));
     if (words.left(job)) bits.push(bold(words.left(job)));
-    else if (words.ACTIVE.has(job.state) && job.phase) bits.push(words.lower(job.phase));
+    else if (words.ACTIVE.has(job.state) && job.phase) bits.push(words.phase(job));
     if (job.state === "succeeded") bits.splice(0, bits.length, bold(facts.outcome(job, data.metrics)));
     const line = el("span", { class: "num" });
     bits.forEach((bit, i) => line.append(...(i ? [", "] : []), bit));
@@ -300,7 +300,7 @@ window.studio.components.job_detail = (element) => {
   }
 
   function sentence(text) {
-    return text.charAt(0).toUpperCase() + text.slice(1).replace(/([^.!?])$/, "$1.");
+    return text.charAt(0).toUpperCase() + text.slice(1).replace(/([^.!?。])$/, "$1.");
   }
 
   const tick = setInterval(() => job && words.ACTIVE.has(job.state) && !root.hidden && drawHead(), 1000);
@@ -309,6 +309,7 @@ window.studio.components.job_detail = (element) => {
   opened();
   whenGone(root, () => {
     leave();
+    remarks.leave();
     clearInterval(tick);
     window.removeEventListener("studio:open", opened);
   });

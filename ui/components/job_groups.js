@@ -63,6 +63,22 @@
       window.studio.jobs.link({ id: job }, job.replace("-", " ")));
   }
 
+  // Opens the comparison of its jobs; with a key held down it is the browser's own.
+  function compareLink(group, look = "btn") {
+    return el("a", { class: look, href: `?tab=compare&group=${encodeURIComponent(group.id)}`, text: say("Compare"), "aria-label": `${say("Compare")} ${name(group)}`, onclick: (event) => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+      event.preventDefault();
+      remember({ tab: "compare", group: group.id, runs: null }, true);
+      open("compare", { group: group.id, runs: null });
+    } });
+  }
+
+  function question(group) {
+    const values = { n: size(group), kept: group.kept };
+    return group.kept ? say("{kept} of its {n} {n:job has|jobs have} the tag keep. Delete all of them and their folders?", values)
+      : say("Delete {n} {n:job and its folder|jobs and their folders}?", values);
+  }
+
   function actions(group) {
     const words = window.studio.jobs;
     const row = el("div", { class: "row" });
@@ -74,17 +90,13 @@
       row.append(words.button(say("Stop all"), () => words.confirm(row, say("Stop all that have not ended ({n})? What runs saves its work.", { n: unended }), say("Stop all"), () => act("POST", `${path}/stop`)), about(say("Stop all"))));
     }
     if (failed) row.append(words.button(say("Rerun failed"), () => act("POST", `${path}/rerun`), { ...about(say("Rerun failed")), title: say("Queues again what failed, was stopped or lost; each goes on from its last checkpoint") }));
-    row.append(el("a", { class: "btn", href: `?tab=compare&group=${encodeURIComponent(group.id)}`, text: say("Compare"), ...about(say("Compare")), onclick: (event) => {
-      event.preventDefault();
-      remember({ tab: "compare", group: group.id, runs: null }, true);
-      open("compare", { group: group.id, runs: null });
-    } }));
+    row.append(compareLink(group));
     if (!unended) {
-      row.append(words.button(say("Delete"), () => words.confirm(row, say("Delete all its jobs and their folders ({n})?", { n: size(group) }), say("Delete"),
+      row.append(words.button(say("Delete"), () => words.confirm(row, question(group), say("Delete"),
         () => act("DELETE", path, say("{job} was deleted.", { job: name(group) }))), { ...about(say("Delete")), class: "ghost" }));
     }
     return row;
   }
 
-  window.studio.groupRow = { fill, size, name };
+  window.studio.groupRow = { fill, size, name, compareLink };
 })();

@@ -13,6 +13,7 @@
     tokenizer: [say("Tokenizer of"), say("uses its tokenizer")],
     model: [say("Sampled from"), say("sampled from it")],
     "queue.after": [say("Comes after"), say("comes after it")],
+    "queue.clone_of": [say("Cloned from"), say("cloned from it")],
   };
   const base = (path) => path.replace(/\/+$/, "").split("/").slice(-2).join("/");
 

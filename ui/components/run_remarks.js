@@ -78,6 +78,14 @@
         onkeydown: (event) => event.key === "Enter" && (event.ctrlKey || event.metaKey) && this.save() });
       this.said = el("span", { class: "small muted", role: "status" });
       this.other = el("div", { class: "note", role: "alert", hidden: true });
+      const leaving = () => this.save(true);
+      const hidden = () => document.hidden && leaving(); // a phone may never come back to it
+      window.addEventListener("pagehide", leaving);
+      document.addEventListener("visibilitychange", hidden);
+      this.forget = () => {
+        window.removeEventListener("pagehide", leaving);
+        document.removeEventListener("visibilitychange", hidden);
+      };
       this.root = el("div", {}, el("div", { class: "row" }, el("h2", { text: say("Note") }), this.said), this.text, this.other,
         el("p", { class: "small muted", id: "note-help", text: say("Plain text. It is saved when you stop typing, and by Ctrl+Enter.") }));
     }
@@ -121,14 +129,15 @@
       this.timer = setTimeout(() => this.save(), PAUSE);
     }
 
-    async save() {
+    // `leaving`: the page may be gone before the answer comes.
+    async save(leaving = false) {
       clearTimeout(this.timer);
       if (!this.id || !this.changed || this.saving || !this.other.hidden || this.text.readOnly) return;
       const { id, base: before, visit } = this;
       const note = this.text.value;
       this.saving = true;
       this.waiting = false;
-      const answer = await call("POST", `/api/jobs/${id}/note`, { note, before }).catch((error) => error);
+      const answer = await call("POST", `/api/jobs/${id}/note`, { note, before }, leaving).catch((error) => error);
       if (this.visit !== visit) return answer instanceof Error && toast(`${id.replace("-", " ")}: ${say("Not saved. {why}", { why: answer.message })}`, "bad");
       this.saving = false;
       if (answer.status === 409) return this.compare();
@@ -204,6 +213,12 @@
     clear() {
       this.tags.clear();
       this.note.clear();
+    }
+
+    // The page's tab was left.
+    leave() {
+      this.clear();
+      this.note.forget();
     }
 
     // The run was deleted: only a note that was not saved stays to be seen.

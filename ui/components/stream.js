@@ -49,7 +49,8 @@
     return { want: (topics, fresh) => worker.port.postMessage({ topics, fresh }) };
   }
 
-  function hear({ data, reached }) {
+  function hear({ data, reached, refused }) {
+    if (refused) call("GET", "/api/devices").catch(() => null); // a stream does not say why: this does, with 401
     if (reached === true) online();
     if (reached === false) offline();
     if (!data) return;
@@ -109,11 +110,23 @@
     stopControls();
   }
 
+  // The server answers, but not to this browser: its cookie has gone, or another token was set.
+  function signedOut() {
+    if (document.querySelector(".studio-token-note")) return;
+    document.querySelectorAll(".studio-offline-note").forEach((note) => note.remove());
+    const again = el("a", { href: location.href, text: say("Enter the token"), onclick: (event) => (event.preventDefault(), location.reload()) });
+    document.body.append(el("div", { class: "note studio-offline-note studio-token-note", role: "alert" },
+      el("span", { class: "i i-warn", "aria-hidden": "true" }),
+      el("span", {}, say("The server asks for its token: this browser's was forgotten, or the server has another one now."), " ", again)));
+  }
+
   // --- calls -------------------------------------------------------------------------------------------------
-  async function call(method, path, body) {
+  // `keepalive`: the request outlives the page.
+  async function call(method, path, body, keepalive = false) {
     let reply;
     try {
       reply = await fetch(path, {
+        keepalive,
         method,
         credentials: "same-origin",
         headers: body === undefined ? {} : { "content-type": "application/json" },
@@ -124,6 +137,7 @@
     }
     const data = await reply.json().catch(() => ({}));
     const { status } = reply; // an error without one: there was no answer
+    if (status === 401) signedOut();
     if (!reply.ok) throw Object.assign(new Error(data.error || say("The server answered {status}.", { status })), { status });
     return data;
   }

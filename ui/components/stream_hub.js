@@ -63,6 +63,7 @@
       source.onerror = () => {
         this.tell(false);
         if (source.readyState !== EventSource.CLOSED) return; // the browser tries again by itself
+        for (const { hear } of this.readers.values()) hear({ refused: true });
         this.opened = ""; // the server said no: ask again, slowly
         setTimeout(() => this.schedule(), AGAIN);
       };

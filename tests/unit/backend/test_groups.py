@@ -166,6 +166,13 @@ def test_a_repeated_request_is_the_same_group(studio):
     assert studio.groups.submit(SWEEP).id == "sweep-0002", "the repeated one took no number"
 
 
+def test_those_with_the_tag_keep_are_counted(studio):
+    made = studio.groups.submit(SWEEP)
+    studio.remarks.tag(made.jobs[2].id, add=["keep", "keeper"])
+    studio.remarks.tag(made.jobs[0].id, add=["keeper"])
+    assert [view.kept for view in studio.groups.list()] == [1]
+
+
 def test_stopping_ends_what_waits_and_numbers_are_not_used_again(studio):
     studio.groups.submit(SWEEP)
     with pytest.raises(JobError, match="stop the group"):

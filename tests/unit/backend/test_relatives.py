@@ -4,6 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from backend.api.app import create_app
+from backend.services.lineage import sources
 from jobs.protocol.errors import ModelError
 from jobs.protocol.folder import write_json
 from jobs.specs.diffusion_config import FILE
@@ -45,6 +46,13 @@ def test_parents_and_children_with_the_checkpoint_that_was_taken(studio, base):
         (child, "model.path", 10),
     ]
     assert studio.relatives.of(late).children == []
+
+
+def test_a_clone_says_so_both_ways_and_holds_nothing(studio, base):
+    child = trained_from(studio, "/elsewhere", clone_of=base)
+    assert ("queue.clone_of", base) in [(one.place, one.run) for one in studio.relatives.of(child).parents]
+    assert [(one.place, one.run) for one in studio.relatives.of(base).children] == [("queue.clone_of", child)]
+    assert sources("train", studio.jobs.get(child).spec, studio.runs) == set()
 
 
 def test_a_parent_that_was_deleted_is_told_without_a_state(studio, base):

@@ -74,6 +74,11 @@ def test_show_logs_stop_delete(studio, spec, studio_home):
     code, out, _ = studio("logs", "-f", "train-0001")
     assert out == "first line\nsecond \x1b[31mline\n"  # as it is, for a pipe
     assert "is succeeded" in studio("stop", "train-0001")[1]
+    saved = studio_home / "runs" / "train-0001" / "checkpoints" / "checkpoint-5"
+    saved.mkdir(parents=True)
+    assert studio("delete", "train-0001", "--checkpoint", "5")[0] == 1 and saved.exists()
+    code, out, _ = studio("delete", "train-0001", "--checkpoint", "5", "--yes")
+    assert code == 0 and "step 5 of train-0001 is deleted" in out and not saved.exists()
     assert studio("delete", "train-0001")[0] == 1  # nobody is there to say yes
     code, out, _ = studio("delete", "--yes", "train-0001")
     assert code == 0 and not (studio_home / "runs" / "train-0001").exists()

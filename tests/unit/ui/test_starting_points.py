@@ -1,9 +1,11 @@
 """What fills the train form: specs, and files of other projects."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from jobs.protocol.errors import SpecError
-from ui import starting_points
+from ui import starting_points, train_form
 
 SPEC = b"kind: train\nmodel: {path: m}\ndata: {path: d.jsonl}\n"
 DDM = b"stage: ddm\nmodel_name_or_path: m\ndataset: d\nfinetuning_type: full\nmax_steps: 5\nown_flag: 1\n"
@@ -30,3 +32,13 @@ def test_anything_else_is_refused_in_a_sentence(content):
 def test_a_broken_link_is_refused_in_a_sentence(text):
     with pytest.raises(SpecError, match="link"):
         starting_points.from_link(text)
+
+
+def test_a_clone_knows_its_origin_and_is_no_member_of_a_sweep():
+    queue = {"group": "sweep-0001", "place": "lr", "hold": True, "clone_of": "train-0001"}
+    spec = {"kind": "train", "model": {"path": "m"}, "data": {"path": "d"}, "queue": queue}
+    studio = SimpleNamespace(jobs=SimpleNamespace(get=lambda job: SimpleNamespace(spec=spec, id=job)))
+    data, _ = starting_points.load(studio, "run:train-0002")  # type: ignore[arg-type]
+    assert data["queue"] == {"hold": True, "clone_of": "train-0002"}
+    values = train_form.to_values(data)
+    assert train_form.to_data(values)["queue"]["clone_of"] == "train-0002"
