@@ -125,7 +125,8 @@ def _from_slurm(ended: dict[str, Any], lines: list[str]) -> Outcome:
     state, failure, reason = SLURM_ENDS.get(ended["slurm"], SLURM_ENDS[""])
     if failure is None:
         return Outcome(state, reason, last_lines=lines)
-    said = f" Its last line: {lines[-1].strip()}" if lines and failure == "program" else ""
+    line = lines[-1].strip() if lines else ""
+    said = f" Its last line: {line}" if lines and failure == "program" else ""
     return _outcome(failure, reason + said, lines, state)
 
 
@@ -170,7 +171,7 @@ def cause_line(log: list[str]) -> str:
     for line in reversed(log):
         if (match := ERROR_LINE.match(line)) and not line.startswith(SUMMARIES):
             return match.group(1).strip()
-    return next((f"Its last line: {line.strip()}" for line in reversed(log) if line.strip()), "")
+    return next((f"Its last line: {line}" for line in map(str.strip, reversed(log)) if line), "")
 
 
 def _outcome(failure: str, reason: str, lines: list[str], state: State = State.FAILED) -> Outcome:

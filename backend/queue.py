@@ -89,7 +89,7 @@ def never_comes(row: Any, states: dict[str, str], now: float) -> dict[str, Any] 
     return {
         "reason": f"Not started: it comes after {earlier}, which {what}.",
         "failure": None,
-        "remedy": f"{remedy} With queue.continue_on_error it starts all the same.",
+        "remedy": remedy + " With queue.continue_on_error it starts all the same.",
         "ended_at": now,
     }
 

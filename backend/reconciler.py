@@ -50,7 +50,8 @@ class Reconciler:
         """Bring one row up to date; True if the job is still active."""
         run = RunFolder(self.runs / row.id)
         if not run.path.is_dir():
-            reason = f"Its run folder {run.path} has gone."
+            folder = run.path
+            reason = f"Its run folder {folder} has gone."
             return not self._end_for_good(row, Outcome(State.LOST, reason, "lost"))
         ingest(self.store, run)
         facts = read_facts(run.attempt(row.attempt).run_json)  # before the look: it may begin meanwhile
@@ -91,7 +92,8 @@ class Reconciler:
             self._out_of_time(row, run)
 
     def _out_of_time(self, row: Any, run: RunFolder) -> None:
-        reason = f"Stopped at its time limit of {words_of(row.time_limit)}; what it had by then is saved."
+        limit = words_of(row.time_limit)
+        reason = f"Stopped at its time limit of {limit}; what it had by then is saved."
         with self.store.write() as conn:
             fields = {"stop_grace": DEFAULT_GRACE, "stop_reason": reason}
             if not move(conn, row.id, State.STOPPING, at_attempt=row.attempt, **fields):

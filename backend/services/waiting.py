@@ -34,7 +34,7 @@ def waiting(row: Any, there: Circumstances) -> str:
     if row.held:
         return "Held, until it is released."
     if earlier := unfinished(row, there.states):
-        return f"Waits for the end of {_jobs(earlier, there.states)}."
+        return _end_of(earlier, there.states)
     if row.not_before is not None and row.not_before > there.now:
         return _next_try(row, there.now)
     if not there.scheduled:
@@ -42,18 +42,23 @@ def waiting(row: Any, there: Circumstances) -> str:
     return _devices(row, there)
 
 
-def _jobs(ids: list[str], states: dict[str, str]) -> str:
+def _end_of(ids: list[str], states: dict[str, str]) -> str:
     named = [f"{i} ({states[i]})" for i in ids[:NAMED]]
     if len(ids) > NAMED:
-        named.append(f"{len(ids) - NAMED} more")
-    return f"{', '.join(named[:-1])} and {named[-1]}" if len(named) > 1 else named[0]
+        earlier, more = ", ".join(named), len(ids) - NAMED
+        return f"Waits for the end of {earlier} and {more} more."
+    *others, last = named
+    earlier = ", ".join(others)
+    return f"Waits for the end of {earlier} and {last}." if earlier else f"Waits for the end of {last}."
 
 
 def _next_try(row: Any, now: float) -> str:
     when = words_of(max(1, round(row.not_before - now)))
+    reason = row.reason
     if row.failure == "lost":
-        return f"Starts again in {when}, for it was lost: {row.reason}"
-    return f"Try {row.retried + 1} of {row.retries + 1} in {when}. Last time: {row.reason}"
+        return f"Starts again in {when}, for it was lost: {reason}"
+    number, tries = row.retried + 1, row.retries + 1
+    return f"Try {number} of {tries} in {when}. Last time: {reason}"
 
 
 def _devices(row: Any, there: Circumstances) -> str:
@@ -61,5 +66,6 @@ def _devices(row: Any, there: Circumstances) -> str:
     holders = [f"{job} ({', '.join(ids)})" for job, ids in there.leased.items() if ids[0].startswith(kind)]
     if not row.processes or not holders:
         return "Starts in a moment."
-    what = "GPU" if kind == "cuda" else "CPU slot"
-    return f"Waits for {row.processes} {what}{'s' * (row.processes > 1)}; in use by {', '.join(holders)}."
+    one, many = ("GPU", "GPUs") if kind == "cuda" else ("CPU slot", "CPU slots")
+    number, devices, jobs = row.processes, one if row.processes == 1 else many, ", ".join(holders)
+    return f"Waits for {number} {devices}; in use by {jobs}."

@@ -1,7 +1,7 @@
 // The denoise canvas: a trajectory drawn live, with transport, figures and a pop-over for every token.
 (() => {
   "use strict";
-  const { el, segments, say } = window.studio;
+  const { el, segments, say, told } = window.studio;
   const SPEEDS = { "0.5x": 160, "1x": 80, "2x": 40, "4x": 20, live: 0 }; // milliseconds a frame
   const STILL = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -120,7 +120,7 @@
         else this.fail(message.error);
         return;
       }
-      if (message.waiting) return this.say(sentence(message.waiting));
+      if (message.waiting) return this.say(sentence(told(message.waiting)));
       if (!message.lines) return;
       if (message.reset) this.film = new window.StudioFilm();
       for (const line of message.lines) this.film.push(line);

@@ -43,7 +43,7 @@
     const words = window.studio.jobs;
     const moving = job.state === "running" && job.kind !== "serve" && words.share(job) !== null;
     if (!moving) return el("span", { class: "muted", text: words.standing(job) });
-    const phase = job.kind === "train" && job.phase === "training" ? "" : words.lower(job.phase || "");
+    const phase = job.kind === "train" && job.phase === "training" ? "" : words.phase(job);
     return el("div", { class: "pb" }, words.meter(job, say("Progress of {job}", { job: words.number(job) })),
       el("span", { class: "num", text: [words.percent(job), words.left(job) || phase].filter(Boolean).join(", ") }));
   }

@@ -1,7 +1,7 @@
 // What a job's states are called and how they look, and what can be done with a job. Shared by list and detail.
 (() => {
   "use strict";
-  const { el, call, toast, format, open, say, language } = window.studio;
+  const { el, call, toast, format, open, say, told, language } = window.studio;
 
   // state -> [look of the badge, icon, word]
   const LOOKS = {
@@ -71,18 +71,21 @@
   function why(job) {
     const halted = job.state === "stopped" || job.state === "lost";
     const at = halted && job.kind === "train" && job.step ? say("It came to step {n} of {total}", { n: job.step.toLocaleString("en"), total: job.total.toLocaleString("en") }) : "";
-    return [job.reason, at, job.remedy].filter(Boolean).map((text) => text.trim().replace(/([^.!?:])$/, "$1.")).join(" ");
+    return [job.reason, at, job.remedy].filter(Boolean).map((text) => told(text.trim().replace(/([^.!?:])$/, "$1."))).join(" ");
   }
+
+  // What its program does now.
+  const phase = (job) => lower(told(job.phase || ""));
 
   // One line on how far it is, for jobs without a bar.
   function standing(job) {
-    if (job.state === "queued") return lower(job.waiting || say("waits for its turn"));
-    if (job.waiting) return lower(job.waiting);
+    if (job.state === "queued") return lower(told(job.waiting || "") || say("waits for its turn"));
+    if (job.waiting) return lower(told(job.waiting));
     if (job.state === "stopping") return say("saving, then it ends");
-    if (job.state === "starting") return lower(job.phase || say("starting the program"));
-    if (job.kind === "serve" && job.state === "running") return lower(job.phase || say("ready"));
+    if (job.state === "starting") return phase(job) || say("starting the program");
+    if (job.kind === "serve" && job.state === "running") return phase(job) || say("ready");
     if (job.state === "succeeded") return result(job);
-    return lower(job.phase || (job.state === "running" ? say("preparing") : ""));
+    return phase(job) || (job.state === "running" ? say("preparing") : "");
   }
 
   // ["cpu:0", "cpu:1"] -> "CPU slots 1, 2"
@@ -189,7 +192,7 @@
   }
 
   window.studio.jobs = {
-    ACTIVE, ENDED, OWN, icon, badge, number, name, share, percent, left, duration, clock, why, standing, devices, lower, meter,
+    ACTIVE, ENDED, OWN, icon, badge, number, name, share, percent, left, duration, clock, why, phase, standing, devices, lower, meter,
     stop, resume, remove, again, button, confirm, demo, show, link, result,
   };
 })();

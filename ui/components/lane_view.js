@@ -1,7 +1,8 @@
 // One lane while it is written and replayed: its canvas, and its figures as bars that all lanes share a scale for.
 (() => {
   "use strict";
-  const { el, say } = window.studio;
+  const { el, say, told } = window.studio;
+  const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
   const MEASURES = [
     { name: "nfe", title: say("forwards"), digits: 0 },
     { name: "perForward", title: say("tokens per forward"), digits: 2 },
@@ -25,7 +26,7 @@
 
     receive(message) {
       if (message.error) return this.fail(message.error);
-      if (message.waiting) this.show(`${message.waiting.charAt(0).toUpperCase()}${message.waiting.slice(1)} ...`);
+      if (message.waiting) this.show(`${capital(told(message.waiting))} ...`);
       if (!message.lines) return;
       if (message.reset) this.film = new window.StudioFilm();
       for (const line of message.lines) this.film.push(line);
@@ -62,7 +63,7 @@
     // What is known to go wrong with its settings.
     warn(sentences) {
       this.cautions.replaceChildren(...sentences.map((text) => el("p", { class: "note" },
-        el("span", { class: "i i-warn", "aria-hidden": "true" }), el("span", { text }))));
+        el("span", { class: "i i-warn", "aria-hidden": "true" }), el("span", { text: told(text) }))));
     }
 
     fail(text) {

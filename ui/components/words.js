@@ -19,6 +19,23 @@
     });
   }
 
+  // What the server wrote, sentence by sentence; it writes English. What fits no template stays so.
+  const templates = (window.studioTemplates || []).map((text) => [pattern(text), text]);
+  const told = (text) => text.split(/(?<=[.!?]) (?=[A-Z])/).map(sentence).join(" ").replaceAll("。 ", "。");
+
+  function pattern(template) {
+    const literal = template.replace(/[.*+?^$()|[\]\\]/g, "\\$&");
+    return new RegExp(`^${literal.replace(/\{(\w+)\}/g, "(?<$1>.+?)")}$`, "s");
+  }
+
+  function sentence(text) {
+    for (const [fits, template] of templates) {
+      const found = fits.exec(text);
+      if (found) return say(template, Object.fromEntries(Object.entries(found.groups).map(([name, value]) => [name, sentence(value)])));
+    }
+    return catalogue[text] || text;
+  }
+
   function choose(name) {
     document.cookie = `${COOKIE}=${name}; path=/; max-age=31536000; samesite=lax`;
     location.reload();
@@ -53,5 +70,5 @@
   const tab = new URLSearchParams(location.search).get("tab");
   const named = (id) => window.gradio_config && window.gradio_config.components.find(({ props }) => props.elem_id === id);
   if (tab && named(`${tab}-page`)) named("tabs").props.selected = tab;
-  window.studio = { say, language, choose };
+  window.studio = { say, told, language, choose };
 })();

@@ -15,7 +15,7 @@ from ui.components.chat_log import ChatLog
 from ui.components.denoise_canvas import DenoiseCanvas
 from ui.notes import caution, note
 from ui.page import QUICK, Page
-from ui.words import say
+from ui.words import say, told
 
 # control -> the mode that it belongs to
 CONTENTS = {"prompt": asking.COMPLETE, "message": asking.CHAT, "infill": asking.INFILL, "grid": asking.GRID}
@@ -274,7 +274,7 @@ def wire_sampler(page: Page, p: dict[str, Any], sampler: list[Any]) -> None:
 
 
 def cautions_html(settings: dict[str, Any], view: ModelView | None) -> str:
-    return "".join(caution(sentence) for sentence in sampler_form.cautions_of(settings, view))
+    return "".join(caution(told(sentence)) for sentence in sampler_form.cautions_of(settings, view))
 
 
 def wire_mode(page: Page, p: dict[str, Any]) -> None:

@@ -6,7 +6,8 @@ scripts have a `say()` of the same meaning. What is counted names both forms, `s
 a language with one form for all numbers leaves that part out.
 
 A language is a folder here: `interface.json` has what the code says, `settings.json` the help of the specs'
-settings. tests/unit/ui/test_words.py finds what is missing or left over.
+settings, `sentences.json` what the server writes of jobs and samplers: English wherever it is kept and sent,
+and `told()` where it is shown. tests/unit/ui/test_words.py and test_told.py find what is missing or too much.
 """
 
 import json
@@ -24,6 +25,8 @@ LANGUAGES = ("zh-CN",)
 """What there is besides English."""
 SLOT = re.compile(r"\{(\w+)(?::([^|{}]*)\|([^|{}]*))?\}")
 """{n}, a value; {n:row|rows}, the first word where n is one, else the second."""
+SENTENCES = "sentences.json"
+BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 COOKIE = "studio_language"
 """A choice made in the frame bar; without one, the browser's languages decide."""
 
@@ -34,6 +37,40 @@ def say(text: str, /, **values: Any) -> str:
     language = language_of(request.headers) if request is not None else ENGLISH
     found = catalogue(language).get(text, text)
     return SLOT.sub(lambda slot: _filled(slot, values), found) if values else found
+
+
+def told(text: str) -> str:
+    """What the server wrote, in the reader's language, sentence by sentence; the unknown stays English."""
+    request = LocalContext.request.get(None)
+    language = language_of(request.headers) if request is not None else ENGLISH
+    return " ".join(_told(language, each) for each in BETWEEN_SENTENCES.split(text)).replace("。 ", "。")
+
+
+def _told(language: str, text: str) -> str:
+    for pattern, template in _templates(language):
+        if match := pattern.fullmatch(text):
+            values = {name: _told(language, value) for name, value in match.groupdict().items()}
+            return catalogue(language)[template].format(**values)
+    return catalogue(language).get(text, text)
+
+
+@cache
+def _templates(language: str) -> list[tuple[re.Pattern[str], str]]:
+    """What has {places} of sentences.json, as patterns."""
+    return [
+        (re.compile(re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(text)), re.DOTALL), text)
+        for text in templates(language)
+    ]
+
+
+def templates(language: str) -> list[str]:
+    """The sentences with {places}, those of most words first: several may fit."""
+    held = (
+        json.loads((Path(__file__).parent / language / SENTENCES).read_text("utf-8"))
+        if language != ENGLISH
+        else {}
+    )
+    return sorted((text for text in held if SLOT.search(text)), key=lambda text: -len(SLOT.sub("", text)))
 
 
 def _filled(slot: re.Match[str], values: Mapping[str, Any]) -> str:
@@ -70,4 +107,7 @@ def catalogue(language: str) -> dict[str, str]:
 @cache
 def script(language: str) -> str:
     """The catalogue as a script that stands before words.js."""
-    return f"window.studioWords = {json.dumps(catalogue(language), ensure_ascii=False)};"
+    words, patterns = (
+        json.dumps(found, ensure_ascii=False) for found in (catalogue(language), templates(language))
+    )
+    return f"window.studioWords = {words};\nwindow.studioTemplates = {patterns};"

@@ -66,9 +66,10 @@ def _too_many_at_once(settings: dict[str, Any], model: Asked) -> str | None:
     share = settings["max_new_tokens"] / steps
     if settings["name"] in OWN_CLOCK or share <= MANY_AT_ONCE:
         return None
+    half = settings["max_new_tokens"] // 2
     return (
         f"{share:.0f} tokens are written in each pass without seeing each other, so words often repeat or do "
-        f"not agree. Try {settings['max_new_tokens'] // 2} steps."
+        f"not agree. Try {half} steps."
     )
 
 
@@ -111,8 +112,9 @@ def _fast_in_name_only(settings: dict[str, Any], model: Asked) -> str | None:
 def _no_ends_at_all(settings: dict[str, Any], model: Asked) -> str | None:
     if not settings.get("suppress_eos"):
         return None
+    length = settings["max_new_tokens"]
     return (
-        f"Without end-of-text every answer has {settings['max_new_tokens']} tokens, and a short one is "
+        f"Without end-of-text every answer has {length} tokens, and a short one is "
         "filled up with whatever comes. Try delay_eos, or short blocks."
     )
 

@@ -5,11 +5,9 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from gradio.context import LocalContext
 
 from jobs.specs.builders import BUILDERS
 from jobs.specs.job import ConvertSpec, TrainSpec
@@ -132,13 +130,6 @@ def test_what_is_counted_has_the_form_of_its_number(n: Any, told: str):
 def test_no_text_of_the_page_says_1_rows():
     counted = re.compile(r"\{(?:n|count|total)\} (?:[a-z]+ )?[a-z]{2,}s\b")
     assert [f"{place}: {text}" for text, place in said().items() if counted.search(text)] == []
-
-
-@pytest.fixture
-def asked_in_chinese() -> Iterator[None]:
-    token = LocalContext.request.set(SimpleNamespace(headers={"accept-language": "zh-CN"}))  # type: ignore[arg-type]
-    yield
-    LocalContext.request.reset(token)
 
 
 def test_an_event_is_answered_in_the_language_of_the_one_who_asked(asked_in_chinese: Any):
