@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 HEARTBEAT_SECONDS = 15.0
 TROUBLE_SECONDS = 5.0
 RETRY_MILLISECONDS = 2000
-MOST_TOPICS = 256  # of all tabs of a browser
+MOST_TOPICS = 256  # of all tabs of a browser; stream_hub.js keeps to it
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 

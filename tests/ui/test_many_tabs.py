@@ -23,6 +23,20 @@ FORBIDDEN = """window.SharedWorker = class {
   constructor() { throw new DOMException("The operation is insecure.", "SecurityError"); }
 }"""
 OFFLINE = "document.documentElement.classList.contains('studio-offline')"
+CROWDED = """async () => {
+  let asked = "";
+  window.EventSource = class { constructor(path) { asked = path; } addEventListener() {} close() {} };
+  const hub = new window.StudioHub();
+  const told = [];
+  const hear = (n) => (news) => "crowded" in news && told.push([n, news.crowded]);
+  const tabs = Array.from({ length: 100 }, (_, n) => hub.join(hear(n)));
+  for (const tab of tabs) tab.want(["jobs", "job:a", "log:a"], []);
+  hub.open();
+  const all = { topics: decodeURIComponent(asked).split(",").length, crowded: told.splice(0).length };
+  tabs[99].leave();
+  hub.open();
+  return { ...all, later: told };
+}"""
 STILL_MASKED = ".lane .canvas .m"
 
 
@@ -99,6 +113,8 @@ def test_a_page_that_comes_back_learns_that_the_server_answers_again(open_tab: O
     }""")
     page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
     until(lambda: not page.evaluate(OFFLINE), what="the page at work again")
+    told = page.evaluate(CROWDED)  # a hundred tabs: the newest are told all, the oldest that they are not
+    assert told == {"topics": 255, "crowded": 15, "later": [[14, False]]}
 
 
 @pytest.mark.parametrize("lacks", [NONE, BROKEN, FORBIDDEN], ids=["none", "broken", "forbidden"])

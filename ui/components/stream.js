@@ -49,7 +49,8 @@
     return { want: (topics, fresh) => worker.port.postMessage({ topics, fresh }) };
   }
 
-  function hear({ data, reached, refused }) {
+  function hear({ data, reached, refused, crowded }) {
+    if (crowded !== undefined) tellCrowded(crowded);
     if (refused) call("GET", "/api/devices").catch(() => null); // a stream does not say why: this does, with 401
     if (reached === true) online();
     if (reached === false) offline();
@@ -108,6 +109,15 @@
       el("span", { text: say("Server not reachable since {time}. Jobs go on without it. Trying again; the figures are from then.", { time: since }) }));
     document.body.append(note);
     stopControls();
+  }
+
+  // So many tabs are open that this one, which is among the oldest, hears nothing.
+  function tellCrowded(crowded) {
+    document.querySelectorAll(".studio-crowded-note").forEach((note) => note.remove());
+    if (!crowded) return;
+    document.body.append(el("div", { class: "note studio-crowded-note", role: "status" },
+      el("span", { class: "i i-warn", "aria-hidden": "true" }),
+      el("span", { text: say("Too many tabs of the studio are open for this one to be kept up to date. Close some of them, or reload this one.") })));
   }
 
   // The server answers, but not to this browser: its cookie has gone, or another token was set.

@@ -5,6 +5,7 @@
   "use strict";
   const SETTLE = 50; // milliseconds in which several wishes become one stream
   const AGAIN = 3000;
+  const MOST_TOPICS = 256; // that the server says in one stream: some eighty tabs
 
   // Each reader's topics carry its mark (jobs@2), and the server says them under that name. When topics change, the
   // stream is opened anew behind the last cursor: nothing is lost and nothing comes twice.
@@ -13,14 +14,15 @@
       Object.assign(this, { readers: new Map(), count: 0, source: null, opened: "", cursor: "", fresh: new Set(), timer: 0, reached: true });
     }
 
-    // `hear(news)`: {data}, a message as the server said it, or {reached}, whether the server answers.
+    // `hear(news)`: {data}, a message as the server said it; {reached}, whether the server answers; {crowded}, whether
+    // there are so many newer readers that this one is told nothing.
     join(hear) {
       const mark = String((this.count += 1));
       return {
         // All topics that are wanted from now on; those in `fresh` from their beginning.
         want: (topics, fresh) => {
           if (!this.readers.has(mark)) hear({ reached: this.reached }); // a page that comes back may believe otherwise
-          this.readers.set(mark, { topics, hear });
+          this.readers.set(mark, { ...this.readers.get(mark), topics, hear });
           for (const topic of fresh) this.fresh.add(`${topic}@${mark}`);
           this.schedule();
         },
@@ -36,8 +38,20 @@
       this.timer = setTimeout(() => this.open(), SETTLE);
     }
 
+    // The topics that there is room for: the newest readers come first.
+    seated() {
+      let room = MOST_TOPICS;
+      const names = [];
+      for (const [mark, reader] of [...this.readers].reverse()) {
+        room -= reader.topics.length;
+        if (room >= 0) names.unshift(...reader.topics.map((topic) => `${topic}@${mark}`));
+        if (Boolean(reader.crowded) !== room < 0) reader.hear({ crowded: (reader.crowded = room < 0) });
+      }
+      return names;
+    }
+
     open() {
-      const names = [...this.readers].flatMap(([mark, { topics }]) => topics.map((topic) => `${topic}@${mark}`));
+      const names = this.seated();
       const wanted = names.join(",");
       if (wanted === this.opened && !this.fresh.size) return;
       if (this.source) this.source.close();
