@@ -91,6 +91,7 @@ def test_keys_and_readings_go_to_the_same_moments(open_tab):
     page.fill("#play-message textarea", "Write a story about Mia who finds a lantern.")
     generate(page)
     assert wait_for(page, "done", "error") == "done"
+    page.locator(".chat-log .user", has_text="Mia who finds a lantern").wait_for()
     frames = page.evaluate(f"{STATE}.frames")
     page.locator(".denoise [data-i]").first.focus()
     for key, frame in (("Home", "0"), ("End", frames)):

@@ -46,7 +46,7 @@ def build(page: Page) -> None:
         with gr.Column(elem_classes="card setup"):
             parts = setup_panel(models, first)
         with gr.Column(elem_classes="stack stage"):
-            chat = ChatLog(visible=False, elem_id="play-chat")
+            chat = ChatLog(visible=shows(first, asking.CHAT), elem_id="play-chat")
             canvas = DenoiseCanvas(elem_id="play-canvas")
             branching = branch_bridge.panel()
             lanes = lane_bridge.panel()
