@@ -33,8 +33,9 @@ def infill(text: str, tokenizer: Tokenizer, mask_id: int, blanks: int = 8) -> Te
     A space before a gap is the model's to write where tokens carry the space before them.
     """
     ids: list[int] = []
-    words_carry_it = len(tokenizer.encode(" a", add_special_tokens=False)) == 1
     parts = BLANK.split(text)
+    spaced = any(part.endswith(" ") for part in parts[:-1])  # else nobody asks, and it may know no space
+    words_carry_it = spaced and len(tokenizer.encode(" a", add_special_tokens=False)) == 1
     for index, part in enumerate(parts):
         if index:
             ids += [mask_id] * blanks

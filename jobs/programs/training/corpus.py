@@ -84,6 +84,7 @@ def load_corpus(
     process.phase("encoding rows")
     validation = _encode(process, _few(held_out), tokenizer, data, check, reader)
     train = _encode(process, train_rows, tokenizer, data, check, reader)
+    process.progress(0, 0, None, force=True)  # rows are no steps: the bar of these is over
     for note in train.notes(data.max_length):
         process.note(note, "warning")
     collator = replace(make_collator(found.kind, tokenizer, data, config, objective), reader=reader)

@@ -15,6 +15,7 @@ from jobs.programs.generation import (
 )
 from jobs.programs.process import Process
 from jobs.programs.training.sequence_parallel import whole_texts
+from jobs.protocol.errors import DataError, SpecError
 from jobs.specs.samplers import SamplerSpec
 from jobs.specs.samplers.presets import chosen
 
@@ -75,13 +76,16 @@ class Film:
 def make_film(process: Process, loaded: Checkpoint, conversations: bool) -> Film:
     """The film of `process.spec.report.prompts`.
 
-    Raises: DataError, SpecError for a prompt that does not fit.
+    Raises: SpecError for a prompt that does not fit.
     """
     spec = process.spec
     sampler = chosen(loaded.config, spec.report.sampler)
     asks = [as_ask(prompt, loaded.config, conversations) for prompt in spec.report.prompts]
-    for ask in asks:
-        make_canvas(ask, loaded, sampler)
+    for ask, prompt in zip(asks, spec.report.prompts, strict=True):
+        try:
+            make_canvas(ask, loaded, sampler)
+        except (DataError, SpecError) as error:
+            raise SpecError(f"report.prompts, {prompt!r}: {error}") from None
     split = spec.launcher.splits_weights
     stop = (lambda: False) if split else process.stop_requested  # ranks that work together stop together
     return Film(process, asks, loaded, sampler, spec.optimisation.seed, split, stop)

@@ -11,9 +11,12 @@ from jobs.programs.generation import (
     request_id,
     unmask,
 )
+from jobs.programs.process import Process
+from jobs.programs.training.film import make_film
 from jobs.protocol import trajectory
 from jobs.protocol.errors import DataError, ModelError, SpecError
 from jobs.protocol.folder import RunFolder
+from jobs.specs.job import TrainSpec
 from jobs.specs.samplers import LLaDASampler
 from jobs.specs.samplers.presets import chosen
 
@@ -52,6 +55,21 @@ def test_infill_puts_masks_into_the_gaps(text_model):
     assert (found.prompt_length, found.completes) == (0, False)
     with pytest.raises(DataError, match="____"):
         canvas(text_model, "infill", "a __ b")
+
+
+def test_gaps_need_no_space_or_letter_that_the_tokenizer_lacks(grid_model):
+    found = make_canvas(Ask("infill", "12____", blanks=2), grid_model, sampler())
+    assert found.ids.count(grid_model.config.mask_token_id) == 2 and len(found.ids) == 4
+    with pytest.raises(DataError, match="no token for 'x'"):
+        canvas(grid_model, "infill", "1x____")
+
+
+def test_a_prompt_of_the_film_that_does_not_fit_is_named(grid_model, tmp_path):
+    spec = {"kind": "train", "model": {"path": "m"}, "data": {"path": "d"}, "report": {"prompts": ["1x____"]}}
+    run = RunFolder.create(tmp_path, "train", spec)
+    process = Process(run, run.new_attempt(), TrainSpec.parse(spec))
+    with pytest.raises(SpecError, match="report.prompts, '1x____': The grid has 6 cells"):
+        make_film(process, grid_model, False)
 
 
 def test_a_grid_is_given_cell_by_cell(grid_model):

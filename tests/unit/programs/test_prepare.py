@@ -72,6 +72,12 @@ def test_a_training_prepares_large_data_first_and_sees_the_same(tmp_path, talks,
     assert two.train.folder.parent == process.run.prepared
 
 
+def test_rows_that_were_read_are_no_steps_of_the_training(tmp_path, talks):
+    _, process = corpus(tmp_path, talks)
+    told = [event for _, event in read_events(process.run.events) if event["event"] == "progress"]
+    assert [(event["step"], event["total"]) for event in told][-1] == (0, 0)
+
+
 def test_what_a_training_prepared_the_next_one_finds(tmp_path, talks):
     home = str(tmp_path / "home")
     data = {**talks, "ahead": "always", "ahead_folder": home}
