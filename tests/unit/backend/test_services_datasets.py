@@ -79,7 +79,7 @@ def test_folders_and_prepared_data_are_listed(service: DatasetService):
     manifest = {"data": {"path": "/d/web.jsonl", "max_length": 64}, "kind": "text"}
     (made / "prepared.json").write_text(json.dumps({**manifest, "sequences": [2, 3], "tokens": [20, 30]}))
     views = {view.name: view for view in service.list()}
-    assert views["shelf"].format == "text" and "1 files" in views["shelf"].note and "empty" not in views
+    assert views["shelf"].format == "text" and "1 file;" in views["shelf"].note and "empty" not in views
     view = views["prepared-01234567"]
     assert (view.source, view.rows, view.format) == ("prepared", 5, "text")
     assert view.note == "web.jsonl: 50 tokens for data.max_length 64"
