@@ -92,6 +92,8 @@ def test_keys_and_readings_go_to_the_same_moments(open_tab):
     generate(page)
     assert wait_for(page, "done", "error") == "done"
     page.locator(".chat-log .user", has_text="Mia who finds a lantern").wait_for()
+    page.click("#play-anew")
+    page.locator(".chat-log").wait_for(state="hidden")
     frames = page.evaluate(f"{STATE}.frames")
     page.locator(".denoise [data-i]").first.focus()
     for key, frame in (("Home", "0"), ("End", frames)):
@@ -180,6 +182,7 @@ def test_text_from_outside_stays_text(open_tab):
     page.click("#play-go")
     assert wait_for(page, "error") == "error"  # and the unknown words are named
     assert "does not know" in page.locator(".canvas-message").inner_text()
+    assert page.locator(".denoise .stats").is_hidden(), "there are no figures of a text that never began"
     assert page.evaluate("window.pwned === undefined")
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
 

@@ -170,6 +170,7 @@
       this.point(null);
       this.cells = null;
       this.frame = 0;
+      for (const told of ["frame", "frames", "seen"]) delete this.root.dataset[told];
       this.transport.clear();
       this.edits.clear();
       this.readings.clear();

@@ -38,8 +38,17 @@
       this.drawCurve(film);
     }
 
+    // Figures of a former text beside the next one, or beside its error, would be taken for its own.
     clear() {
       this.curved = -1;
+      this.curve.replaceChildren();
+      this.range.max = this.range.value = 0;
+      this.range.removeAttribute("aria-valuetext");
+      this.track.style.setProperty("--v", "0%");
+      for (const { value, unit } of this.figures) {
+        value.data = "\u2013";
+        unit.textContent = "";
+      }
     }
 
     drawCurve(film) {

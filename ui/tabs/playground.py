@@ -105,6 +105,9 @@ def contents(first: ModelView | None) -> dict[str, Any]:
     return {
         "prompt": box("prompt", say("Prompt"), start, asking.COMPLETE),
         "message": box("message", say("Message"), talk, asking.CHAT, value=asking.suggestion(first)),
+        "anew": gr.Button(
+            say("New conversation"), elem_id="play-anew", size="sm", visible=shows(first, asking.CHAT)
+        ),
         "picture": gr.File(
             label=say("Picture"),
             file_types=list(pictures.SUFFIXES),
@@ -204,7 +207,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
             **sent,
         }
 
-    shown = [*contents, p["blanks"], p["puzzle"], p["chat"]]
+    shown = [*contents, p["blanks"], p["puzzle"], p["anew"], p["chat"]]
     sampler = [p["sampler"], *p["controls"]]
     outputs = [p["facts"], p["mode"], *shown, *sampler, talk, p["problem"]]
     p["model"].change(chosen, p["model"], outputs, **QUICK)
@@ -219,6 +222,7 @@ def wire(page: Page, p: dict[str, Any]) -> None:
         **QUICK,
     )
     p["stop"].click(fn=None, js=CANCEL)
+    p["anew"].click(lambda: [[], {"turns": []}, ""], None, [talk, p["chat"], p["problem"]], **QUICK)
     branch_bridge.wire(page, p, sampler)
     lane_bridge.wire(page, p, sampler, talk, list(CONTENTS))
     wire_newcomers(page, p)
@@ -340,8 +344,8 @@ def new_puzzle(view: ModelView | None) -> str:
 
 
 def visibility(mode: str, view: ModelView | None = None) -> list[Any]:
-    """Updates for the controls of what to write, the gap size, the puzzle button and the talk; a new model
-    brings what it may be asked first, one of grids a puzzle of its size."""
+    """Updates for the controls of what to write, the gap size, a new puzzle, a new talk and the talk; a new
+    model brings what it may be asked first and no talk, one of grids a puzzle of its size."""
     updates = [gr.update(visible=mode == of_mode) for of_mode in CONTENTS.values()]
     if view is not None:
         updates[list(CONTENTS).index("message")] = gr.update(
@@ -349,7 +353,9 @@ def visibility(mode: str, view: ModelView | None = None) -> list[Any]:
         )
     if view is not None and view.grid:
         updates[list(CONTENTS).index("grid")] = gr.update(visible=True, value=new_puzzle(view))
-    return updates + [gr.update(visible=mode == m) for m in (asking.INFILL, asking.GRID, asking.CHAT)]
+    updates += [gr.update(visible=mode == m) for m in (asking.INFILL, asking.GRID, asking.CHAT)]
+    forgotten = {} if view is None else {"value": {"turns": []}}
+    return [*updates, gr.update(visible=mode == asking.CHAT, **forgotten)]
 
 
 def facts_html(view: ModelView | None) -> str:
