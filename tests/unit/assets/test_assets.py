@@ -23,6 +23,7 @@ RECIPES = sorted(p for p in (ASSETS / "recipes").rglob("*.yaml") if p.parent.nam
 MODELS = sorted(folder for folder in (ASSETS / "models").iterdir() if folder.is_dir())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.relative_to(ASSETS / "recipes").as_posix())
 def test_a_recipe_is_a_spec_whose_data_can_be_built(path):
     spec = load_spec(path)

@@ -25,6 +25,7 @@ def patterns() -> dict[str, attention.Pattern]:
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", patterns())
 @torch.no_grad()
 def test_every_form_gives_the_same_attention(name):

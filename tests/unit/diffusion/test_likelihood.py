@@ -59,6 +59,7 @@ def test_the_exact_bound_is_the_mean_over_numbers_and_sets_of_masks(shifted, mak
     assert likelihood.exact_bound(denoiser, IDS, ANSWER) == pytest.approx(by_hand, rel=1e-5)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["llada", "dream_mc"])
 @pytest.mark.parametrize("shifted", [False, True])
 def test_monte_carlo_estimates_mean_the_exact_bound(name, shifted, make):
