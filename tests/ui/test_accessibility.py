@@ -40,6 +40,13 @@ UNFOLD = """() => [...document.querySelectorAll("button.label-wrap:not(.open), s
 SETTLED = """() => performance.now()
   - Math.max(...performance.getEntriesByType("resource").map((one) => one.responseEnd)) > 1500"""
 SHRUNK = "Cannot read properties of undefined (reading '0')"  # what they say then; nothing else is lost
+TINTS = "nodes => nodes.map((node) => getComputedStyle(node).backgroundColor)"
+SEEN_ICON = """node => {
+  const canvas = document.createElement("i");
+  canvas.style.backgroundColor = "CanvasText";
+  document.body.append(canvas);
+  return getComputedStyle(node).backgroundColor === getComputedStyle(canvas).backgroundColor;
+}"""
 MOVING = """() => document.getAnimations()
   .filter((one) => one.playState === "running" && one.effect.getComputedTiming().duration > 50)
   .map((one) => one.animationName || one.transitionProperty)"""
@@ -147,6 +154,10 @@ def test_the_model_is_asked_by_keyboard_alone(open_tab: Open):
     page.keyboard.press("Enter")
     assert wait_for(page, "done", "error") == "done"
     tab_to(page, page.get_by_label("Step", exact=True))
+    assert violations(page) == []
+    page.emulate_media(forced_colors="active")  # confidence keeps its tints, icons are seen
+    assert len(set(page.locator(".denoise .canvas .t").evaluate_all(TINTS))) > 1
+    assert page.locator(".denoise .transport .i").first.evaluate(SEEN_ICON)
     assert violations(page) == []
 
 
