@@ -204,9 +204,22 @@ def refuse_unknown(texts: list[str], ids: list[int], tokenizer: Any) -> None:
         return
     if unknown not in ids:
         return
-    words = [word for text in texts for word in re.findall(r"\w+|[^\w\s]", canvases.BLANK.sub(" ", text))]
-    lost = [word for word in dict.fromkeys(words) if unknown in tokenize([word], tokenizer)[0]]
+    parts = [part for text in texts for part in canvases.BLANK.split(text) if part]
+    lost = list(dict.fromkeys(piece for part in parts for piece in _unknown_in(part, tokenizer, unknown)))
     named = ", ".join(repr(word) for word in lost[:8]) or "something in this text"
     raise DataError(
         f"This model does not know {named}: its vocabulary has {len(tokenizer)} tokens. Use other words."
     )
+
+
+def _unknown_in(text: str, tokenizer: Any, unknown: int) -> list[str]:
+    """What a vocabulary lacks of a text, read where it stands: alone, a full stop may be another token."""
+    if not tokenizer.is_fast:  # it cannot say where a token stood
+        return [w for w in re.findall(r"\w+|[^\w\s]", text) if unknown in tokenize([w], tokenizer)[0]]
+    read = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    places = [
+        place
+        for token, place in zip(read["input_ids"], read["offset_mapping"], strict=True)
+        if token == unknown
+    ]
+    return [text[start:end].strip() or text[start:end] for start, end in places]

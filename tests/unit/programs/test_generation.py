@@ -171,21 +171,44 @@ def test_the_run_is_part_of_its_own_requests_names(tmp_path):
     assert request_id(RunFolder(tmp_path / "my run"), "step5-0") == "step5-0"
 
 
-def test_words_that_a_small_vocabulary_lacks_are_named(text_model):
-    tokenizers = pytest.importorskip("tokenizers")
+def with_vocabulary(model, words, splitter):
+    """The model with a vocabulary of these words and no others."""
+    import tokenizers
     from transformers import PreTrainedTokenizerFast
 
-    words = {"[PAD]": 0, "[MASK]": 1, "[UNK]": 2, "a": 3, "fox": 4}
-    words_only = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="[UNK]"))
-    words_only.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
-    text_model.tokenizer = PreTrainedTokenizerFast(
+    known = {word: number for number, word in enumerate(["[PAD]", "[MASK]", "[UNK]", *words])}
+    words_only = tokenizers.Tokenizer(tokenizers.models.WordLevel(known, unk_token="[UNK]"))
+    words_only.pre_tokenizer = splitter
+    model.tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=words_only, unk_token="[UNK]", pad_token="[PAD]", mask_token="[MASK]"
     )
+    return model
+
+
+def test_words_that_a_small_vocabulary_lacks_are_named(text_model):
+    tokenizers = pytest.importorskip("tokenizers")
+    with_vocabulary(text_model, ["a", "fox"], tokenizers.pre_tokenizers.Whitespace())
     assert canvas(text_model, "prompt", "a fox").prompt_length == 2
     with pytest.raises(DataError, match="'wolf'.*vocabulary has 5"):
         canvas(text_model, "prompt", "a wolf")
     with pytest.raises(DataError, match="'wolf'"):
         make_canvas(Ask("infill", "a wolf ____", blanks=2), text_model, sampler())
+
+
+def test_a_stop_that_is_known_where_it_stands_is_not_called_unknown(text_model):
+    from tokenizers import Regex, pre_tokenizers
+
+    marked = pre_tokenizers.Metaspace(split=False)  # a stop alone would be a stop after a space
+    with_vocabulary(
+        text_model,
+        ["\u2581a", "\u2581fox", "."],
+        pre_tokenizers.Sequence([marked, pre_tokenizers.Split(Regex("\u2581?\\w+|\u2581?."), "isolated")]),
+    )
+    assert canvas(text_model, "prompt", "a fox.").prompt_length == 3
+    with pytest.raises(DataError, match="does not know 'wolf': its"):
+        canvas(text_model, "prompt", "a fox. a wolf.")
+    with pytest.raises(DataError, match="does not know ' ': its"):
+        canvas(text_model, "prompt", "a fox. ")
 
 
 def test_suppressing_every_token_is_refused(text_model):
