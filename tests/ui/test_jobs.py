@@ -13,6 +13,11 @@ from tests.fakes.page_runs import curve_step, start, tiny
 from tests.fakes.processes import until
 
 Open = Callable[..., Any]
+DRAW_LATE = """() => {
+  const late = Object.assign(document.createElement("button"), { id: "late", textContent: "Late" });
+  late.dataset.server = "";
+  document.body.append(late);
+}"""
 
 
 def row(page: Any, job: str) -> Any:
@@ -204,10 +209,13 @@ def test_the_demo_runs_from_an_empty_list_and_survives_the_server(browser: Any, 
         page.locator(".studio-offline-note").get_by_text("not reachable").wait_for()
         stop = page.locator(".acts button").first
         assert stop.is_disabled() and stop.get_attribute("title") == "Waits for the server"
+        page.evaluate(DRAW_LATE)
+        page.locator("#late[disabled]").wait_for()
+        assert not page.locator(".toast-wrap").is_visible()
         seen = curve_step(page)
         server = PageServer(server.home, port=int(server.url.rpartition(":")[2]))
         page.locator(".studio-offline-note").wait_for(state="detached")
-        assert page.locator(".acts button").first.is_enabled()
+        assert page.locator(".acts button").first.is_enabled() and page.locator("#late").is_enabled()
         until(lambda: curve_step(page) > seen, seconds=60, what="the curve to go on")
         page.locator(".film .mini").first.wait_for()
         server.end()

@@ -82,6 +82,7 @@
   function online() {
     if (!document.documentElement.classList.contains("studio-offline")) return;
     document.documentElement.classList.remove("studio-offline");
+    clearInterval(stopping);
     document.querySelectorAll(".studio-offline-note").forEach((note) => note.remove());
     for (const control of document.querySelectorAll("[data-offline]")) {
       control.disabled = false;
@@ -92,6 +93,7 @@
 
   // What asks the server waits until it is back, and says why; reading, scrubbing and copying go on.
   const ASKING = ":is(#tabs button.lg, #tabs button.sm, [data-server]):not([disabled], [role=tab])";
+  let stopping = 0; // a timer: some are drawn only now, as of a tab that is opened
   function stopControls() {
     for (const control of document.querySelectorAll(ASKING)) {
       control.dataset.offline = control.title;
@@ -109,6 +111,7 @@
       el("span", { text: say("Server not reachable since {time}. Jobs go on without it. Trying again; the figures are from then.", { time: since }) }));
     document.body.append(note);
     stopControls();
+    stopping = setInterval(stopControls, 500);
   }
 
   // So many tabs are open that this one, which is among the oldest, hears nothing.
