@@ -34,7 +34,7 @@ def test_a_branch_leaves_at_a_step_with_a_token_pinned_and_another_masked_again(
     page.locator(f".denoise [data-i='{first}']").click()
     page.get_by_role("button", name="Mask again").click()
     assert page.locator(".denoise .changed").count() == 2
-    page.locator(".branch-go").click()
+    page.keyboard.press("b")
     page.wait_for_function("(parent) => window.studio.params.sample !== parent", arg=parent)
     assert wait_for(page, "done", "error") == "done"
     branch = page.evaluate("window.studio.params.sample")

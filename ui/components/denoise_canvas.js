@@ -330,6 +330,7 @@
       else if (at >= 0 && move) this.cells[Math.max(0, Math.min(this.cells.length - 1, at + move))].focus();
       else if (at >= 0 && event.key === "Enter") this.edit(at, true);
       else if (at < 0 && Math.abs(move) === 1) this.go(this.frame + move);
+      else if (event.key === "b" && !event.ctrlKey && !event.metaKey && !event.altKey) this.edits.go.click(); // a spent one does nothing
       else return;
       event.preventDefault();
     }
