@@ -242,8 +242,7 @@ class SamplingService:
         with self._lock:
             if ends(path):
                 return False
-            ended = f"The model server ended. {getattr(job, 'reason', None) or ''}".strip()
-            append_end(path, "error", FORGOTTEN if alive else ended)
+            append_end(path, "error", FORGOTTEN if alive else _ended(job))
         return True
 
     def _forgotten(self, request: str, path: Path) -> bool:
@@ -281,7 +280,7 @@ class SamplingService:
         run, deadline = self._server(model).id, time.monotonic() + timeout
         while (left := deadline - time.monotonic()) > 0:
             if (job := self.jobs.get(run)).state in TERMINAL:
-                raise JobError(f"The model server ended. {job.reason or ''}".strip())
+                raise JobError(_ended(job))
             try:
                 reply = self._ask(run, words, left)
             except Unreachable:
@@ -332,7 +331,7 @@ class SamplingService:
             if job.state in TERMINAL or job.state == State.STOPPING:
                 # A server that left because it was idle is no failure: ask a new one, once.
                 if retried or job.state in (State.FAILED, State.LOST):
-                    raise JobError(f"The model server ended. {job.reason or ''}".strip())
+                    raise JobError(_ended(job))
                 retried = True
                 run = self._server(model).id
                 with self._lock:
@@ -367,6 +366,12 @@ def _agreed(reply: dict[str, Any]) -> dict[str, Any]:
     if not reply.get("ok"):
         raise JobError(str(reply.get("error", "the model server refused.")))
     return reply
+
+
+def _ended(job: JobView | None) -> str:
+    """What happened and what to do; the job is None where its row is gone."""
+    reason = (job and job.reason) or ""
+    return " ".join(f"The model server ended. {reason} Ask again: that starts a new one.".split())
 
 
 def _waiting_for(job: JobView) -> str:

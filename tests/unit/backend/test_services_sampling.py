@@ -349,5 +349,7 @@ def test_a_probe_whose_server_fails_says_why(sampling, jobs):
         return view
 
     jobs.submit = fails
-    with pytest.raises(JobError, match="The model server ended. No memory."):
+    with pytest.raises(
+        JobError, match=r"The model server ended\. No memory\. Ask again: that starts a new one\."
+    ):
         PrecisionService(sampling, sampling.models).probe("stories")
