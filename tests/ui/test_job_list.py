@@ -214,6 +214,7 @@ def test_what_failed_of_a_sweep_is_run_again(open_tab: Open, server: PageServer)
     line = page.locator(f'tr[data-group="{group}"]')
     line.get_by_role("button", name="Stop all").click()
     line.get_by_text("Stop all that have not ended (2)?").wait_for()
+    assert line.locator("td.n").bounding_box()["width"] > 100, "the question leaves room for the name"
     line.get_by_role("button", name="Stop all").click()
     line.get_by_text("2 stopped").wait_for()
     line.get_by_role("button", name="Rerun failed").click()

@@ -106,7 +106,11 @@ def test_a_clone_knows_its_origin_and_is_freed_of_a_checkpoint(
     until(lambda: state(server, clone[1]) == "succeeded", seconds=120, what="its end")
     rows = page.locator(".checkpoints tbody tr")
     page.get_by_role("button", name=f"Delete, step {STEPS}", exact=True).click()
-    page.locator(".checkpoints").get_by_text("is the last checkpoint").wait_for()
+    question = page.locator(".checkpoints").get_by_text("is the last checkpoint")
+    question.wait_for()
+    assert question.evaluate("(node) => node.getBoundingClientRect().right <= innerWidth")
+    inside = "(node) => node.closest('.scroll').scrollWidth <= node.closest('.scroll').clientWidth"
+    assert question.evaluate(inside), "all of it can be read"
     page.locator(".checkpoints").get_by_role("button", name="Keep", exact=True).click()
     page.get_by_role("button", name=f"Delete, step {STEPS // 2}", exact=True).click()
     page.locator(".checkpoints .ask + button").click()

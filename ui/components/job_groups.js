@@ -75,7 +75,7 @@
 
   function question(group) {
     const values = { n: size(group), kept: group.kept };
-    return group.kept ? say("{kept} of its {n} {n:job has|jobs have} the tag keep. Delete all of them and their folders?", values)
+    return group.kept ? say("{kept} of its {n} {n:job|jobs} {kept:has|have} the tag keep. Delete all of them and their folders?", values)
       : say("Delete {n} {n:job and its folder|jobs and their folders}?", values);
   }
 
