@@ -17,6 +17,9 @@ DRAW_LATE = """() => {
   const late = Object.assign(document.createElement("button"), { id: "late", textContent: "Late" });
   late.dataset.server = "";
   document.body.append(late);
+  const toast = Object.assign(document.createElement("div"), { className: "toast-wrap late" });
+  toast.innerHTML = "<style>.toast-wrap.late { display: flex; }</style>Connection lost";
+  document.body.append(toast);
 }"""
 
 
@@ -211,7 +214,7 @@ def test_the_demo_runs_from_an_empty_list_and_survives_the_server(browser: Any, 
         assert stop.is_disabled() and stop.get_attribute("title") == "Waits for the server"
         page.evaluate(DRAW_LATE)
         page.locator("#late[disabled]").wait_for()
-        assert not page.locator(".toast-wrap").is_visible()
+        assert not page.locator(".toast-wrap.late").is_visible()
         seen = curve_step(page)
         server = PageServer(server.home, port=int(server.url.rpartition(":")[2]))
         page.locator(".studio-offline-note").wait_for(state="detached")
