@@ -36,8 +36,10 @@ def make_canvas(ask: Ask, loaded: Checkpoint, sampler: SamplerOptions) -> Canvas
     canvas = MODES[ask.mode](ask, loaded, sampler.max_new_tokens)
     limit = positions(loaded.model)
     if limit is not None and len(canvas.ids) > limit:
+        talk = ask.mode == "messages" and any(message["role"] == "assistant" for message in ask.content)
+        shorter = "begin a new conversation" if talk else "shorten the prompt"
         remedy = (
-            f"lower max_new_tokens (now {sampler.max_new_tokens}) or shorten the prompt"
+            f"lower max_new_tokens (now {sampler.max_new_tokens}) or {shorter}"
             if canvas.completes
             else "shorten the text"
         )

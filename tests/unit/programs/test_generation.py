@@ -102,6 +102,10 @@ def test_a_canvas_longer_than_the_model_is_refused(text_model):
         canvas(text_model, "prompt", "ab", max_new_tokens=32, block_size=32)
     with pytest.raises(SpecError, match="shorten the text"):
         canvas(text_model, "infill", "a" * 30 + "____")
+    text_model.tokenizer.chat_template = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    turns = [{"role": role, "content": "a" * 10} for role in ("user", "assistant", "user")]
+    with pytest.raises(SpecError, match="or begin a new conversation"):
+        canvas(text_model, "messages", turns)
 
 
 def test_a_model_without_tokenizer_cannot_read(text_model):
