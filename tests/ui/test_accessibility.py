@@ -96,6 +96,7 @@ def test_axe_finds_nothing_serious(open_tab: Open, server: PageServer, dark: boo
     assert {screen: wrong for screen, wrong in found.items() if wrong} == {}
 
 
+@pytest.mark.thorough
 def test_the_tab_key_goes_through_the_whole_page_and_is_seen_everywhere(open_tab: Open):
     page = open_tab("playground", refused=SHRUNK)
     for tab in each_tab(page):
@@ -161,6 +162,7 @@ def test_the_model_is_asked_by_keyboard_alone(open_tab: Open):
     assert violations(page) == []
 
 
+@pytest.mark.thorough
 def test_nothing_moves_for_those_who_asked_for_that(open_tab: Open):
     page = open_tab("models")
     page.emulate_media(reduced_motion="reduce")

@@ -14,6 +14,8 @@ from tests.fakes.page_runs import start, tiny
 from tests.fakes.processes import until
 from tests.ui.test_accessibility import violations
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Any]
 XSS = "<img src=x onerror='window.hacked=1'>"
 STEPS = 40

@@ -78,6 +78,7 @@ def test_home_is_no_wider_than_a_phone(open_tab: Open):
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
 
 
+@pytest.mark.thorough
 def test_a_sweep_under_way_leads_to_its_jobs_and_progress_asks_for_nothing(
     open_tab: Open, server: PageServer
 ):

@@ -5,11 +5,14 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.fakes.browser import PageServer
 from tests.fakes.page_runs import start, tiny
 from tests.fakes.processes import until
 from tests.ui.test_jobs import row
+
+pytestmark = pytest.mark.thorough
 
 ASKED_FOR = "JSON.parse(localStorage.getItem('studio.bells')).jobs"
 Open = Callable[..., Any]

@@ -19,6 +19,8 @@ from tests.fakes.studio import job_row
 from tests.ui.test_accessibility import violations
 from tests.ui.test_jobs import row
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Any]
 MANY = 10_000
 XSS = "<img src=x onerror='window.hacked=1'>"

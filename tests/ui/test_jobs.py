@@ -68,6 +68,7 @@ def test_a_run_is_watched_stopped_resumed_and_deleted(open_tab: Open, running: s
     assert "run=" not in page.url
 
 
+@pytest.mark.thorough
 def test_a_click_on_a_row_that_moves_is_not_lost(open_tab: Open, running: str):
     page = open_tab("jobs")
     row(page, running).get_by_text("left").wait_for(timeout=60_000)
@@ -79,6 +80,7 @@ def test_a_click_on_a_row_that_moves_is_not_lost(open_tab: Open, running: str):
     row(page, running).locator('[data-state="stopped"]').wait_for(timeout=60_000)
 
 
+@pytest.mark.thorough
 def test_the_focus_stays_where_it_is_while_a_run_goes_on(open_tab: Open, running: str):
     page = open_tab("jobs")
     devices = page.locator(".devices")
@@ -139,6 +141,7 @@ def hold(server: PageServer, *names: str) -> list[str]:
     return [start(server, tiny(name, 2, queue={"hold": True})) for name in names]
 
 
+@pytest.mark.thorough
 def test_an_order_that_was_taken_back_before_any_news_of_it_does_not_stay(open_tab: Open, server: PageServer):
     """A list that is read between a move and its opposite, of which the stream then has nothing to tell."""
     ids = hold(server, "Before", "Behind")

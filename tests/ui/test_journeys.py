@@ -104,6 +104,7 @@ def hostile_model(server: PageServer) -> Iterator[str]:
     shutil.rmtree(folder)
 
 
+@pytest.mark.thorough
 def test_no_name_of_a_model_and_no_row_of_data_becomes_a_part_of_the_page(
     open_tab: Open, server: PageServer, hostile_model: str
 ):
@@ -129,6 +130,7 @@ def test_no_name_of_a_model_and_no_row_of_data_becomes_a_part_of_the_page(
     assert page.evaluate("window.hacked") is None
 
 
+@pytest.mark.thorough
 def test_no_text_of_a_job_becomes_a_part_of_the_page(open_tab: Open, server: PageServer, tmp_path: Path):
     rows = tmp_path / f"{XSS.replace('/', '')[:60]}.jsonl"
     rows.write_text('{"messages": 3}\n')

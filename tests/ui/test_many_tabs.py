@@ -11,6 +11,8 @@ from tests.fakes.page_runs import curve_step, start, tiny
 from tests.fakes.processes import until
 from tests.ui.test_lanes import LANES, frames, prepare, run, wait_for
 
+pytestmark = pytest.mark.thorough
+
 Open = Callable[..., Any]
 MANY = 8  # more than the six connections that a browser opens to a server
 ASKED = "fetch('/api/health', { signal: AbortSignal.timeout(20_000) }).then((reply) => reply.status)"

@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+import pytest
 from PIL import Image
 
 from jobs.models import checkpoint
@@ -213,6 +214,7 @@ def test_stop_keeps_the_last_frame(open_tab):
     assert lines[-1]["reason"] in ("cancelled", "finished")
 
 
+@pytest.mark.thorough
 def test_a_picture_is_shown_to_a_model_that_sees(open_tab, server, tmp_path):
     made = debug_model("qwen3_vl")
     checkpoint.save(made.model, made.tokenizer, made.config, server.home / "models" / "sees", made.images)

@@ -118,6 +118,7 @@ def test_a_clone_knows_its_origin_and_is_freed_of_a_checkpoint(
     assert page.get_by_role("button", name=f"Delete, step {STEPS}", exact=True).is_visible()
 
 
+@pytest.mark.thorough
 def test_a_checkpoint_is_tried_and_trained_from(page: Any, runs: list[str], server: PageServer):
     name = f"run:{runs[1]}/checkpoint-{STEPS // 2}"
     page.get_by_role("button", name=f"Train from it, step {STEPS // 2}").click()
@@ -183,6 +184,7 @@ def test_each_loss_has_its_own_smoothing_and_scale(page: Any):
     assert other.get_attribute("aria-checked") == "true"
 
 
+@pytest.mark.thorough
 def test_a_zoomed_run_keeps_its_stretch_or_follows_and_marks_its_attempts(open_tab: Open, server: PageServer):
     job = start(server, tiny("Growing", 100_000, report={"log_every": 5}))
     page = open_tab("jobs")

@@ -85,6 +85,7 @@ def test_a_note_is_kept_as_text_and_seen_by_another_viewer(open_tab: Open, serve
     until(lambda: ask(server, job)["note"] == "", what="the empty note")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("choice", "kept"), [("Replace it with mine", "mine"), ("Take that one", "theirs")])
 def test_a_note_that_changed_elsewhere_is_shown_not_written_over(
     open_tab: Open, server: PageServer, job: str, choice: str, kept: str
@@ -98,6 +99,7 @@ def test_a_note_that_changed_elsewhere_is_shown_not_written_over(
     until(lambda: ask(server, job)["note"] == note_of(page).input_value() == kept, what=kept)
 
 
+@pytest.mark.thorough
 def test_of_a_deleted_run_an_unsaved_note_can_still_be_copied(open_tab: Open, server: PageServer, job: str):
     httpx.post(f"{server.url}/api/jobs/{job}/stop", timeout=30).raise_for_status()
     page = show(open_tab, job, refused="/api/jobs")
@@ -109,6 +111,7 @@ def test_of_a_deleted_run_an_unsaved_note_can_still_be_copied(open_tab: Open, se
     assert note_of(page).input_value() == "written too late" and not note_of(page).is_editable()
 
 
+@pytest.mark.thorough
 def test_a_note_written_while_the_server_was_away_is_saved_by_itself(
     open_tab: Open, server: PageServer, job: str
 ):
@@ -122,6 +125,7 @@ def test_a_note_written_while_the_server_was_away_is_saved_by_itself(
     page.get_by_text("saved", exact=True).wait_for()
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_left_at_once_keeps_what_was_typed(open_tab: Open, server: PageServer, job: str):
     page = show(open_tab, job, refused="/tags")
     page.get_by_label("Add a tag").fill("two words?")
@@ -139,6 +143,7 @@ def test_a_run_that_is_left_at_once_keeps_what_was_typed(open_tab: Open, server:
     until(lambda: ask(server, other)["note"] == "gone at once", what="the note of a page that was closed")
 
 
+@pytest.mark.thorough
 def test_a_run_that_is_left_and_opened_again_at_once_keeps_what_was_typed(
     open_tab: Open, server: PageServer, job: str
 ):
@@ -161,6 +166,7 @@ def test_a_run_tagged_keep_is_deleted_only_after_saying_so(open_tab: Open, serve
     page.get_by_role("button", name="Keep", exact=True).click()
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("dark", [False, True])
 def test_axe_finds_nothing_serious(open_tab: Open, server: PageServer, job: str, dark: bool):
     ask(server, job, "/tags", add=["one", "two"])

@@ -83,6 +83,7 @@ def test_the_masks_of_the_chosen_data_are_shown(open_tab: Open):
     page.locator("#train-masks").get_by_text("mdlm, as text").wait_for()
 
 
+@pytest.mark.thorough
 def test_a_link_fills_the_form_and_starts_nothing(open_tab: Open, server: PageServer):
     page = open_tab("train")
     page.locator("#train-name textarea").fill("Größe <b>x</b>")
@@ -123,6 +124,7 @@ def test_a_sweep_says_its_jobs_and_queues_them(open_tab: Open, server: PageServe
     httpx.post(f"{server.url}/api/groups/{group['id']}/stop", json={"grace": 1})
 
 
+@pytest.mark.thorough
 def test_recipes_come_in_groups_and_the_review_estimates(open_tab: Open):
     page = open_tab("train")
     page.get_by_text("ready to start").wait_for()
@@ -178,6 +180,7 @@ def ours(server: PageServer) -> dict[str, Any] | None:
     return httpx.get(f"{server.url}/api/jobs/{mine[0]['id']}").json() if mine else None
 
 
+@pytest.mark.thorough
 def test_an_own_file_is_loaded_or_refused_with_its_line(open_tab: Open, tmp_path: Path):
     page = open_tab("train")
     good, bad = tmp_path / "mine.yaml", tmp_path / "bad.yaml"
