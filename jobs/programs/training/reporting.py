@@ -16,12 +16,17 @@ from jobs.programs.training.trackers import Tracker
 from jobs.programs.training.trainer import DiffusionTrainer
 from jobs.programs.training.usage import Usage, make_usage
 from jobs.programs.training.validation import Score, Validation
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import SpecError
 from jobs.specs.job import ReportSpec
 
 RECENT_STEPS = 50  # steps whose mean time gives the time left
 DIGITS = 6
 LOG_SECONDS = 2.0  # shortest time between two lines of the log that tell of the curves
+NOTHING_MASKED = (
+    "The validation has no loss: its noise, the same each time, masks no token of the {rows} held out. "
+    "Hold out more (data.validation)."
+)
 LOGGED = ("loss", "validation_loss", "learning_rate", "grad_norm", "tokens_per_second")
 
 
@@ -180,6 +185,10 @@ class Reporting(TrainerCallback):
             score = self.validation(self.trainer.model)
         if score is None:  # a stop was asked for
             return
+        if score.loss is None and self.last_score is None:
+            self.process.note(
+                NOTHING_MASKED.format(rows=counted(len(self.validation.sequences), "row")), "warning"
+            )
         self.scored_at = step
         self.first_score = score if step == 0 else self.first_score
         self.last_score = score

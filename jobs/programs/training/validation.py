@@ -25,7 +25,8 @@ ACCURACY_ROWS = 64  # rows that are measured: three passes each
 class Score:
     """What one validation found, the same on all ranks."""
 
-    loss: float
+    loss: float | None
+    """None where the noise, always the same, masks no token of the few rows: 0 would look perfect."""
     level_loss: list[float]  # sums of cross-entropy by noise level
     level_count: list[float]
     accuracy: dict[int, float]  # percent masked -> share of the masked tokens that are named right
@@ -77,8 +78,11 @@ class Validation:
             rest[1 - 2 * len(SHARES) :: 2],
         )
         accuracy = {share: r / n for share, r, n in zip(SHARES, right, masked, strict=True) if n}
+        level_count = levels[LEVELS:]
         seconds = time.monotonic() - started
-        return Score(loss / rows, levels[:LEVELS], levels[LEVELS:], accuracy, seconds)
+        return Score(
+            loss / rows if any(level_count) else None, levels[:LEVELS], level_count, accuracy, seconds
+        )
 
     def _batch(self, model: torch.nn.Module, start: int, measured: bool) -> Tensor:
         """Sums of the batch that begins at `start`: loss times rows, rows, level sums [8], level counts [8],

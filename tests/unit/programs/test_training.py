@@ -96,6 +96,12 @@ def test_validation_gives_the_same_score_each_time_and_leaves_the_model_training
     assert validation(text_model.model).loss != first.loss
 
 
+def test_a_validation_that_masks_nothing_has_no_loss(text_model):
+    score = validation_of(text_model, rows=1)(text_model.model)  # six tokens, at a time of 0.03
+    assert score.loss is None and not any(score.level_count)
+    assert set(score.accuracy) == {15, 50, 85}  # masks of its own
+
+
 def test_validation_does_not_depend_on_the_number_of_processes(text_model, monkeypatch):
     whole = validation_of(text_model)(text_model.model)
     parts = []
