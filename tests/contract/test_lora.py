@@ -18,6 +18,8 @@ from jobs.specs.families import FAMILIES as TABLE
 from jobs.specs.job import ConvertSpec, TuningSpec
 from jobs.specs.objective import MDLMObjective
 
+pytestmark = pytest.mark.thorough
+
 TRAINED = [name for name in FAMILIES if TABLE[name].noise == "mask"]  # DiffusionGemma is not trained here
 MIXTURES = [name for name, family in FAMILIES.items() if isinstance(family, ExpertFamily)]
 

@@ -13,7 +13,7 @@ from jobs.protocol.identity import ProcessIdentity
 from jobs.protocol.tree import members
 
 
-def until(condition: Callable[[], Any], seconds: float = 15, what: str = "") -> Any:
+def until(condition: Callable[[], Any], seconds: float = 60, what: str = "") -> Any:
     """The condition's value as soon as it is true. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while not (value := condition()):

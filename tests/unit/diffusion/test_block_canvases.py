@@ -16,6 +16,8 @@ from jobs.specs.samplers import LLaDA2Sampler
 from .conftest import EOS, MASK
 from .stub import drive
 
+pytestmark = pytest.mark.thorough
+
 PAD = 21
 NAMES = [name for name, spec in specs.SAMPLERS.items() if spec.attention == "blocks"]
 CANVASES = {

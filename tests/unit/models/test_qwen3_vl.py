@@ -21,6 +21,8 @@ from jobs.protocol.errors import ModelError, SpecError
 from jobs.specs.job import ConvertSpec, TuningSpec
 from jobs.specs.objective import MDLMObjective
 
+pytestmark = pytest.mark.thorough
+
 PICTURE_AT = 3  # position of the first image token
 ANSWER = 4  # masks after everything else
 
