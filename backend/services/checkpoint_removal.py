@@ -5,6 +5,7 @@ import shutil
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -24,8 +25,11 @@ class CheckpointRemoval:
         self.jobs, self.store, self.runs = jobs, jobs.store, jobs.runs
 
     def merits(self, job_id: str, step: int) -> list[str]:
-        """Why somebody may want to keep it: it is the last, or has the lowest loss on the rows held out."""
-        whole = [one["step"] for one in self.jobs.checkpoints(job_id) if one["whole"]]
+        """Why somebody may want to keep it: it is the last, or has the lowest loss on the rows held out.
+
+        Raises: JobError if there is none.
+        """
+        whole = [one for one, facts in self._saved(job_id, step).items() if facts["whole"]]
         curve = self.jobs.metrics(job_id, [BEST]).get(BEST, [])
         losses = {one: _loss_at(curve, one) for one in whole}
         known = {one: loss for one, loss in losses.items() if loss is not None}
@@ -40,9 +44,7 @@ class CheckpointRemoval:
         Raises: JobError if there is none, or a job needs it, or it is worth a word; ResourceError where the
         folder cannot be changed.
         """
-        saved = {one["step"]: one for one in self.jobs.checkpoints(job_id)}
-        if step not in saved:
-            raise JobError(f"{job_id} has no checkpoint of step {step}; it has {_steps(saved)}.")
+        saved = self._saved(job_id, step)
         if not sure and (merits := self.merits(job_id, step)):
             raise JobError(
                 f"The checkpoint of step {step} is {' and '.join(merits)} of {job_id}; say that you mean it."
@@ -64,6 +66,14 @@ class CheckpointRemoval:
                 raise ResourceError(f"{path} cannot be deleted: {error.strerror}.") from None
         shutil.rmtree(aside, ignore_errors=True)
 
+    def _saved(self, job_id: str, step: int) -> dict[int, dict[str, Any]]:
+        """All checkpoints by step. Raises: JobError if that of `step` is not among them."""
+        saved = {one["step"]: one for one in self.jobs.checkpoints(job_id)}
+        if step not in saved:
+            there = ", ".join(map(str, saved)) or "none"
+            raise JobError(f"{job_id} has no checkpoint of step {step}; it has {there}.")
+        return saved
+
     def _users(self, conn: Connection, path: Path) -> list[str]:
         """Jobs that have yet to end and name it."""
         waiting = job_rows.c.state.not_in([state.value for state in TERMINAL])
@@ -74,7 +84,3 @@ class CheckpointRemoval:
 def _loss_at(curve: Iterable[list[float]], step: int) -> float | None:
     """The newest figure that is no younger than a step."""
     return next((value for at, value in reversed([*curve]) if at <= step), None)
-
-
-def _steps(saved: Iterable[int]) -> str:
-    return ", ".join(map(str, saved)) or "none"

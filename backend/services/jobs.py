@@ -4,6 +4,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -168,12 +169,8 @@ class JobService:
         found = []
         for path in root.iterdir() if root.is_dir() else ():
             if match := CHECKPOINT.match(path.name):
-                size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-                whole = is_whole(path)
-                facts = {"size_bytes": size, "created_at": path.stat().st_mtime, "whole": whole}
-                model = (path / diffusion_config.FILE).is_file() and any(path.glob("*.safetensors"))
-                facts["usable"] = whole and model  # FSDP saves the parts of its processes instead of weights
-                found.append({"step": int(match.group(1)), "path": str(path), **facts})
+                with suppress(FileNotFoundError):  # the training, or somebody, deletes it at this moment
+                    found.append({"step": int(match.group(1)), "path": str(path), **_saved(path)})
         return sorted(found, key=lambda c: c["step"])
 
     def devices(self) -> Records:
@@ -333,3 +330,12 @@ class JobService:
         with self.store.read() as conn:
             row = conn.execute(select(jobs).where(jobs.c.request_id == request_id)).one_or_none()
             return self._view(conn, row) if row is not None else None
+
+
+def _saved(path: Path) -> dict[str, Any]:
+    """What a checkpoint's folder holds. Raises: FileNotFoundError where it goes meanwhile."""
+    size = sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+    whole = is_whole(path)
+    model = (path / diffusion_config.FILE).is_file() and any(path.glob("*.safetensors"))
+    facts = {"size_bytes": size, "created_at": path.stat().st_mtime, "whole": whole}
+    return facts | {"usable": whole and model}  # FSDP saves the parts of its processes instead of weights

@@ -1,5 +1,7 @@
 """One checkpoint of a run deleted."""
 
+import shutil
+
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
@@ -61,6 +63,16 @@ def test_the_last_and_the_best_go_only_by_word(studio, run, monkeypatch):
     studio.checkpoint_removal.remove(run, 20, sure=True)
     studio.checkpoint_removal.remove(run, 30, sure=True)
     assert steps(studio, run) == [10, 40]
+
+
+def test_one_that_goes_while_they_are_listed_is_no_error(studio, run, monkeypatch):
+    def goes(path):
+        if path.name == "checkpoint-20":  # the training keeps only the newest
+            shutil.rmtree(path)
+        return True
+
+    monkeypatch.setattr("backend.services.jobs.is_whole", goes)
+    assert steps(studio, run) == [10, 30, 40]
 
 
 @pytest.mark.parametrize("step", [30, 40])

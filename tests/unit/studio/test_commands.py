@@ -77,6 +77,8 @@ def test_show_logs_stop_delete(studio, spec, studio_home):
     saved = studio_home / "runs" / "train-0001" / "checkpoints" / "checkpoint-5"
     saved.mkdir(parents=True)
     assert studio("delete", "train-0001", "--checkpoint", "5")[0] == 1 and saved.exists()
+    _, _, err = studio("delete", "train-0001", "--checkpoint", "6")
+    assert "no checkpoint of step 6" in err  # nobody is asked
     code, out, _ = studio("delete", "train-0001", "--checkpoint", "5", "--yes")
     assert code == 0 and "step 5 of train-0001 is deleted" in out and not saved.exists()
     assert studio("delete", "train-0001")[0] == 1  # nobody is there to say yes
