@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from backend.services.film_fonts import Fonts
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError
 from jobs.protocol.trajectory import CLOSED, EDITED, REMASKED
 
@@ -192,11 +193,11 @@ class _Drawing:
     def caption(self, frame: int) -> None:
         """Who writes, how, and how far it is."""
         start, step = self.film.start, self.film.steps[frame - 1] if frame else None
-        forwards = step["nfe"] if step else 0
-        told = f"step {frame} of {len(self.film.steps)}, {forwards} forward passes"
+        passes = counted(step["nfe"] if step else 0, "forward pass", "forward passes")
+        told = f"step {frame} of {len(self.film.steps)}, {passes}"
         who = f"{PurePath(start['model']).name}, {start['sampler'].get('name', '')}, seed {start['seed']}"
         if lost := len(self.fonts.missing):
-            who += f"; {lost} letters are in no font of the machine that drew this"
+            who += f"; {counted(lost, 'letter is', 'letters are')} in no font of the machine that drew this"
         self.draw.rectangle((0, self.below, WIDTH, self.image.height), fill=COLOURS["surface"])
         for line, text in enumerate((told, who)):
             font, top = self.small.of(text), self.below + 8 + line * (SMALL + 6)

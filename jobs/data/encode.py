@@ -50,19 +50,13 @@ class Encoded:
 
     def notes(self, max_length: int) -> list[str]:
         """Sentences for the person who started the job."""
-        found = []
+        found, rows = [], counted(self.rows, "row")
         if self.truncated:
-            found.append(
-                f"{self.truncated} of {self.rows} rows are longer than {max_length} tokens and were cut."
-            )
+            found.append(f"Cut, being longer than {max_length} tokens: {self.truncated} of {rows}.")
         if self.skipped:
-            found.append(
-                f"{self.skipped} of {self.rows} rows were left out: their prompt takes {max_length} tokens."
-            )
+            found.append(f"Left out, for the prompt takes {max_length} tokens: {self.skipped} of {rows}.")
         if self.refused:
-            found.append(
-                f"{self.refused} of {self.rows} rows were left out: the model's chat template refuses them."
-            )
+            found.append(f"Left out, for the model's chat template refuses it: {self.refused} of {rows}.")
         if self.unknown:
             found.append(f"{counted(self.unknown, 'token is', 'tokens are')} unknown to the tokenizer.")
         return found

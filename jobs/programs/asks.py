@@ -133,9 +133,8 @@ def infill(ask: Ask, loaded: Checkpoint, room: int) -> Canvas:
     if not canvases.BLANK.search(ask.content):
         raise DataError("There is nothing to fill in: write ____ (four underscores) where text is missing.")
     mask = loaded.config.mask_token_id
-    tokenize(
-        [part for part in canvases.BLANK.split(ask.content) if part], loaded.tokenizer
-    )  # refuses by letter
+    parts = [part for part in canvases.BLANK.split(ask.content) if part]
+    tokenize(parts, loaded.tokenizer)  # its error names the letter that no token has
     ids = canvases.infill(ask.content, loaded.tokenizer, mask, ask.blanks)[0].tolist()
     refuse_unknown(texts_of(ask), ids, loaded.tokenizer)
     return Canvas(ids, 0, completes=False)

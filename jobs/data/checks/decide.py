@@ -8,6 +8,7 @@ from typing import IO, Literal
 
 from jobs.data.checks.problems import Problem
 from jobs.data.checks.scan import Found
+from jobs.protocol.counted import counted
 from jobs.protocol.errors import DataError
 
 OnBadRows = Literal["stop", "skip", "quarantine"]
@@ -68,7 +69,7 @@ class BadRows:
             return ""
         told = ", ".join(f"{count} {kind}" for kind, count in sorted(self.counts.items()))
         where = f"put into {self.aside.name}" if self.aside is not None else "left out"
-        return f"{sum(self.counts.values())} bad rows were {where} ({told})."
+        return f"{counted(sum(self.counts.values()), 'bad row was', 'bad rows were')} {where} ({told})."
 
 
 class AsTheyCome(BadRows):

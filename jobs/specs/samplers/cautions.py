@@ -52,7 +52,7 @@ def _one_pass_a_block(settings: dict[str, Any], model: Asked) -> str | None:
         return None
     if steps <= -(-settings["max_new_tokens"] // size):
         return (
-            f"{steps} steps are one pass a block: with the dual cache nothing written is ever read again. "
+            f"At steps {steps} a block has one pass: with the dual cache nothing written is ever read again. "
             "Raise steps, or leave them out and set threshold 0.9."
         )
     return None

@@ -205,6 +205,8 @@ def test_bad_rows_are_left_out_or_put_aside_and_counted(tmp_path: Path, decision
         kept = list(bad.good(scan(mixed(tmp_path))))
     assert len(kept) == 2 and bad.counts == {"json": 1, "object": 1, "roles": 1}
     assert "3 bad rows were" in bad.sentence()
+    bad.counts = {"json": 1}
+    assert bad.sentence().startswith("1 bad row was ")
     assert aside.exists() == (decision == "quarantine")
     if decision == "quarantine":
         told = [json.loads(text) for text in aside.read_text().splitlines()]

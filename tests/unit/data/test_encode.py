@@ -7,7 +7,7 @@ import torch
 
 from jobs.data import chat
 from jobs.data.collate import Collator
-from jobs.data.encode import Sequence, encode, end_of_text, tokenize
+from jobs.data.encode import Encoded, Sequence, encode, end_of_text, tokenize
 from jobs.data.rows import Message, Row
 from jobs.models.tokenizers import character_tokenizer
 from jobs.protocol.errors import DataError, ModelError, SpecError
@@ -95,7 +95,7 @@ def test_a_conversation_that_the_template_refuses_may_be_left_out(tokenizer):
     found = encode(rows, tokenizer, spec(on_bad_rows="skip"))
     alone = encode([rows[0], rows[2]], tokenizer, spec())
     assert found.sequences == alone.sequences and found.refused == 1
-    assert "1 of 3 rows were left out: the model's chat template refuses them." in found.notes(64)
+    assert "Left out, for the model's chat template refuses it: 1 of 3 rows." in found.notes(64)
     with pytest.raises(DataError, match="refuses every row"):
         encode(rows[1:2], tokenizer, spec(on_bad_rows="skip"))
 
@@ -106,6 +106,7 @@ def test_long_conversations_are_cut_or_left_out(tokenizer):
     found = encode(rows, tokenizer, spec(max_length=20))
     assert [len(s.input_ids) for s in found.sequences] == [20, 12]
     assert (found.truncated, found.skipped) == (1, 1)
+    assert Encoded(rows=1, truncated=1).notes(8) == ["Cut, being longer than 8 tokens: 1 of 1 row."]
     assert len(found.notes(20)) == 2
     with pytest.raises(DataError, match=r"raise data.max_length"):
         encode([rows[1]], tokenizer, spec(max_length=20))

@@ -16,7 +16,7 @@ DUAL = {"name": "fast_dllm", "max_new_tokens": 256, "block_size": 32, "use_cache
 
 WRONG = {
     "_floods_with_ends": (LONG, "Try block_size 32"),
-    "_one_pass_a_block": ({**DUAL, "steps": 8}, "8 steps are one pass a block"),
+    "_one_pass_a_block": ({**DUAL, "steps": 8}, "At steps 8 a block has one pass"),
     "_too_many_at_once": ({**LONG, "steps": 8}, "16 tokens are written in each pass"),
     "_dream_wants_all_steps": ({"name": "dream", "max_new_tokens": 64, "steps": 16}, "set steps to max_new"),
     "_low_threshold": ({**DUAL, "threshold": 0.3}, "a threshold of 0.3"),
