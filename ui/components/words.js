@@ -20,6 +20,7 @@
   }
 
   // What the server wrote, sentence by sentence; it writes English. What fits no template stays so.
+  const LONGEST = 2000; // of ui/words/__init__.py, which says why
   const templates = (window.studioTemplates || []).map((text) => [pattern(text), text]);
   const told = (text) => text.split(/(?<=[.!?]) (?=[A-Z])/).map(sentence).join(" ").replaceAll("。 ", "。");
 
@@ -29,6 +30,7 @@
   }
 
   function sentence(text) {
+    if (text.length > LONGEST) return text;
     for (const [fits, template] of templates) {
       const found = fits.exec(text);
       if (found) return say(template, Object.fromEntries(Object.entries(found.groups).map(([name, value]) => [name, sentence(value)])));

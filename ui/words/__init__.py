@@ -26,6 +26,9 @@ LANGUAGES = ("zh-CN",)
 SLOT = re.compile(r"\{(\w+)(?::([^|{}]*)\|([^|{}]*))?\}")
 """{n}, a value; {n:row|rows}, the first word where n is one, else the second."""
 SENTENCES = "sentences.json"
+LONGEST = 2000
+"""Characters of a sentence that is told. A template has several places, and to try all that may stand in them
+takes seconds in a long line of a log. words.js keeps to it too."""
 BETWEEN_SENTENCES = re.compile(r"(?<=[.!?]) (?=[A-Z])")
 COOKIE = "studio_language"
 """A choice made in the frame bar; without one, the browser's languages decide."""
@@ -47,6 +50,8 @@ def told(text: str) -> str:
 
 
 def _told(language: str, text: str) -> str:
+    if len(text) > LONGEST:
+        return text
     for pattern, template in _templates(language):
         if match := pattern.fullmatch(text):
             values = {name: _told(language, value) for name, value in match.groupdict().items()}

@@ -104,5 +104,10 @@ def test_a_sentence_is_told_with_its_values(asked_in_chinese: None, written: str
     assert words.told(written) == told
 
 
+def test_a_long_line_that_many_places_fit_is_left_as_it_is(asked_in_chinese: None):
+    line = "The job needs " + "1 CPU slot and this machine has " * 400 + "1."
+    assert words.told(line) == line
+
+
 def test_in_english_it_is_as_it_was_written():
     assert words.told("Stopped on request. It wrote nothing.") == "Stopped on request. It wrote nothing."
