@@ -41,8 +41,8 @@ class CheckpointRemoval:
     def remove(self, job_id: str, step: int, sure: bool = False) -> None:
         """Delete the checkpoint of a step. `sure`: also the last one, or the best.
 
-        Raises: JobError if there is none, or a job needs it, or it is worth a word; ResourceError where the
-        folder cannot be changed.
+        Raises: JobError if there is none, or it is a link, or a job needs it, or it is worth a word;
+        ResourceError where the folder cannot be changed.
         """
         saved = self._saved(job_id, step)
         if not sure and (merits := self.merits(job_id, step)):
@@ -51,6 +51,8 @@ class CheckpointRemoval:
             )
         newest = max((one for one in saved if saved[one]["whole"]), default=None)
         path = Path(saved[step]["path"])
+        if path.is_symlink():  # to go through it would delete what is not the run's
+            raise JobError(f"{path} is a link to {path.resolve()}: delete these yourself.")
         aside = self.runs / f".deleted-{job_id}-{uuid.uuid4().hex[:8]}"
         with self.store.write() as conn:  # no job starts from it meanwhile
             state = conn.execute(select(job_rows.c.state).where(job_rows.c.id == job_id)).scalar_one_or_none()

@@ -65,6 +65,15 @@ def test_the_last_and_the_best_go_only_by_word(studio, run, monkeypatch):
     assert steps(studio, run) == [10, 40]
 
 
+def test_one_that_lies_elsewhere_stays_with_its_link(studio, run, tmp_path):
+    link = studio.jobs.folder(run).checkpoints / "checkpoint-10"
+    link.rename(tmp_path / "moved")
+    link.symlink_to(tmp_path / "moved")
+    with pytest.raises(JobError, match="is a link to"):
+        studio.checkpoint_removal.remove(run, 10)
+    assert steps(studio, run) == [10, 20, 30, 40]
+
+
 def test_one_that_goes_while_they_are_listed_is_no_error(studio, run, monkeypatch):
     def goes(path):
         if path.name == "checkpoint-20":  # the training keeps only the newest
