@@ -26,7 +26,14 @@ class SharedLooks:
         found = self._looks.get(asked)
         if found is None:
             found = self._looks[asked] = asyncio.ensure_future(run_sync(look))
+            found.add_done_callback(_seen)
         return await asyncio.shield(found)  # one who leaves takes it from nobody
+
+
+def _seen(found: asyncio.Future[Any]) -> None:
+    """An error is nobody's once all who asked have left; asyncio would log that it was never read."""
+    if not found.cancelled():
+        found.exception()
 
 
 def next_moment(now: float, seconds: float) -> float:

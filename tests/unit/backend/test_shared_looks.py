@@ -1,6 +1,7 @@
 """Streams at the same place of a topic share what one of them finds."""
 
 import asyncio
+import gc
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +71,34 @@ def test_a_viewer_who_leaves_takes_nothing_from_the_others():
         return await second
 
     assert asyncio.run(asyncio.wait_for(leave_and_stay(), timeout=10)) == "found"
+
+
+def test_an_error_reaches_all_who_stay_and_is_no_noise_where_none_does():
+    hurry, noise = threading.Event(), []
+
+    def fails() -> None:
+        hurry.wait(10)
+        raise OSError("no disk")
+
+    async def ask(readers: int, leave: bool) -> list[object]:
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: noise.append(told))
+        looks = SharedLooks(ALWAYS)
+        asked = [asyncio.create_task(looks.find("same", fails)) for _ in range(readers)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        for task in asked if leave else ():
+            task.cancel()
+        if leave:
+            await asyncio.wait(asked)
+        hurry.set()
+        await asyncio.wait(looks._looks.values())
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(found) for found in asyncio.run(ask(1, leave=True))] == [asyncio.CancelledError]
+    gc.collect()
+    assert [str(found) for found in asyncio.run(ask(3, leave=False))] == ["no disk"] * 3
+    gc.collect()
+    assert noise == []
 
 
 def test_at_the_next_moment_is_looked_again(monkeypatch: pytest.MonkeyPatch):

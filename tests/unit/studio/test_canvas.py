@@ -37,7 +37,7 @@ def test_it_fills_as_the_lines_come():
     assert canvas.text().plain == "Once" + 3 * MASK
     canvas.apply(step(1, [2, 5, " a", 0.95, "revealed", []]))
     assert canvas.text().plain == "Once" + MASK + " a" + MASK
-    assert canvas.status().startswith("1 of 3 tokens  1 forward pass")
+    assert canvas.status().startswith("1 of 3 tokens  1 forward pass  ")
     canvas.apply(step(2, [2, MASK_ID, "", 0.1, "remasked", []], [1, 6, " upon", 0.5, "revealed", []]))
     assert canvas.text().plain == "Once upon" + 2 * MASK
     canvas.apply(end(" upon a time"))
