@@ -63,6 +63,11 @@ def test_what_ended_and_what_waits_is_told(open_tab: Open, server: PageServer):
     ended.wait_for()
     for job in (held, own):
         assert httpx.post(f"{server.url}/api/jobs/{job}/stop", timeout=30).is_success
+    later = "[Date.now() / 1000, Date.now() / 1000 + 3600]"
+    page.evaluate(f"localStorage.setItem('studio.visit', JSON.stringify({later}))")
+    page.reload()  # nothing new, so what there was before
+    section(page, "Latest runs").get_by_role("link", name=name, exact=True).wait_for()
+    assert not ended.is_visible()
 
 
 def test_an_address_that_names_no_tab_opens_on_home(open_tab: Open, server: PageServer):

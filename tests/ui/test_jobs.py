@@ -69,9 +69,23 @@ def test_a_run_is_watched_stopped_resumed_and_deleted(open_tab: Open, running: s
 
 
 @pytest.mark.thorough
-def test_a_click_on_a_row_that_moves_is_not_lost(open_tab: Open, running: str):
+def test_a_click_on_a_row_that_moves_is_not_lost(open_tab: Open, server: PageServer, running: str):
     page = open_tab("jobs")
     row(page, running).get_by_text("left").wait_for(timeout=60_000)
+    asked: list[Any] = []
+    page.route("**/api/jobs?*", lambda route: asked.append(route), times=1)
+    (latest,) = hold(server, "Latest")  # another list, which the page asks for
+    until(lambda: page.wait_for_timeout(50) or asked, what="the question")
+    row(page, running).get_by_role("link", name="Endless").hover()
+    page.mouse.down()
+    asked[0].continue_()
+    asked[0].request.response().finished()
+    page.wait_for_timeout(200)  # it would be drawn by then
+    page.mouse.up()
+    page.wait_for_url(f"**run={running}*")
+    page.go_back()
+    row(page, latest).get_by_role("button", name="Cancel").click()
+
     stop = row(page, running).get_by_role("button", name=re.compile("^Stop"))
     stop.hover()
     page.mouse.down()

@@ -1,7 +1,7 @@
 // The first screen: what runs, waits, and ended since the last visit; devices, disk, and what to do next.
 window.studio.components.home = (element) => {
   "use strict";
-  const { el, subscribe, whenGone, call, open, format, say } = window.studio;
+  const { el, subscribe, whenGone, call, calm, open, format, say } = window.studio;
   const words = window.studio.jobs;
   const root = element.querySelector(".home") || element;
   const SHOWN = 6; // rows of a list
@@ -59,12 +59,13 @@ window.studio.components.home = (element) => {
   const storage = el("section", { class: "panel", hidden: true, "aria-label": say("Disk") },
     el("div", { class: "head" }, el("h2", { text: say("Disk") }),
       el("button", { class: "btn small", type: "button", text: say("Clean up"), title: say("Delete old runs, or only their checkpoints"), onclick: () => window.studio.cleanup.open(() => askDisk(true)) })), disk, measured);
+  const columns = el("div", { class: "two" },
+    el("div", {}, panel("running", say("Running")), panel("waiting", say("Waiting")), panel("ended", say("Ended since your last visit")), panel("latest", say("Latest runs"))),
+    el("div", {}, panel("devices", say("Devices")), panel("groups", say("Pipelines and sweeps under way")), panel("models", say("Your newest models")), storage));
   root.replaceChildren(
     el("div", { class: "head" }, el("h1", { text: say("Home") }), button(say("New job"), () => open("train"), "primary")),
     empty,
-    el("div", { class: "two" },
-      el("div", {}, panel("running", say("Running")), panel("waiting", say("Waiting")), panel("ended", say("Ended since your last visit"))),
-      el("div", {}, panel("devices", say("Devices")), panel("groups", say("Pipelines and sweeps under way")), panel("models", say("Your newest models")), storage)));
+    columns);
 
   function fill(name, found, row) {
     const { list, root: place } = parts[name];
@@ -123,7 +124,11 @@ window.studio.components.home = (element) => {
     empty.hidden = all.length > 0;
     fill("running", all.filter((job) => words.ACTIVE.has(job.state)), running);
     fill("waiting", all.filter((job) => job.state === "queued").sort((a, b) => (a.queue_position || 0) - (b.queue_position || 0)), waiting);
-    fill("ended", all.filter((job) => words.ENDED.has(job.state) && job.ended_at > since).sort(byEnd), ended);
+    const over = all.filter((job) => words.ENDED.has(job.state)).sort(byEnd);
+    fill("ended", over.filter((job) => job.ended_at > since), ended);
+    const news = ["running", "waiting", "ended"].some((name) => !parts[name].root.hidden);
+    fill("latest", news ? [] : over.slice(0, SHOWN), ended); // no news: what there was before
+    columns.classList.toggle("bare", !all.length);
     fill("models", all.filter((job) => models.has(`run:${job.id}`)).sort(byEnd).slice(0, 3), model);
     fill("devices", devices, device);
     fill("groups", groups.filter((one) => one.state === "running" || one.state === "queued"), group);
@@ -142,7 +147,7 @@ window.studio.components.home = (element) => {
     const given = (path, take) => call("GET", path).then(take).catch(() => null); // the amber note says it already
     given("/api/devices", (reply) => (devices = reply.devices)).then(() => given("/api/groups?limit=50", (reply) => (groups = reply.groups)))
       .then(() => given("/api/models", (reply) => (models = new Set(reply.models.filter((one) => one.is_dllm && !one.problem).map((one) => one.name)))))
-      .then(draw);
+      .then(() => calm(draw));
   }
 
   function askDisk(fresh = false) {

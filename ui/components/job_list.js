@@ -1,14 +1,14 @@
 // The Jobs screen's first page: devices on top, below them the jobs, what runs first; sweeps and pipelines folded.
 window.studio.components.job_list = (element) => {
   "use strict";
-  const { el, whenGone, params, say } = window.studio;
+  const { el, whenGone, params, calm, say } = window.studio;
   const words = window.studio.jobs;
   const root = element.querySelector(".jobs-list") || element;
   const rows = new Map(); // key (a job's id, a group's) -> {node, shown}: what it was filled with
 
   // --- the parts -------------------------------------------------------------------------------------------------
   const filters = new window.StudioJobFilters(root.dataset.kinds.split(","), begin);
-  const source = new window.StudioJobSource(query, draw);
+  const source = new window.StudioJobSource(query, () => calm(draw));
   const selection = new window.StudioJobSelection(source, mark);
   const bulk = new window.StudioJobBulk(selection, source, filters);
   const strip = new window.StudioDeviceStrip();

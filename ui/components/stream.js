@@ -55,8 +55,7 @@
     if (reached === true) online();
     if (reached === false) offline();
     if (!data) return;
-    if (pressed) held.push(data);
-    else tell(data);
+    calm(() => tell(data));
   }
 
   function tell(data) {
@@ -64,15 +63,16 @@
     for (const handler of [...(handlers.get(message.topic) || [])]) handler(message);
   }
 
-  // What is drawn anew between press and release gets no click: news that comes meanwhile waits.
+  // What is drawn anew between press and release gets no click: what would draw meanwhile waits.
   const LONGEST = 3000; // milliseconds; a press that lasts longer is no click
   const held = [];
   let pressed = 0; // a timer
   function release() {
     clearTimeout(pressed);
     pressed = 0;
-    held.splice(0).forEach(tell);
+    held.splice(0).forEach((act) => act());
   }
+  const calm = (act) => (pressed ? held.push(act) : act());
   window.addEventListener("pointerdown", () => {
     clearTimeout(pressed);
     pressed = setTimeout(release, LONGEST);
@@ -303,7 +303,7 @@
     },
   };
 
-  Object.assign(window.studio, { subscribe, call, components, mount, whenGone, params, remember, open: openTab, el, segments, toast, format });
+  Object.assign(window.studio, { subscribe, call, calm, components, mount, whenGone, params, remember, open: openTab, el, segments, toast, format });
 
   // A deep link opens its tab as soon as Gradio has drawn the tab bar.
   if (params.tab) {
