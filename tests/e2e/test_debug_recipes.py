@@ -48,6 +48,7 @@ def stop_after(process: Process, step: int, monkeypatch) -> None:
     monkeypatch.setattr(process, "progress", progress)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", DEBUG)
 def test_it_trains_stops_goes_on_reloads_and_samples(name, studio, tmp_path, monkeypatch):
     run = make_run(studio, name)

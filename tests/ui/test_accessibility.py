@@ -83,7 +83,9 @@ def tab_to(page: Any, target: Any, key: str = "Tab") -> None:
     raise AssertionError(f"{target} is not reached with {key} alone")
 
 
-@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize(
+    "dark", [False, pytest.param(True, marks=pytest.mark.thorough)], ids=["light", "dark"]
+)
 def test_axe_finds_nothing_serious(open_tab: Open, server: PageServer, dark: bool):
     job = start(server, tiny("Seen by all", 5))
     page = open_tab("playground", dark=dark)
