@@ -67,8 +67,17 @@ def test_the_walk_goes_on_and_back(open_tab: Open):
 def test_a_setting_is_found_by_its_name_or_help(open_tab: Open):
     page = open_tab("train")
     page.locator("#train-search-box").fill("GaLore rank")
-    page.locator("#train-optimisation-optimizer-rank").wait_for()  # out of a closed fold
+    rank = page.locator("#train-optimisation-optimizer-rank")
+    rank.wait_for()  # out of a closed fold
     page.locator("#train-search").get_by_text("1 setting").wait_for()
+    fold = page.locator(".folded", has=rank).last.locator("> button.label-wrap")
+    fold.dispatch_event("click")  # as where the form is drawn anew while one searches
+    page.wait_for_timeout(100)
+    rank.wait_for()
+    fold.click()  # by hand it stays closed
+    rank.wait_for(state="hidden")
+    fold.click()
+    rank.wait_for()
     assert not page.locator("#train-optimisation-steps").is_visible()
     page.locator("#train-search-box").fill("objective bd3lm block_size")
     page.get_by_text("not with the present choices: objective.bd3lm.block_size").wait_for()
